@@ -1,0 +1,336 @@
+"""The records of Plan: how one entry point runs. Everything numeric is decided here; nothing is text.
+
+A Plan is a list of nodes in running order. A node is a kernel over whole T x B blocks, or a `Scan`, which runs its
+kernels once for each step. Kernels read and write `Operand`s: parts of `Buffer`s at the current (t, b).
+
+Addressing. An element e of an operand at step t and row b lies at
+    base(buffer) + ((t + shift) * B + b) * stride + offset + e        (terms of axes that the buffer lacks are absent)
+where `stride` is the number of elements of the buffer at one instant of one sequence. A state's buffer has one slot more than
+there are steps (`slots` = 1): forward, `prev` at t is slot t and `next` is written to slot t + 1; backward,
+`prev` at t is slot t + 1 and `next` is written to slot t. So `prev h` of all steps is a view, and dU one product.
+
+Interleaving. The result of a stacked product of G rows of H units lies as [ceil(H / block)][G][block]: element u of
+row g at (u // block) * G * block + g * block + u % block. An operand with `gate` set reads such a row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from seqc.flow.types import Axis, Kind, Way
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What `plan` may know of the machine. `lanes` counts elements of the build's real type in one vector."""
+
+    name: str = "portable"
+    vector_bytes: int = 16
+    real_bytes: int = 4
+    l1_bytes: int = 32 * 1024
+    l2_bytes: int = 1024 * 1024
+    max_threads: int = 1
+
+    @property
+    def lanes(self) -> int:
+        return max(1, self.vector_bytes // self.real_bytes)
+
+
+@dataclass(frozen=True, slots=True)
+class Home:
+    """Where a buffer lives.
+
+    role: "workspace" (offset from `place`), or memory of the caller: "plain" (name = parameter; in `apply` the weights that are
+    updated), "input", "output", "carried", "fresh", "started" (name = the state's or input's), "grad" (parameter gradients),
+    "grad.input", "grad.state", "grad.hyper", "score" (name = loss or metric; double), "optimizer" (name = <parameter>.<state>),
+    "lengths" (generate). Integer buffers of the caller are int32, scores and hypers double, `fresh` uint8; workspace
+    integers are int64, booleans uint8.
+    """
+
+    role: str
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Buffer:
+    """Memory for a value. `units`, `gates`, `block` describe interleaving where gates > 0 (see the module's head)."""
+
+    name: str
+    kind: Kind
+    size: int
+    axes: frozenset[Axis]
+    home: Home
+    slots: int = 0
+    gates: int = 0
+    units: int = 0
+    block: int = 0
+
+    @property
+    def stride(self) -> int:
+        """Elements of one instant of one sequence, padding included."""
+        if not self.gates:
+            return self.size
+        return -(-self.units // self.block) * self.gates * self.block
+
+
+@dataclass(frozen=True, slots=True)
+class Operand:
+    """A part of a buffer: `size` elements from `offset` on (contiguous), or row `gate` of an interleaved one."""
+
+    buffer: int
+    size: int
+    offset: int = 0
+    shift: int = 0
+    gate: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """`id = op(args)` on one element: args are ids of loads or earlier statements; `value` for op "const".
+
+    ops are the elementwise ones of `ops.table`, "const" and "uniform" (a scalar of the entry point, number `value`).
+    Statements of kind REAL compute in the build's real type.
+    """
+
+    id: int
+    op: str
+    args: tuple[int, ...]
+    kind: Kind
+    value: float | int | bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Pointwise:
+    """One loop over `size` elements at each (t, b) of `axes`: loads, statements, stores.
+
+    A load of size 1 is the same for all elements; a load whose buffer lacks an axis is the same along it. "draw" loads are
+    `draws`: id -> site; their element number is the element index, in the order of the value's own dims.
+    """
+
+    axes: frozenset[Axis]
+    size: int
+    loads: tuple[tuple[int, Operand, Kind], ...]
+    draws: tuple[tuple[int, int], ...]
+    statements: tuple[Statement, ...]
+    stores: tuple[tuple[int, Operand], ...]
+    origin: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """One summand of a product: packed matrix `pack` (index into Plan.packs) times `operand` of `depth` elements."""
+
+    pack: int
+    operand: Operand
+    depth: int
+
+
+@dataclass(frozen=True, slots=True)
+class Product:
+    """out = sum of packed weights times operands, for all (t, b) of `axes`. `out` is a whole buffer, interleaved if gates > 1."""
+
+    axes: frozenset[Axis]
+    out: int
+    shift: int
+    segments: tuple[Segment, ...]
+    origin: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Outer:
+    """out[M, N] = sum over (t, b) of `axes` of left[M] x right[N]: the gradient of a weight matrix, after the loop."""
+
+    axes: frozenset[Axis]
+    left: Operand
+    right: Operand
+    out: Operand
+    origin: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Einsum:
+    """Any other contraction, as plain loops. Axes of the operands that `axes` lacks are summed (`summed`)."""
+
+    spec: str
+    extents: tuple[tuple[str, int], ...]
+    axes: frozenset[Axis]
+    summed: frozenset[Axis]
+    left: Operand
+    right: Operand
+    out: Operand
+    origin: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Reduce:
+    """how: sum | max | min | argmax over `middle` of [outer, middle, inner] elements, and over the axes `summed`."""
+
+    how: str
+    outer: int
+    middle: int
+    inner: int
+    axes: frozenset[Axis]
+    summed: frozenset[Axis]
+    operand: Operand
+    out: Operand
+    origin: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Gather:
+    """out[width] = table[index] with `count` rows of `width`; index < 0 gives NaN."""
+
+    axes: frozenset[Axis]
+    count: int
+    width: int
+    table: Operand
+    index: Operand
+    out: Operand
+    origin: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Scatter:
+    """out = zeros [count, width]; out[index] += operand for all (t, b); axes in `summed` are added up, in order."""
+
+    axes: frozenset[Axis]
+    summed: frozenset[Axis]
+    count: int
+    width: int
+    index: Operand
+    operand: Operand
+    out: Operand
+    origin: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """Copies elements: out[i * out_step + out_start …] = operand[…] for runs of `width`; `zero` clears out first.
+
+    runs: (source offset, target offset, width) in elements. Serves pick, place, concat, stack, transpose, shift, final.
+    `at`: None for every (t, b) of `axes`, "first" or "last" for one step of the operand's buffer (values of a state at its end
+    or begin), where out lacks TIME.
+    """
+
+    axes: frozenset[Axis]
+    runs: tuple[tuple[int, int, int], ...]
+    operand: Operand
+    out: Operand
+    zero: bool = False
+    origin: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Reverse:
+    """out[t] = operand[T - 1 - t], or turned round each row's own `length`, the rest copied in place."""
+
+    operand: Operand
+    out: Operand
+    length: Operand | None = None
+    origin: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Categorical:
+    """out = index drawn from softmax(logits / temperature) by the draw of `site`; `temperature` is an operand of size 1."""
+
+    axes: frozenset[Axis]
+    logits: Operand
+    temperature: Operand
+    draw: Operand
+    out: Operand
+    origin: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Pack:
+    """Fills packed matrix `pack` from computed values (tied or replaced weights); parameters are packed by `x_pack`."""
+
+    pack: int
+    operands: tuple[Operand, ...]
+    origin: str = ""
+
+
+Kernel = Pointwise | Product | Outer | Einsum | Reduce | Gather | Scatter | Move | Reverse | Categorical | Pack
+
+
+@dataclass(frozen=True, slots=True)
+class Scan:
+    """Kernels that run once for each step, `way` through time. Within a step they run in order."""
+
+    way: Way
+    kernels: tuple[Kernel, ...]
+    origin: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Chunks:
+    """Nodes that run for `steps` steps at a time; values that do not leave it have so many slots in time."""
+
+    steps: int
+    nodes: tuple[Node, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Guard:
+    """Stops the entry point with SEQC_NOT_FINITE unless the bool operand holds; what follows changes the caller's memory."""
+
+    condition: Operand
+
+
+Node = Pointwise | Product | Outer | Einsum | Reduce | Gather | Scatter | Move | Reverse | Categorical | Pack | Scan | Chunks | Guard
+
+
+@dataclass(frozen=True, slots=True)
+class Uniform:
+    """A scalar without axes that depends on hypers, step, steps, rows and constants only; computed in double on entry.
+
+    op "hyper" (name), "steps", "rows", "step" (updates so far), "given" (name), "const", or an elementwise op on earlier uniforms.
+    """
+
+    op: str
+    args: tuple[int, ...]
+    kind: Kind
+    value: float | int | bool | str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PackedMatrix:
+    """Weights as a product reads them: panels of `columns` (see runtime/gemm.hpp).
+
+    form "rows": y = W x; `sources` are the G matrices [units, depth], stacked and interleaved by `block`.
+    form "columns": x' = Wt y; one source [depth, units]. A source is (parameter, offset in elements), or None when it is
+    filled by a `Pack` node and lives in the workspace.
+    """
+
+    form: str
+    sources: tuple[tuple[str, int], ...] | None
+    units: int
+    depth: int
+    gates: int
+    block: int
+    offset: int = -1
+
+
+@dataclass(frozen=True, slots=True)
+class Arena:
+    """Workspace layout: bytes = fixed + per_row * B + per_step * T + per_cell * T * B + per_slot_row * B (extra slots)."""
+
+    fixed: int
+    per_row: int
+    per_step: int
+    per_cell: int
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """One entry point. `offsets`: buffer -> (arena class "fixed" | "row" | "step" | "cell", offset in bytes per unit)."""
+
+    entry: str
+    buffers: tuple[Buffer, ...]
+    packs: tuple[PackedMatrix, ...]
+    uniforms: tuple[Uniform, ...]
+    nodes: tuple[Node, ...]
+    arena: Arena = Arena(0, 0, 0, 0)
+    offsets: Mapping[int, tuple[str, int]] = field(default_factory=dict)
