@@ -1,0 +1,32 @@
+# seqc_add_model(NAME charlm SOURCE charlm.seq [REAL f32|f64] [ARGS ...])
+#
+# Builds the model with `seqc build` and gives an imported static library target `NAME` with its header folder.
+# The dependency file makes CMake build again when the source or anything that it imports changes.
+find_program(SEQC_EXECUTABLE seqc REQUIRED)
+
+function(seqc_add_model)
+  cmake_parse_arguments(MODEL "" "NAME;SOURCE;REAL" "ARGS" ${ARGN})
+  if(NOT MODEL_NAME OR NOT MODEL_SOURCE)
+    message(FATAL_ERROR "seqc_add_model needs NAME and SOURCE")
+  endif()
+  if(NOT MODEL_REAL)
+    set(MODEL_REAL f32)
+  endif()
+  get_filename_component(source "${MODEL_SOURCE}" ABSOLUTE)
+  set(folder "${CMAKE_CURRENT_BINARY_DIR}/${MODEL_NAME}.seqc")
+  set(archive "${folder}/lib${MODEL_NAME}.a")
+  set(header "${folder}/${MODEL_NAME}.h")
+  add_custom_command(
+    OUTPUT "${archive}" "${header}"
+    COMMAND "${SEQC_EXECUTABLE}" build "${source}" -o "${folder}" --name "${MODEL_NAME}" --emit header,static
+            --real ${MODEL_REAL} --depfile "${folder}.d" --quiet ${MODEL_ARGS}
+    DEPENDS "${source}"
+    DEPFILE "${folder}.d"
+    VERBATIM)
+  add_custom_target(${MODEL_NAME}_seqc DEPENDS "${archive}" "${header}")
+  file(MAKE_DIRECTORY "${folder}")
+  add_library(${MODEL_NAME} STATIC IMPORTED GLOBAL)
+  set_target_properties(${MODEL_NAME} PROPERTIES IMPORTED_LOCATION "${archive}" INTERFACE_INCLUDE_DIRECTORIES "${folder}"
+                                                 INTERFACE_LINK_LIBRARIES m)
+  add_dependencies(${MODEL_NAME} ${MODEL_NAME}_seqc)
+endfunction()
