@@ -1,0 +1,202 @@
+"""The cache of finished builds: folders named by a hash of everything that went into them.
+
+An entry is written under a temporary name and renamed in, so it is there whole or not at all; a lock held by the
+operating system keeps two builders of one entry apart and dies with its owner. Checksums are verified before use.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import shutil
+import stat
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from seqc.driver.fault import ToolFault
+
+CHECKSUMS = "checksums.json"
+
+
+def user_folder() -> Path:
+    """SEQC_CACHE, else the cache folder of the system's convention."""
+    named = os.environ.get("SEQC_CACHE")
+    if named:
+        return Path(named).expanduser()
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Caches" / "seqc"
+    if sys.platform == "win32":
+        return Path(os.environ.get("LOCALAPPDATA", Path.home())) / "seqc" / "cache"
+    base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
+    return Path(base) / "seqc"
+
+
+def digest(*parts: str | bytes) -> str:
+    """SHA-256 over the parts, each with its length, as hexadecimal text."""
+    total = hashlib.sha256()
+    for part in parts:
+        data = part.encode() if isinstance(part, str) else part
+        total.update(f"{len(data)}:".encode())
+        total.update(data)
+    return total.hexdigest()
+
+
+def _private(folder: Path) -> bool:
+    """Makes the folder for its owner alone; False if it cannot be used or belongs to somebody else."""
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        status = folder.stat()
+        if hasattr(os, "getuid") and status.st_uid != os.getuid():
+            return False
+        if status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+            folder.chmod(0o700)
+        with tempfile.TemporaryFile(dir=folder) as probe:
+            probe.write(b"x")
+    except OSError:
+        return False
+    return True
+
+
+class Cache:
+    """Entries under one folder. `note` hears a sentence when the user's own folder could not be used."""
+
+    def __init__(self, note: Callable[[str], None] = lambda _: None) -> None:
+        folder = user_folder()
+        if not _private(folder):
+            note(
+                f"the cache folder {folder} cannot be written; using a temporary one (set SEQC_CACHE to another)"
+            )
+            folder = Path(tempfile.mkdtemp(prefix="seqc-cache-"))
+        self.folder = folder
+
+    def find(self, key: str) -> Path | None:
+        """The entry if it is there and whole; a damaged one is removed."""
+        entry = self.folder / "entries" / key
+        try:
+            sums = json.loads((entry / CHECKSUMS).read_text(encoding="utf-8"))
+            whole = all(_checksum(entry / name) == value for name, value in sums.items())
+        except FileNotFoundError:
+            return None if not entry.exists() else self._drop(entry)
+        except (OSError, ValueError, AttributeError):
+            return self._drop(entry)
+        return entry if whole else self._drop(entry)
+
+    @staticmethod
+    def _drop(entry: Path) -> None:
+        """Moves a damaged entry out of the way before deleting, so that no reader sees half of it."""
+        with contextlib.suppress(OSError):
+            aside = Path(tempfile.mkdtemp(prefix=".dropped-", dir=entry.parent))
+            os.replace(entry, aside / "entry")
+            shutil.rmtree(aside, ignore_errors=True)
+
+    def obtain(self, key: str, make: Callable[[Path], None]) -> Path:
+        """The entry for `key`; where it is missing `make` fills a new folder for it."""
+        found = self.find(key)
+        if found:
+            return found
+        with self._locked(key):
+            found = self.find(key)
+            if found:
+                return found
+            return self._make(key, make)
+
+    def _make(self, key: str, make: Callable[[Path], None]) -> Path:
+        entries = self.folder / "entries"
+        try:
+            entries.mkdir(mode=0o700, exist_ok=True)
+            self._sweep(entries)
+            work = Path(tempfile.mkdtemp(prefix=".making-", dir=entries))
+        except OSError as error:
+            raise disk_fault(error, entries) from None
+        try:
+            make(work)
+            sums = {
+                path.relative_to(work).as_posix(): _checksum(path)
+                for path in sorted(work.rglob("*"))
+                if path.is_file()
+            }
+            (work / CHECKSUMS).write_text(json.dumps(sums), encoding="utf-8")
+            final = entries / key
+            os.replace(work, final)
+        except OSError as error:
+            raise disk_fault(error, entries) from None
+        finally:
+            shutil.rmtree(work, ignore_errors=True)
+        return final
+
+    @staticmethod
+    def _sweep(entries: Path) -> None:
+        """Removes what killed builds left behind more than an hour ago."""
+        import time
+
+        for left in entries.glob(".*-*"):
+            with contextlib.suppress(OSError):
+                if time.time() - left.stat().st_mtime > 3600:
+                    shutil.rmtree(left, ignore_errors=True)
+
+    @contextlib.contextmanager
+    def _locked(self, key: str) -> Iterator[None]:
+        """Holds the lock of one entry. The operating system frees it when its owner dies."""
+        try:
+            import fcntl
+        except ImportError:  # no such lock on this system: two builders both build, the last rename wins
+            yield
+            return
+        locks = self.folder / "locks"
+        try:
+            locks.mkdir(mode=0o700, exist_ok=True)
+            handle = os.open(locks / key[:16], os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise disk_fault(error, locks) from None
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(handle)
+
+    def remember(self, name: str, value: object) -> None:
+        """Keeps a small note under a name; failing to do so only costs time later."""
+        folder = self.folder / "index"
+        with contextlib.suppress(OSError):
+            folder.mkdir(mode=0o700, exist_ok=True)
+            write_atomically(folder / f"{name}.json", json.dumps(value).encode())
+
+    def recall(self, name: str) -> object | None:
+        """The note kept under a name, None if there is none that can be read."""
+        try:
+            value: object = json.loads((self.folder / "index" / f"{name}.json").read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return None
+        return value
+
+
+def _checksum(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def disk_fault(error: OSError, place: Path) -> ToolFault:
+    """The sentence for a disk that is full, a folder that cannot be written, and the like."""
+    return ToolFault(
+        "S0904", f"cannot write {place}", f"{error.strerror or error}", "nothing was changed there"
+    )
+
+
+def write_atomically(path: Path, data: bytes, mode: int = 0o644) -> None:
+    """Writes a file so that its name holds the old bytes or the new ones, never a part."""
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
+    try:
+        with os.fdopen(handle, "wb") as stream:
+            stream.write(data)
+            stream.flush()
+            os.fsync(stream.fileno())
+        os.chmod(name, mode)
+        os.replace(name, path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink(name)
+        raise

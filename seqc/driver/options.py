@@ -1,0 +1,32 @@
+"""The options of a build, as one frozen record from which the command line, the Python API and the cache key are made."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+EMITS = ("py", "header", "static", "shared", "exe")
+REALS = ("f32", "f64")
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What to build.
+
+    `real` is the precision, `dims` overrides of `dim`s, `model` the one of several in a file, `deploy` a profile's name,
+    `march` what the compiler's `-march` gets, `compiler` a path or name (else CXX, g++, clang++ in this order),
+    `embed` a weights file to build in, `name` the name of module and library, `verify` runs the verifiers after each pass.
+    """
+
+    real: str = "f32"
+    dims: tuple[tuple[str, int], ...] = ()
+    model: str | None = None
+    deploy: str | None = None
+    march: str = "native"
+    compiler: str | None = None
+    embed: str | None = None
+    name: str | None = None
+    verify: bool = False
+
+    def key(self) -> str:
+        """The options as text, for the cache."""
+        return repr(self)

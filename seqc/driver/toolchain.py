@@ -1,0 +1,167 @@
+"""The C++ compiler: finding it, asking what it compiles for, and running it without a shell.
+
+Gives a `Toolchain` and a `Target` record for `plan`. A compiler that is missing or fails ends in a `ToolFault`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import platform
+import re
+import shutil
+import subprocess
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from seqc.driver.fault import ToolFault
+
+# No exception, RTTI or libstdc++ in a model; errno and traps are not observed by generated code.
+FLAGS = (
+    "-std=c++17",
+    "-O3",
+    "-fPIC",
+    "-fvisibility=hidden",
+    "-fno-exceptions",
+    "-fno-rtti",
+    "-fno-math-errno",
+    "-fno-trapping-math",
+    "-ffp-contract=fast",
+    "-fno-ident",
+    "-fno-semantic-interposition",
+)
+
+_FEATURES = (
+    "__AVX512F__",
+    "__AVX512BW__",
+    "__AVX512DQ__",
+    "__AVX512VL__",
+    "__AVX512VNNI__",
+    "__AVX512BF16__",
+    "__AVX512FP16__",
+    "__AMX_TILE__",
+    "__AMX_BF16__",
+    "__AMX_INT8__",
+    "__AVX2__",
+    "__AVX__",
+    "__FMA__",
+    "__SSE4_2__",
+    "__SSE2__",
+    "__ARM_NEON",
+    "__ARM_FEATURE_SVE",
+    "__aarch64__",
+    "__x86_64__",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Toolchain:
+    """A C++ compiler, the `-march` given to it and the CPU features that it then compiles for."""
+
+    compiler: str
+    version: str
+    march: str
+    features: tuple[str, ...]
+
+    @property
+    def vector_bytes(self) -> int:
+        """Width of one vector as `runtime/vector.hpp` chooses it."""
+        if "__AVX512F__" in self.features:
+            return 64
+        return 32 if "__AVX__" in self.features else 16
+
+    def arguments(self) -> list[str]:
+        """Compiler and flags that every compilation of a model uses."""
+        march = [f"-march={self.march}"] if self.march else []
+        return [self.compiler, *FLAGS, *march]
+
+
+def candidates(wanted: str | None) -> list[str]:
+    """Names to try, in order: the one asked for, or CXX, or the usual ones."""
+    if wanted:
+        return [wanted]
+    named = os.environ.get("CXX", "").strip()
+    return [named] if named else ["g++", "clang++", "c++"]
+
+
+def locate(wanted: str | None = None) -> str:
+    """The absolute path of the compiler; ToolFault S0901 if there is none."""
+    names = candidates(wanted)
+    for name in names:
+        path = shutil.which(name)
+        if path:
+            return path
+    listed = ", ".join(f"`{name}`" for name in names)
+    raise ToolFault(
+        "S0901",
+        "no C++ compiler found",
+        f"looked for {listed} on the search path",
+        "install one (Debian, Ubuntu: `apt install g++`; Fedora: `dnf install gcc-c++`; macOS: `xcode-select --install`),\n"
+        'or run the model without one: `seqc.load(..., engine="evaluator")`; `seqc doctor` shows what is found',
+    )
+
+
+@cache
+def identity(wanted: str | None = None) -> str:
+    """A cheap fingerprint of compiler and CPU, for the cache: no process is started."""
+    path = Path(locate(wanted)).resolve()
+    status = path.stat()
+    text = f"{path} {status.st_size} {status.st_mtime_ns} {platform.machine()} {_cpu()}"
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _cpu() -> str:
+    """Model and feature flags of the first CPU, where the system tells them cheaply."""
+    try:
+        head = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")[:8192]
+    except OSError:
+        return platform.processor()
+    lines = [line for line in head.splitlines() if re.match(r"(model name|flags|Features|CPU part)\b", line)]
+    return "\n".join(lines[:3])
+
+
+def probe(wanted: str | None = None, march: str = "native") -> Toolchain:
+    """Asks the compiler for its version and for the features of `march`."""
+    path = locate(wanted)
+    if march == "native" and platform.system() == "Darwin" and platform.machine() == "arm64":
+        march = ""
+    version = run([path, "--version"], "asking the compiler for its version").splitlines()
+    arguments = [path, "-dM", "-E", "-x", "c++", os.devnull]
+    if march:
+        arguments.insert(1, f"-march={march}")
+    macros = run(arguments, f"asking the compiler about `-march={march}`")
+    defined = {line.split()[1] for line in macros.splitlines() if line.startswith("#define ")}
+    return Toolchain(
+        path, version[0] if version else "unknown", march, tuple(f for f in _FEATURES if f in defined)
+    )
+
+
+def run(arguments: list[str], doing: str, cwd: Path | None = None) -> str:
+    """Runs a tool to its end and gives its standard output; ToolFault S0902 or S0903 if it cannot or fails."""
+    environment = {**os.environ, "LC_ALL": "C", "SOURCE_DATE_EPOCH": "0", "ZERO_AR_DATE": "1"}
+    try:
+        done = subprocess.run(
+            arguments, cwd=cwd, env=environment, capture_output=True, text=True, errors="replace", check=False
+        )
+    except OSError as error:
+        raise ToolFault(
+            "S0902",
+            f"`{arguments[0]}` cannot be run",
+            f"{doing}: {error.strerror or error}",
+            "see `seqc doctor`",
+        ) from None
+    if done.returncode == 0:
+        return done.stdout
+    if done.returncode < 0:
+        reason = f"{doing}: the compiler was stopped by signal {-done.returncode} (often: not enough memory)"
+        raise ToolFault("S0903", "the C++ compiler was stopped", reason, "free some memory and try again")
+    lines = (done.stderr or done.stdout).strip().splitlines()
+    shown = "\n".join(lines[:12]) + ("\n…" if len(lines) > 12 else "")
+    raise ToolFault(
+        "S0903",
+        "the C++ compiler failed",
+        f"{doing}, exit code {done.returncode}:\n{shown}",
+        "generated code should always compile: please report this with the model, "
+        "or check the compiler with `seqc doctor` if it complains about itself",
+    )
