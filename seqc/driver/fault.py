@@ -1,28 +1,22 @@
-"""What can go wrong around the compiler, apart from mistakes in a program: the tool chain, the disk, the command line.
+"""What can go wrong around the compiler, apart from mistakes in a program: tool chain, disk, command line.
 
-`ToolFault` ends a command with exit code 2, `UserFault` with 1; both carry a title, the reason and the remedy.
+`ToolFault` ends a command with exit code 2, `UserFault` with 1. Both hold a `Diagnostic` without a place, so that
+they are drawn and printed as JSON like every other message.
 """
 
 from __future__ import annotations
 
+from seqc.source.diagnostic import Diagnostic
+
 
 class Fault(Exception):
-    """A failure with a sentence for the person at the keyboard."""
+    """A failure with a sentence for the person at the keyboard: title, reason (a line each), remedy."""
 
     exit_code = 1
 
-    def __init__(self, code: str, title: str, reason: str = "", remedy: str = "") -> None:
+    def __init__(self, code: str, title: str, reason: str = "", remedy: str | None = None) -> None:
         super().__init__(title)
-        self.code = code
-        self.title = title
-        self.reason = reason
-        self.remedy = remedy
-
-    def render(self) -> str:
-        """The message in the form of all messages: title, reason, remedy."""
-        lines = [f"error[{self.code}]: {self.title}"]
-        lines += [f"   {line}" for part in (self.reason, self.remedy) if part for line in part.splitlines()]
-        return "\n".join(lines)
+        self.diagnostic = Diagnostic(code, title, notes=tuple(reason.splitlines()), hint=remedy)
 
 
 class UserFault(Fault):

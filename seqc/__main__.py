@@ -1,0 +1,5 @@
+"""`python -m seqc`: the command line."""
+
+from seqc.cli.main import main
+
+main()
