@@ -1,0 +1,577 @@
+// Products with packed weights, fused with what follows them, and the products of weight gradients.
+//
+// A weight matrix is packed once into panels: [panel][k][vector in the panel][lane]. A panel holds the
+// columns of one or a few blocks of lanes<R> units; with several gates it holds all gates of its units, so
+// that the equations of a cell run on the sums while they are hot. Each result is one sum over k in an order
+// that depends on the sizes of the matrix alone, never on the number of rows, on the row, or on how rows and
+// panels are divided among threads: a row alone and a row of a batch give the same bits.
+#pragma once
+
+#include "vector.hpp"
+
+#if defined(__clang__)
+#define SEQC_UNROLL _Pragma("clang loop unroll(full)")
+#else
+#define SEQC_UNROLL _Pragma("GCC unroll 32")
+#endif
+
+#if defined(__clang__)
+#define SEQC_KERNEL __attribute__((noinline))
+#else
+#define SEQC_KERNEL __attribute__((noinline, noclone))
+#endif
+
+namespace seqc {
+
+template <class T, int N> using Array = T[static_cast<size_t>(N)];
+
+// One term of a product: rows of `a` (`stride` apart, `depth` values each) times a packed matrix.
+template <class R> struct Segment {
+  const R *a;
+  int64_t stride;
+  const R *packed;
+  int64_t depth;
+};
+
+// A row-major matrix of `count` rows, `stride` apart, as a source of packing.
+template <class R> struct Rows {
+  const R *data;
+  int64_t stride;
+  int64_t count;
+};
+
+// blocks<R>(units): how many vectors hold so many units.
+template <class R> constexpr int64_t blocks(int64_t units) { return (units + lanes<R> - 1) / lanes<R>; }
+
+// panel_blocks(gates): unit blocks that share a panel, so that it is about 4 (or 2) vectors wide.
+constexpr int panel_blocks(int gates) {
+  constexpr int wide = SEQC_VECTOR_REGISTERS == 32 ? 4 : 2;
+  return gates >= wide ? 1 : wide / gates;
+}
+
+// row_limit(vectors): rows whose sums, so many vectors each, fit the registers.
+constexpr int row_limit(int vectors) {
+  constexpr int registers = SEQC_VECTOR_REGISTERS == 32 ? 26 : 12;
+  return registers < vectors ? 1 : registers / vectors > 8 ? 8 : registers / vectors;
+}
+
+// narrow<R>(units, gates): so few columns that a dot product for each beats lanes that stay empty.
+template <class R> constexpr bool narrow(int64_t units, int gates = 1) {
+  return gates == 1 && units * 4 <= lanes<R>;
+}
+
+// packed_size<R>(depth, units, gates): how many values the packed form of a matrix takes.
+template <class R> constexpr int64_t packed_size(int64_t depth, int64_t units, int gates = 1) {
+  return narrow<R>(units, gates) ? units * blocks<R>(depth) * lanes<R>
+                                 : blocks<R>(units) * lanes<R> * gates * depth;
+}
+
+// ---- packing
+// -----------------------------------------------------------------------------------------------
+
+// Calls fill(to, step, block, gate) for each vector column: its lanes of row k belong at to + k * step.
+template <class R, class Fill>
+SEQC_INLINE void each_column(R *packed, int64_t depth, int64_t units, int gates, Fill &&fill) {
+  const int64_t count = blocks<R>(units), wide = panel_blocks(gates);
+  for (int64_t block = 0; block < count; ++block) {
+    const int64_t first = block / wide * wide;
+    const int64_t width = (count - first < wide ? count - first : wide) * gates * lanes<R>;
+    for (int gate = 0; gate < gates; ++gate) {
+      R *to = packed + first * gates * lanes<R> * depth + ((block - first) * gates + gate) * lanes<R>;
+      fill(to, width, block, gate);
+    }
+  }
+}
+
+// Writes up to lanes<R> matrix rows as one vector column; missing rows (null) become zeros.
+template <class R>
+SEQC_INLINE void transpose_rows(R *to, int64_t step, int64_t depth, const R *const (&rows)[lanes<R>]) {
+  for (int64_t k = 0; k < depth; ++k)
+    for (int lane = 0; lane < lanes<R>; ++lane)
+      to[k * step + lane] = rows[lane] ? rows[lane][k] : R(0);
+}
+
+// The row `index` of stacked matrices, null behind the last.
+template <class R> SEQC_INLINE const R *stacked_row(const Rows<R> *sources, int count, int64_t index) {
+  for (int i = 0; i < count; ++i) {
+    if (index < sources[i].count)
+      return sources[i].data + index * sources[i].stride;
+    index -= sources[i].count;
+  }
+  return nullptr;
+}
+
+// stacked_rows(sources, count): how many rows stacked matrices have together.
+template <class R> SEQC_INLINE int64_t stacked_rows(const Rows<R> *sources, int count) {
+  int64_t rows = 0;
+  for (int i = 0; i < count; ++i)
+    rows += sources[i].count;
+  return rows;
+}
+
+// pack_rows(packed, depth, sources, count): for y = W x with W the sources stacked; y has one column a row of
+// W.
+template <class R> static void pack_rows(R *packed, int64_t depth, const Rows<R> *sources, int count) {
+  const int64_t units = stacked_rows(sources, count);
+  if (narrow<R>(units)) {
+    const int64_t padded = blocks<R>(depth) * lanes<R>;
+    for (int64_t unit = 0; unit < units; ++unit)
+      for (int64_t k = 0; k < padded; ++k)
+        packed[unit * padded + k] = k < depth ? stacked_row(sources, count, unit)[k] : R(0);
+    return;
+  }
+  each_column<R>(packed, depth, units, 1, [&](R *to, int64_t step, int64_t block, int) {
+    const R *rows[lanes<R>];
+    for (int lane = 0; lane < lanes<R>; ++lane)
+      rows[lane] = stacked_row(sources, count, block * lanes<R> + lane);
+    transpose_rows<R>(to, step, depth, rows);
+  });
+}
+
+// pack_gates(packed, depth, units, gates, count, stride): for y_g = W_g x of `count` gates with `units` rows
+// each; the gates of a unit become neighbours, as product_with<R, count> wants them.
+template <class R>
+static void pack_gates(R *packed, int64_t depth, int64_t units, const R *const *gates, int count,
+                       int64_t stride) {
+  if (count == 1) {
+    const Rows<R> source = {gates[0], stride, units};
+    pack_rows(packed, depth, &source, 1);
+    return;
+  }
+  each_column<R>(packed, depth, units, count, [&](R *to, int64_t step, int64_t block, int gate) {
+    const R *rows[lanes<R>];
+    for (int lane = 0; lane < lanes<R>; ++lane) {
+      const int64_t unit = block * lanes<R> + lane;
+      rows[lane] = unit < units ? gates[gate] + unit * stride : nullptr;
+    }
+    transpose_rows<R>(to, step, depth, rows);
+  });
+}
+
+// pack_columns(packed, units, sources, count): for dx = W' dy with W the sources stacked, `units` columns
+// wide; the depth of the product is the number of stacked rows.
+template <class R> static void pack_columns(R *packed, int64_t units, const Rows<R> *sources, int count) {
+  const int64_t depth = stacked_rows(sources, count);
+  if (narrow<R>(units)) {
+    const int64_t padded = blocks<R>(depth) * lanes<R>;
+    for (int64_t unit = 0; unit < units; ++unit)
+      for (int64_t k = 0; k < padded; ++k)
+        packed[unit * padded + k] = k < depth ? stacked_row(sources, count, k)[unit] : R(0);
+    return;
+  }
+  each_column<R>(packed, depth, units, 1, [&](R *to, int64_t step, int64_t block, int) {
+    const int64_t first = block * lanes<R>;
+    const int valid = units - first < lanes<R> ? static_cast<int>(units - first) : lanes<R>;
+    for (int i = 0; i < count; ++i)
+      for (int64_t k = 0; k < sources[i].count; ++k, to += step) {
+        const R *from = sources[i].data + k * sources[i].stride + first;
+        store(to, valid == lanes<R> ? load(from) : load_part(from, valid));
+      }
+  });
+}
+
+// ---- sums in registers
+// -------------------------------------------------------------------------------------
+
+// Sums of Height rows x Width vectors over all segments, in `Streams` independent streams. With Chains a
+// stream is a stretch of k, and the streams are added in the end; otherwise (one row) it is a panel of its
+// own.
+template <class R, int Height, int Width, int Streams, bool Chains>
+SEQC_KERNEL static void tile(const Segment<R> *segments, int count, int64_t row, int64_t first_vector,
+                             Vec<R> *out) {
+  Array<Array<Array<Vec<R>, Width>, Height>, Streams> sum = {};
+  for (int s = 0; s < count; ++s) {
+    const Segment<R> segment = segments[s];
+    const int64_t length = Chains ? segment.depth / Streams : segment.depth;
+    const int64_t b_jump = length * Width * lanes<R>, a_jump = Chains ? length : 0;
+    const R *a = segment.a + row * segment.stride;
+    const R *b = segment.packed + first_vector * segment.depth * lanes<R>;
+    for (int64_t k = 0; k < length; ++k, ++a, b += Width * lanes<R>) {
+      SEQC_UNROLL
+      for (int q = 0; q < Streams; ++q) {
+        Array<Vec<R>, Width> column;
+        SEQC_UNROLL
+        for (int w = 0; w < Width; ++w)
+          column[w] = load(b + q * b_jump + w * lanes<R>);
+        SEQC_UNROLL
+        for (int r = 0; r < Height; ++r) {
+          const Vec<R> factor = broadcast(a[q * a_jump + r * segment.stride]);
+          SEQC_UNROLL
+          for (int w = 0; w < Width; ++w)
+            sum[q][r][w] = fma(factor, column[w], sum[q][r][w]);
+        }
+      }
+    }
+    if (Chains && Streams > 1) { // what the equal stretches leave over belongs to the last
+      a += (Streams - 1) * a_jump;
+      b += (Streams - 1) * b_jump;
+      for (int64_t k = Streams * length; k < segment.depth; ++k, ++a, b += Width * lanes<R>) {
+        SEQC_UNROLL
+        for (int r = 0; r < Height; ++r) {
+          SEQC_UNROLL
+          for (int w = 0; w < Width; ++w)
+            sum[Streams - 1][r][w] =
+                fma(broadcast(a[r * segment.stride]), load(b + w * lanes<R>), sum[Streams - 1][r][w]);
+        }
+      }
+    }
+  }
+  if (Chains) {
+    SEQC_UNROLL
+    for (int half = Streams / 2; half > 0; half /= 2) {
+      SEQC_UNROLL
+      for (int q = 0; q < half; ++q) {
+        SEQC_UNROLL
+        for (int r = 0; r < Height; ++r) {
+          SEQC_UNROLL
+          for (int w = 0; w < Width; ++w)
+            sum[q][r][w] += sum[q + half][r][w];
+        }
+      }
+    }
+  }
+  SEQC_UNROLL
+  for (int q = 0; q < (Chains ? 1 : Streams); ++q) {
+    SEQC_UNROLL
+    for (int r = 0; r < Height; ++r) {
+      SEQC_UNROLL
+      for (int w = 0; w < Width; ++w)
+        out[(q * Height + r) * Width + w] = sum[q][r][w];
+    }
+  }
+}
+
+// Calls the tile for `height` rows, 1 … Limit.
+template <class R, int Width, int Chains, int Limit>
+SEQC_INLINE void tile_of(int64_t height, const Segment<R> *segments, int count, int64_t row,
+                         int64_t first_vector, Vec<R> *out) {
+  if constexpr (Limit > 1) {
+    if (height < Limit) {
+      tile_of<R, Width, Chains, Limit - 1>(height, segments, count, row, first_vector, out);
+      return;
+    }
+  }
+  tile<R, Limit, Width, Chains, true>(segments, count, row, first_vector, out);
+}
+
+// part_size: cuts `total` into the fewest parts of at most `limit`, all nearly equal; the size of part i.
+SEQC_INLINE int64_t part_size(int64_t total, int64_t limit, int64_t i) {
+  const int64_t parts = (total + limit - 1) / limit;
+  return total / parts + (i < total % parts ? 1 : 0);
+}
+
+// Hands the sums of one row and panel to the epilogue, block by block.
+template <class R, int Gates, int64_t Units, class Epilogue>
+SEQC_INLINE void finish(int64_t row, int64_t first, int count, Vec<R> *sums, Epilogue &epilogue) {
+  for (int u = 0; u < count; ++u) {
+    const int64_t unit = (first + u) * lanes<R>;
+    if constexpr (Units % lanes<R> != 0)
+      if (unit + lanes<R> > Units) {
+        epilogue(row, unit, Part{static_cast<int>(Units - unit)}, sums + u * Gates);
+        continue;
+      }
+    epilogue(row, unit, Whole{}, sums + u * Gates);
+  }
+}
+
+// chains(vectors): into how many sums a result is cut so that one row keeps the multipliers busy.
+constexpr int chains(int64_t vectors) { return vectors >= 8 ? 1 : vectors >= 4 ? 2 : vectors >= 2 ? 4 : 8; }
+
+// All rows of one panel that holds Count blocks.
+template <class R, int Gates, int64_t Units, int Count, class Epilogue>
+SEQC_INLINE void panel_rows(int64_t begin, int64_t end, int64_t first, const Segment<R> *segments, int count,
+                            Epilogue &epilogue) {
+  constexpr int width = Gates * Count, streams = chains(blocks<R>(Units) * Gates);
+  constexpr int limit = row_limit(width * streams);
+  Array<Vec<R>, limit * width> sums;
+  int64_t row = begin;
+  for (int64_t i = 0; row < end; ++i) {
+    const int64_t height = part_size(end - begin, limit, i);
+    tile_of<R, width, streams, limit>(height, segments, count, row, first * Gates, sums);
+    for (int64_t r = 0; r < height; ++r)
+      finish<R, Gates, Units>(row + r, first, Count, sums + r * width, epilogue);
+    row += height;
+  }
+}
+
+// All rows of the panel that starts at block `first`, whole or the narrower last one.
+template <class R, int Gates, int64_t Units, class Epilogue>
+SEQC_INLINE void any_panel(int64_t begin, int64_t end, int64_t first, const Segment<R> *segments, int count,
+                           Epilogue &epilogue) {
+  constexpr int wide = panel_blocks(Gates), last = static_cast<int>(blocks<R>(Units) % wide);
+  if constexpr (last != 0)
+    if (blocks<R>(Units) - first < wide) {
+      panel_rows<R, Gates, Units, last>(begin, end, first, segments, count, epilogue);
+      return;
+    }
+  if constexpr (blocks<R>(Units) >= wide)
+    panel_rows<R, Gates, Units, wide>(begin, end, first, segments, count, epilogue);
+}
+
+// One row: several whole panels at once, so that enough sums are under way; then the panels left over.
+template <class R, int Gates, int64_t Units, class Epilogue>
+SEQC_INLINE void one_row(int64_t row, const Segment<R> *segments, int count, Epilogue &epilogue,
+                         bool descending) {
+  constexpr int wide = panel_blocks(Gates), width = Gates * wide, streams = (8 + width - 1) / width;
+  constexpr int64_t panels = (blocks<R>(Units) + wide - 1) / wide;
+  constexpr int64_t groups = streams > 1 ? blocks<R>(Units) / (wide * streams) : 0, left = groups * streams;
+  constexpr int64_t turns = groups + panels - left;
+  for (int64_t i = 0; i < turns; ++i) {
+    const int64_t at = descending ? turns - 1 - i : i;
+    if constexpr (groups > 0)
+      if (at < groups) {
+        Array<Vec<R>, streams * width> sums;
+        const int64_t first = at * streams * wide;
+        tile<R, 1, width, streams, false>(segments, count, row, first * Gates, sums);
+        finish<R, Gates, Units>(row, first, streams * wide, sums, epilogue);
+        continue;
+      }
+    any_panel<R, Gates, Units>(row, row + 1, (left + at - groups) * wide, segments, count, epilogue);
+  }
+}
+
+// Few columns: each result is a dot product in two or four vector sums; the columns share the loads of a.
+template <class R, int64_t Units, class Epilogue>
+SEQC_INLINE void narrow_rows(int64_t begin, int64_t end, const Segment<R> *segments, int count,
+                             Epilogue &epilogue) {
+  constexpr int units = static_cast<int>(Units), streams = units <= 2 ? 4 : 2;
+  for (int64_t row = begin; row < end; ++row) {
+    Array<Array<Vec<R>, streams>, units> sum = {};
+    for (int s = 0; s < count; ++s) {
+      const int64_t depth = segments[s].depth, padded = blocks<R>(depth) * lanes<R>;
+      const R *a = segments[s].a + row * segments[s].stride;
+      const R *b = segments[s].packed;
+      int64_t k = 0;
+      for (; k + streams * lanes<R> <= depth; k += streams * lanes<R>) {
+        SEQC_UNROLL
+        for (int i = 0; i < streams; ++i) {
+          const Vec<R> factor = load(a + k + i * lanes<R>);
+          SEQC_UNROLL
+          for (int u = 0; u < units; ++u)
+            sum[u][i] = fma(factor, load(b + u * padded + k + i * lanes<R>), sum[u][i]);
+        }
+      }
+      for (; k < depth; k += lanes<R>) {
+        const int left = static_cast<int>(min(depth - k, int64_t(lanes<R>)));
+        const Vec<R> factor = left < lanes<R> ? load_part(a + k, left) : load(a + k);
+        SEQC_UNROLL
+        for (int u = 0; u < units; ++u)
+          sum[u][0] = fma(factor, load(b + u * padded + k), sum[u][0]);
+      }
+    }
+    R lane[lanes<R>] = {};
+    SEQC_UNROLL
+    for (int u = 0; u < units; ++u) {
+      Vec<R> all = sum[u][0] + sum[u][1];
+      if constexpr (streams == 4)
+        all += sum[u][2] + sum[u][3];
+      lane[u] = sum_lanes(all);
+    }
+    Vec<R> sums = load(static_cast<const R *>(lane));
+    epilogue(row, int64_t(0), Part{units}, &sums);
+  }
+}
+
+// product_with<R, Gates, Units>(begin, end, segments, count, epilogue): for each row in begin … end and each
+// block of units calls epilogue(row, unit, which, sums): `sums` are Gates vectors, gate g of the units from
+// `unit` on; `which` is Whole{} or Part{n}, for load, store and keep. `sums` may be changed.
+//   product_with<float, 4, H>(0, rows, &segment, 1,
+//                             [&](int64_t row, int64_t unit, auto which, Vec<float> *sums) { … });
+// The epilogue runs before later panels are multiplied: it must not write what the segments read.
+// `descending` takes the panels from the last to the first: done on every other step, it finds weights
+// larger than the cache half in place. Results are the same.
+template <class R, int Gates, int64_t Units, class Epilogue>
+SEQC_INLINE void product_with(int64_t begin, int64_t end, const Segment<R> *segments, int count,
+                              Epilogue &&epilogue, bool descending = false) {
+  constexpr int wide = panel_blocks(Gates);
+  constexpr int64_t panels = (blocks<R>(Units) + wide - 1) / wide;
+  if constexpr (narrow<R>(Units, Gates)) {
+    narrow_rows<R, Units>(begin, end, segments, count, epilogue);
+    return;
+  } else {
+    if constexpr (chains(blocks<R>(Units) * Gates) == 1)
+      if (end - begin == 1) {
+        one_row<R, Gates, Units>(begin, segments, count, epilogue, descending);
+        return;
+      }
+    int64_t depth = 1;
+    for (int s = 0; s < count; ++s)
+      depth += segments[s].depth;
+    // Rows that stay in the second-level cache while all panels pass over them.
+    const int64_t limit = max(int64_t(48), int64_t(65536) / depth);
+    int64_t from = begin;
+    for (int64_t part = 0; from < end; ++part) {
+      const int64_t to = from + part_size(end - begin, limit, part);
+      for (int64_t i = 0; i < panels; ++i)
+        any_panel<R, Gates, Units>(from, to, (descending ? panels - 1 - i : i) * wide, segments, count,
+                                   epilogue);
+      from = to;
+    }
+  }
+}
+
+// product_segments<R, N>(begin, end, segments, count, C, ldc, accumulate, bias): rows begin … end of
+// C[rows, N] = or += sum of the segments (+ bias[N], if not null).
+template <class R, int64_t N>
+SEQC_INLINE void product_segments(int64_t begin, int64_t end, const Segment<R> *segments, int count, R *C,
+                                  int64_t ldc, bool accumulate = false, const R *bias = nullptr) {
+  const auto store_row = [&](int64_t row, int64_t unit, auto which, const Vec<R> *sums) {
+    Vec<R> value = sums[0];
+    if (bias)
+      value += load(bias + unit, which);
+    R *to = C + row * ldc + unit;
+    if (accumulate)
+      value += load(static_cast<const R *>(to), which);
+    store(to, value, which);
+  };
+  product_with<R, 1, N>(begin, end, segments, count, store_row);
+}
+
+// product<R, N>(begin, end, K, A, lda, packed, C, ldc, accumulate, bias): rows begin … end of
+// C[rows, N] = or += A[rows, K] times the packed matrix (+ bias[N], if not null).
+template <class R, int64_t N>
+SEQC_INLINE void product(int64_t begin, int64_t end, int64_t K, const R *A, int64_t lda, const R *packed,
+                         R *C, int64_t ldc, bool accumulate = false, const R *bias = nullptr) {
+  const Segment<R> segment = {A, lda, packed, K};
+  product_segments<R, N>(begin, end, &segment, 1, C, ldc, accumulate, bias);
+}
+
+// ---- weight gradients
+// --------------------------------------------------------------------------------------
+
+// Sums over k of Height columns of A times Width vectors of B, both row-major, written to out.
+template <class R, int Height, int Width>
+SEQC_KERNEL static void outer_tile(int64_t depth, const R *a, int64_t lda, const R *b, int64_t ldb,
+                                   Vec<R> *out) {
+  Array<Array<Vec<R>, Width>, Height> sum = {};
+  for (int64_t k = 0; k < depth; ++k, a += lda, b += ldb) {
+    Array<Vec<R>, Width> column;
+    SEQC_UNROLL
+    for (int w = 0; w < Width; ++w)
+      column[w] = load(b + w * lanes<R>);
+    SEQC_UNROLL
+    for (int r = 0; r < Height; ++r) {
+      const Vec<R> factor = broadcast(a[r]);
+      SEQC_UNROLL
+      for (int w = 0; w < Width; ++w)
+        sum[r][w] = fma(factor, column[w], sum[r][w]);
+    }
+  }
+  SEQC_UNROLL
+  for (int r = 0; r < Height; ++r) {
+    SEQC_UNROLL
+    for (int w = 0; w < Width; ++w)
+      out[r * Width + w] = sum[r][w];
+  }
+}
+
+template <class R, int Width, int Limit>
+SEQC_INLINE void outer_tile_of(int64_t height, int64_t depth, const R *a, int64_t lda, const R *b,
+                               int64_t ldb, Vec<R> *out) {
+  if constexpr (Limit > 1) {
+    if (height < Limit) {
+      outer_tile_of<R, Width, Limit - 1>(height, depth, a, lda, b, ldb, out);
+      return;
+    }
+  }
+  outer_tile<R, Limit, Width>(depth, a, lda, b, ldb, out);
+}
+
+// Adds the sums of one panel and one stretch of k to C, or puts them there.
+template <class R, int64_t N, int Count>
+SEQC_INLINE void outer_panel(int64_t begin, int64_t end, int64_t first, int64_t depth, const R *a,
+                             int64_t lda, const R *b, int64_t ldb, R *C, int64_t ldc, bool add) {
+  constexpr int limit = row_limit(Count);
+  Array<Vec<R>, limit * Count> sums;
+  int64_t row = begin;
+  for (int64_t i = 0; row < end; ++i) {
+    const int64_t height = part_size(end - begin, limit, i);
+    outer_tile_of<R, Count, limit>(height, depth, a + row, lda, b, ldb, sums);
+    const auto put = [&](int64_t at, int64_t unit, auto which, const Vec<R> *sum) {
+      R *to = C + at * ldc + unit;
+      store(to, add ? *sum + load(static_cast<const R *>(to), which) : *sum, which);
+    };
+    for (int64_t r = 0; r < height; ++r)
+      finish<R, 1, N>(row + r, first, Count, sums + r * Count, put);
+    row += height;
+  }
+}
+
+// Copies `depth` rows of up to Count vectors side by side, zeros behind column `valid`.
+template <class R, int Count>
+SEQC_INLINE void copy_panel(int64_t depth, int64_t valid, const R *from, int64_t stride, R *to) {
+  for (int64_t k = 0; k < depth; ++k, from += stride, to += Count * lanes<R>)
+    for (int w = 0; w < Count; ++w) {
+      const int64_t left = valid - w * lanes<R>;
+      const R *vector = from + w * lanes<R>;
+      if (left >= lanes<R>)
+        store(to + w * lanes<R>, load(vector));
+      else
+        store(to + w * lanes<R>, left > 0 ? load_part(vector, static_cast<int>(left)) : Vec<R>{});
+    }
+}
+
+// How many steps of k are summed before they go to C: a copied panel takes at most 16 KB of stack.
+template <class R> constexpr int64_t outer_depth() {
+  constexpr int64_t fitting = 16384 / (panel_blocks(1) * lanes<R> * static_cast<int64_t>(sizeof(R)));
+  return fitting < 256 ? fitting : 256;
+}
+
+// N of a few columns: the vectors run along the columns of A, and the sums are stored one by one.
+template <class R, int64_t N>
+SEQC_INLINE void outer_narrow(int64_t begin, int64_t end, int64_t K, const R *A, int64_t lda, const R *B,
+                              int64_t ldb, R *C, int64_t ldc, bool accumulate) {
+  constexpr int wide = panel_blocks(1);
+  constexpr int64_t width = wide * lanes<R>;
+  alignas(64) R panel[static_cast<size_t>(outer_depth<R>() * width)];
+  Array<Vec<R>, static_cast<int>(N) * wide> sums;
+  for (int64_t k = 0; k < K; k += outer_depth<R>()) {
+    const int64_t length = min(outer_depth<R>(), K - k);
+    for (int64_t first = begin; first < end; first += width) {
+      copy_panel<R, wide>(length, end - first, A + k * lda + first, lda, panel);
+      outer_tile<R, static_cast<int>(N), wide>(length, B + k * ldb, ldb, panel, width, sums);
+      for (int64_t m = first; m < end && m < first + width; ++m)
+        for (int64_t n = 0; n < N; ++n) {
+          const R value = sums[n * wide + (m - first) / lanes<R>][(m - first) % lanes<R>];
+          C[m * ldc + n] = accumulate || k > 0 ? value + C[m * ldc + n] : value;
+        }
+    }
+  }
+}
+
+// outer<R, N>(begin, end, K, A, lda, B, ldb, C, ldc, accumulate): rows begin … end of C[M, N] = or +=
+// A'[M, K] B[K, N], with A[K, M] and B[K, N] row-major as they lie in memory: a weight gradient, k running
+// over time and batch. Sums go by stretches of outer_depth<R>() steps from k = 0, in order; the division of
+// rows among threads changes nothing.
+template <class R, int64_t N>
+SEQC_INLINE void outer(int64_t begin, int64_t end, int64_t K, const R *A, int64_t lda, const R *B,
+                       int64_t ldb, R *C, int64_t ldc, bool accumulate) {
+  constexpr int wide = panel_blocks(1), last = static_cast<int>(blocks<R>(N) % wide);
+  if constexpr (narrow<R>(N)) {
+    outer_narrow<R, N>(begin, end, K, A, lda, B, ldb, C, ldc, accumulate);
+  } else {
+    alignas(64) R panel[static_cast<size_t>(outer_depth<R>() * wide * lanes<R>)];
+    for (int64_t k = 0; k < K; k += outer_depth<R>()) {
+      const int64_t length = min(outer_depth<R>(), K - k);
+      const bool add = accumulate || k > 0;
+      for (int64_t first = 0; first < blocks<R>(N); first += wide) {
+        const R *b = B + k * ldb + first * lanes<R>;
+        const int64_t valid = N - first * lanes<R>;
+        if constexpr (last != 0)
+          if (blocks<R>(N) - first < wide) {
+            copy_panel<R, last>(length, valid, b, ldb, panel);
+            outer_panel<R, N, last>(begin, end, first, length, A + k * lda, lda, panel, last * lanes<R>, C,
+                                    ldc, add);
+            break;
+          }
+        if constexpr (blocks<R>(N) >= wide) {
+          copy_panel<R, wide>(length, valid, b, ldb, panel);
+          outer_panel<R, N, wide>(begin, end, first, length, A + k * lda, lda, panel, wide * lanes<R>, C, ldc,
+                                  add);
+        }
+      }
+    }
+  }
+}
+
+} // namespace seqc

@@ -1,0 +1,267 @@
+// Elementary functions, each for a scalar and for a vector of reals with equal results lane by lane.
+// Single precision: own branch-free polynomials for what cells and losses use (exp, log, tanh, sigmoid,
+// softplus, log1p, expm1); the rare functions and double precision go lane by lane to the C library.
+#pragma once
+
+#include "vector.hpp"
+
+namespace seqc {
+
+// whole<X>(c): the constant c as X, a scalar or all lanes of a vector.
+template <class X> SEQC_INLINE X whole(typename Of<X>::real c) { return c - X{}; }
+
+// Single precision, one definition for scalars and vectors (X is float or Vec<float>).
+namespace single {
+
+constexpr float log2_e = 1.44269504088896341f;
+constexpr float ln2_high = 0.693359375f; // nine bits: n * ln2_high is exact
+constexpr float ln2_low = -2.12194440054690583e-4f;
+constexpr float rounder = 12582912.0f; // 1.5 * 2^23: adding it rounds to an integer
+
+template <class X> SEQC_INLINE X at_least(X x, float low) { return select(x < low, whole<X>(low), x); }
+template <class X> SEQC_INLINE X at_most(X x, float high) { return select(x > high, whole<X>(high), x); }
+template <class X> SEQC_INLINE X magnitude(X x) {
+  return bits_as<X>(bits_as<typename Of<X>::words>(x) & 0x7fffffffu);
+}
+template <class X> SEQC_INLINE X with_sign_of(X x, X sign) {
+  typedef typename Of<X>::words Words;
+  return bits_as<X>(bits_as<Words>(x) | (bits_as<Words>(sign) & 0x80000000u));
+}
+
+// x = n ln 2 + r: r and, in the low bits of `shifted`, n.
+template <class X> struct Reduced {
+  X shifted, count, rest;
+};
+template <class X> SEQC_INLINE Reduced<X> reduce_exponent(X x) {
+  const X shifted = fma(x, whole<X>(log2_e), whole<X>(rounder));
+  const X count = shifted - rounder;
+  const X rest = fma(count, whole<X>(-ln2_low), fma(count, whole<X>(-ln2_high), x));
+  return {shifted, count, rest};
+}
+
+// e^r - 1 for |r| <= ln 2 / 2.
+template <class X> SEQC_INLINE X exp_minus_one(X r) {
+  X p = whole<X>(0.001381432f);
+  p = fma(p, r, whole<X>(0.008368852f));
+  p = fma(p, r, whole<X>(0.0416684f));
+  p = fma(p, r, whole<X>(0.1666652f));
+  p = fma(p, r, whole<X>(0.49999994f));
+  return fma(p, r * r, r);
+}
+
+// 2^(n + offset) from `shifted`, the sum in -126 … 127 (in -127: 0).
+template <class X> SEQC_INLINE X power_of_two(X shifted, uint32_t offset) {
+  typedef typename Of<X>::words Words;
+  return bits_as<X>((bits_as<Words>(shifted) + (127u + offset)) << 23);
+}
+
+template <class X> SEQC_INLINE X exp(X x) {
+  const X bounded = at_most(at_least(x, -104.0f), 89.0f);
+  const Reduced<X> part = reduce_exponent(bounded);
+  const X value = exp_minus_one(part.rest) + 1.0f;
+  // Two factors, 2^(n+64) or 2^(n-1), then what is left: the range ends overflow and underflow by themselves.
+  const auto low = part.count < -64.0f;
+  typedef typename Of<X>::words Words;
+  const X down = bits_as<X>((bits_as<Words>(part.shifted) + (127u + 64u)) << 23);
+  const X up = bits_as<X>((bits_as<Words>(part.shifted) + (127u - 1u)) << 23);
+  return value * select(low, down, up) * select(low, whole<X>(5.421010862427522e-20f), whole<X>(2.0f));
+}
+
+// 1 / (1 + e^-x): half of e^-x fits the range, and tiny halves may become 0 beside the 1.
+template <class X> SEQC_INLINE X sigmoid(X x) {
+  const X bounded = at_most(at_least(-x, -87.0f), 89.0f);
+  const Reduced<X> part = reduce_exponent(bounded);
+  const X half = (exp_minus_one(part.rest) + 1.0f) * power_of_two(part.shifted, ~0u);
+  return 1.0f / fma(whole<X>(2.0f), half, whole<X>(1.0f));
+}
+
+// x P(x^2) / Q(x^2), relative error of the fraction 2e-8; from 9.011 on tanh rounds to 1.
+template <class X> SEQC_INLINE X tanh(X x) {
+  const X bounded = at_most(at_least(x, -9.011f), 9.011f);
+  const X y = bounded * bounded, z = y * y;
+  const X p_low = fma(y, whole<X>(1.33832707e-01f), whole<X>(1.0f));
+  const X q_low = fma(y, whole<X>(4.67165920e-01f), whole<X>(1.0f));
+  const X p_mid = fma(y, whole<X>(2.06472947e-05f), whole<X>(3.49815171e-03f));
+  const X q_mid = fma(y, whole<X>(3.28965449e-04f), whole<X>(2.58869983e-02f));
+  const X p = fma(z, fma(z, whole<X>(1.34003024e-08f), p_mid), p_low);
+  const X q = fma(z, fma(z, whole<X>(7.79677697e-07f), q_mid), q_low);
+  return at_most(at_least(bounded * p / q, -1.0f), 1.0f);
+}
+
+// log(1 + f) for 1 + f in sqrt(1/2) … sqrt(2), with n ln 2 added from small to large.
+template <class X> SEQC_INLINE X log_of_reduced(X f, X n) {
+  X p = whole<X>(0.06747734f);
+  p = fma(p, f, whole<X>(-0.11677521f));
+  p = fma(p, f, whole<X>(0.118886985f));
+  p = fma(p, f, whole<X>(-0.1240534f));
+  p = fma(p, f, whole<X>(0.14219452f));
+  p = fma(p, f, whole<X>(-0.16668005f));
+  p = fma(p, f, whole<X>(0.20002124f));
+  p = fma(p, f, whole<X>(-0.2500001f));
+  p = fma(p, f, whole<X>(0.33333313f));
+  const X square = f * f;
+  const X small = fma(square * f, p, fma(square, whole<X>(-0.5f), n * ln2_low));
+  return fma(n, whole<X>(ln2_high), f + small);
+}
+
+template <class X> SEQC_INLINE X log(X x) {
+  typedef typename Of<X>::words Words;
+  const auto tiny = x < 1.17549435e-38f;
+  const X scaled = select(tiny, x * 8388608.0f, x);
+  // Subtracting the bits of sqrt(1/2) puts the split of the exponent there.
+  const Words moved = bits_as<Words>(scaled) - 0x3f3504f3u;
+  const Words fraction = (moved & 0x007fffffu) + 0x3f3504f3u;
+  // Arithmetic on the biased exponent kept positive, made a real by the bits of 2^23.
+  const Words exponent = ((moved + 0x40000000u) >> 23) | 0x4b000000u;
+  const X n =
+      bits_as<X>(exponent) - select(tiny, whole<X>(8388608.0f + 151.0f), whole<X>(8388608.0f + 128.0f));
+  const X value = log_of_reduced(bits_as<X>(fraction) - 1.0f, n);
+  const X inside = select(x < __builtin_inff(), value, x); // +inf and NaN stay
+  const X at_zero = select(x == 0.0f, whole<X>(-__builtin_inff()), whole<X>(__builtin_nanf("")));
+  return select(x <= 0.0f, at_zero, inside);
+}
+
+// log(u) + c / u, where u = 1 + x was rounded and c is what the rounding lost.
+template <class X> SEQC_INLINE X log1p(X x) {
+  const X u = x + 1.0f;
+  const X lost = select(magnitude(x) < 1.0f, x - (u - 1.0f), (1.0f - u) + x);
+  const X value = single::log(u) + lost / u;
+  const auto special = either(either(u <= 0.0f, u != u), u == __builtin_inff());
+  return select(special, single::log(u), select(magnitude(x) < 1e-8f, x, value));
+}
+
+template <class X> SEQC_INLINE X expm1(X x) {
+  const X bounded = at_most(at_least(x, -30.0f), 89.0f);
+  const Reduced<X> part = reduce_exponent(bounded);
+  const X half = power_of_two(part.shifted, ~0u); // 2^(n-1), so that n = 128 fits
+  const X value = fma(exp_minus_one(part.rest), half, half - 0.5f);
+  return select(magnitude(x) < 1e-8f, x, value + value);
+}
+
+template <class X> SEQC_INLINE X softplus(X x) {
+  return max(x, whole<X>(0.0f)) + single::log1p(single::exp(-magnitude(x)));
+}
+
+// Rounds to the nearest integer by a large number, then steps down where that went up.
+template <class X> SEQC_INLINE X floor(X x) {
+  const X size = magnitude(x);
+  const X nearest = with_sign_of((size + 8388608.0f) - 8388608.0f, x);
+  const X down = nearest - select(nearest > x, whole<X>(1.0f), whole<X>(0.0f));
+  return select(size < 8388608.0f, with_sign_of(down, x), x);
+}
+
+} // namespace single
+
+// One function for scalars and vectors of both precisions: own form in single, C library in double.
+#define SEQC_OWN(name, exact)                                                                                \
+  SEQC_INLINE float name(float x) { return single::name(x); }                                                \
+  SEQC_INLINE Vec<float> name(Vec<float> x) { return single::name(x); }                                      \
+  SEQC_INLINE double name(double x) { return exact; }                                                        \
+  SEQC_INLINE Vec<double> name(Vec<double> x) {                                                              \
+    return each_lane(x, [](double v) { return name(v); });                                                   \
+  }
+
+// One function that always goes to the C library, a vector lane by lane.
+#define SEQC_LIBRARY(name)                                                                                   \
+  SEQC_INLINE float name(float x) { return __builtin_##name##f(x); }                                         \
+  SEQC_INLINE double name(double x) { return __builtin_##name(x); }                                          \
+  SEQC_INLINE Vec<float> name(Vec<float> x) {                                                                \
+    return each_lane(x, [](float v) { return name(v); });                                                    \
+  }                                                                                                          \
+  SEQC_INLINE Vec<double> name(Vec<double> x) {                                                              \
+    return each_lane(x, [](double v) { return name(v); });                                                   \
+  }
+
+// each_lane(x, f): f applied to every lane, for functions that have no vector form.
+template <class X, class F> SEQC_INLINE X each_lane(X x, F f) {
+  typedef typename Of<X>::real R;
+  R lane[lanes<R>];
+  store(lane, x);
+  for (int i = 0; i < lanes<R>; ++i)
+    lane[i] = f(lane[i]);
+  return load(lane);
+}
+
+// exp: 1 ulp; overflows to inf, underflows gradually.
+SEQC_OWN(exp, __builtin_exp(x))
+// log: 1 ulp; log(0) = -inf, NaN below.
+SEQC_OWN(log, __builtin_log(x))
+// log1p(x) = log(1 + x), expm1(x) = e^x - 1, accurate near 0.
+SEQC_OWN(log1p, __builtin_log1p(x))
+SEQC_OWN(expm1, __builtin_expm1(x))
+// tanh: 4 ulp everywhere, odd, exactly 1 when saturated.
+SEQC_OWN(tanh, __builtin_tanh(x))
+// sigmoid(x) = 1 / (1 + e^-x): 4 ulp.
+SEQC_OWN(sigmoid, x < 0 ? __builtin_exp(x) / (1 + __builtin_exp(x)) : 1 / (1 + __builtin_exp(-x)))
+// softplus(x) = log(1 + e^x), without overflow.
+SEQC_OWN(softplus, (x > 0 || x != x ? x : 0.0) + __builtin_log1p(__builtin_exp(-__builtin_fabs(x))))
+// floor: the largest integer not above x.
+SEQC_OWN(floor, __builtin_floor(x))
+
+SEQC_LIBRARY(sin)
+SEQC_LIBRARY(cos)
+SEQC_LIBRARY(tan)
+SEQC_LIBRARY(atan)
+SEQC_LIBRARY(erf)
+
+#undef SEQC_OWN
+#undef SEQC_LIBRARY
+
+// sqrt, and root0: the same value, named apart because its derivative at 0 counts as 0.
+SEQC_INLINE float sqrt(float x) { return __builtin_sqrtf(x); }
+SEQC_INLINE double sqrt(double x) { return __builtin_sqrt(x); }
+template <class X> SEQC_INLINE X lane_sqrt(X x) {
+  X y = {};
+  for (int i = 0; i < lanes<typename Of<X>::real>; ++i)
+    y[i] = seqc::sqrt(x[i]);
+  return y;
+}
+SEQC_INLINE Vec<float> sqrt(Vec<float> x) { return lane_sqrt(x); }
+SEQC_INLINE Vec<double> sqrt(Vec<double> x) { return lane_sqrt(x); }
+template <class X> SEQC_INLINE X root0(X x) { return seqc::sqrt(x); }
+
+// pow(x, y): the C library, lane by lane.
+SEQC_INLINE float pow(float x, float y) { return __builtin_powf(x, y); }
+SEQC_INLINE double pow(double x, double y) { return __builtin_pow(x, y); }
+template <class X> SEQC_INLINE X lane_pow(X x, X y) {
+  for (int i = 0; i < lanes<typename Of<X>::real>; ++i)
+    x[i] = seqc::pow(x[i], y[i]);
+  return x;
+}
+SEQC_INLINE Vec<float> pow(Vec<float> x, Vec<float> y) { return lane_pow(x, y); }
+SEQC_INLINE Vec<double> pow(Vec<double> x, Vec<double> y) { return lane_pow(x, y); }
+SEQC_INLINE Vec<float> pow(Vec<float> x, float y) { return lane_pow(x, broadcast(y)); }
+SEQC_INLINE Vec<double> pow(Vec<double> x, double y) { return lane_pow(x, broadcast(y)); }
+SEQC_INLINE Vec<float> pow(float x, Vec<float> y) { return lane_pow(broadcast(x), y); }
+SEQC_INLINE Vec<double> pow(double x, Vec<double> y) { return lane_pow(broadcast(x), y); }
+
+// abs: the magnitude.
+SEQC_INLINE float abs(float x) { return __builtin_fabsf(x); }
+SEQC_INLINE double abs(double x) { return __builtin_fabs(x); }
+SEQC_INLINE int64_t abs(int64_t x) { return x < 0 ? -x : x; }
+SEQC_INLINE Vec<float> abs(Vec<float> x) { return single::magnitude(x); }
+SEQC_INLINE Vec<double> abs(Vec<double> x) {
+  typedef VecOf<double>::words Words;
+  return bits_as<Vec<double>>(bits_as<Words>(x) & 0x7fffffffffffffffu);
+}
+
+// sign: -1, 0 or 1; NaN and signed zeros stay.
+template <class X> SEQC_INLINE X sign_of(X x) {
+  return select(x > 0, whole<X>(1), select(x < 0, whole<X>(-1), x));
+}
+SEQC_INLINE float sign(float x) { return sign_of(x); }
+SEQC_INLINE double sign(double x) { return sign_of(x); }
+SEQC_INLINE int64_t sign(int64_t x) { return (x > 0) - (x < 0); }
+SEQC_INLINE Vec<float> sign(Vec<float> x) { return sign_of(x); }
+SEQC_INLINE Vec<double> sign(Vec<double> x) { return sign_of(x); }
+
+// divide_floor, modulo_floor: integer division and remainder that round towards minus infinity; b is not 0.
+SEQC_INLINE int64_t divide_floor(int64_t a, int64_t b) {
+  return a / b - static_cast<int64_t>(a % b != 0 && (a < 0) != (b < 0));
+}
+SEQC_INLINE int64_t modulo_floor(int64_t a, int64_t b) {
+  const int64_t rest = a % b;
+  return rest != 0 && (rest < 0) != (b < 0) ? rest + b : rest;
+}
+
+} // namespace seqc

@@ -1,0 +1,325 @@
+// Vectors of reals: types, loads, stores, masks and whole-vector sums, on GCC/Clang vector extensions.
+// Takes its width from the instruction set that the file is compiled for, or from SEQC_VECTOR_BYTES
+// (0 gives one-lane vectors, plain scalar code). Everything else in the runtime is written on these names.
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __FAST_MATH__
+#error "seqc needs exact float semantics: compile without -ffast-math"
+#endif
+
+#ifndef SEQC_VECTOR_BYTES
+#if defined(__AVX512F__)
+#define SEQC_VECTOR_BYTES 64
+#elif defined(__AVX__)
+#define SEQC_VECTOR_BYTES 32
+#else
+#define SEQC_VECTOR_BYTES 16
+#endif
+#endif
+
+// Number of architectural vector registers: decides how many accumulators a product keeps.
+#if defined(__AVX512F__) || defined(__aarch64__)
+#define SEQC_VECTOR_REGISTERS 32
+#else
+#define SEQC_VECTOR_REGISTERS 16
+#endif
+
+#if defined(__FMA__) || defined(__AVX512F__) || defined(__aarch64__)
+#define SEQC_FUSED 1
+#else
+#define SEQC_FUSED 0
+#endif
+
+#define SEQC_INLINE static inline __attribute__((always_inline))
+
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC diagnostic ignored "-Wpsabi" // all vector functions are inlined: no ABI is involved
+#endif
+
+namespace seqc {
+
+// lanes<R>: how many values of R one vector holds.
+template <class R>
+constexpr int lanes = SEQC_VECTOR_BYTES ? SEQC_VECTOR_BYTES / static_cast<int>(sizeof(R)) : 1;
+
+template <class R> struct VecOf;
+template <> struct VecOf<float> {
+  typedef float type __attribute__((vector_size(sizeof(float) * lanes<float>)));
+  typedef int32_t ints __attribute__((vector_size(sizeof(float) * lanes<float>)));
+  typedef uint32_t words __attribute__((vector_size(sizeof(float) * lanes<float>)));
+  typedef decltype(type() < type()) mask;
+};
+template <> struct VecOf<double> {
+  typedef double type __attribute__((vector_size(sizeof(double) * lanes<double>)));
+  typedef int64_t ints __attribute__((vector_size(sizeof(double) * lanes<double>)));
+  typedef uint64_t words __attribute__((vector_size(sizeof(double) * lanes<double>)));
+  typedef decltype(type() < type()) mask;
+};
+
+// Vec<R>: a vector of lanes<R> reals; + - * / and comparisons are the compiler's own.
+template <class R> using Vec = typename VecOf<R>::type;
+// Ints<R>: integers of the width of R, one per lane.
+template <class R> using Ints = typename VecOf<R>::ints;
+// Mask<R>: what a comparison of two Vec<R> gives, lanes 0 or -1.
+template <class R> using Mask = typename VecOf<R>::mask;
+
+// Of<X>: what belongs to X, a scalar real or a vector of reals: its element, its bits and truth value.
+template <class X> struct Of;
+template <> struct Of<float> {
+  typedef float real;
+  typedef uint32_t words;
+  typedef bool mask;
+};
+template <> struct Of<double> {
+  typedef double real;
+  typedef uint64_t words;
+  typedef bool mask;
+};
+template <> struct Of<Vec<float>> {
+  typedef float real;
+  typedef VecOf<float>::words words;
+  typedef Mask<float> mask;
+};
+template <> struct Of<Vec<double>> {
+  typedef double real;
+  typedef VecOf<double>::words words;
+  typedef Mask<double> mask;
+};
+
+// Whole and Part say how many lanes of a vector are real data: all of them, or the first `count`.
+struct Whole {};
+struct Part {
+  int count;
+};
+
+// bits_as<To>(value): the same bits read as another type of equal size.
+template <class To, class From> SEQC_INLINE To bits_as(From from) {
+  static_assert(sizeof(To) == sizeof(From), "sizes differ");
+  To to;
+  __builtin_memcpy(&to, &from, sizeof to);
+  return to;
+}
+
+// broadcast<R>(x): every lane is x.
+template <class R> SEQC_INLINE Vec<R> broadcast(R x) { return x - Vec<R>{}; }
+
+// load(p): lanes<R> values from p, any alignment.
+template <class R> SEQC_INLINE Vec<R> load(const R *p) {
+  Vec<R> v;
+  __builtin_memcpy(&v, p, sizeof v);
+  return v;
+}
+
+// store(p, v): all lanes to p, any alignment.
+template <class R> SEQC_INLINE void store(R *p, Vec<R> v) { __builtin_memcpy(p, &v, sizeof v); }
+
+// Copies the first `count` < 2 * Half values by halves, so that no call of memcpy is left.
+template <int Half, class R> SEQC_INLINE void copy_part(R *to, const R *from, int count) {
+  if constexpr (Half > 0) {
+    if (count & Half) {
+      __builtin_memcpy(to, from, sizeof(R) * Half);
+      to += Half;
+      from += Half;
+    }
+    copy_part<Half / 2>(to, from, count);
+  }
+}
+
+// load_part(p, count): the first `count` lanes from p, the others 0; touches no further memory.
+template <class R> SEQC_INLINE Vec<R> load_part(const R *p, int count) {
+  R lane[lanes<R>] = {};
+  copy_part<lanes<R> / 2>(lane, p, count);
+  return load(lane);
+}
+
+// store_part(p, v, count): the first `count` lanes to p; touches no further memory.
+template <class R> SEQC_INLINE void store_part(R *p, Vec<R> v, int count) {
+  R lane[lanes<R>];
+  store(lane, v);
+  copy_part<lanes<R> / 2>(p, static_cast<const R *>(lane), count);
+}
+
+#if defined(__AVX512F__) && SEQC_VECTOR_BYTES == 64
+template <> inline __attribute__((always_inline)) Vec<float> load_part(const float *p, int count) {
+  const auto keep = static_cast<unsigned short>((1u << count) - 1u);
+  return __builtin_ia32_loadups512_mask(p, Vec<float>{}, keep);
+}
+template <> inline __attribute__((always_inline)) Vec<double> load_part(const double *p, int count) {
+  const auto keep = static_cast<unsigned char>((1u << count) - 1u);
+  return __builtin_ia32_loadupd512_mask(p, Vec<double>{}, keep);
+}
+template <> inline __attribute__((always_inline)) void store_part(float *p, Vec<float> v, int count) {
+  __builtin_ia32_storeups512_mask(p, v, static_cast<unsigned short>((1u << count) - 1u));
+}
+template <> inline __attribute__((always_inline)) void store_part(double *p, Vec<double> v, int count) {
+  __builtin_ia32_storeupd512_mask(p, v, static_cast<unsigned char>((1u << count) - 1u));
+}
+#endif
+
+// load(p, which), store(p, v, which): whole vectors or the first lanes only, chosen at compile time.
+template <class R> SEQC_INLINE Vec<R> load(const R *p, Whole) { return load(p); }
+template <class R> SEQC_INLINE Vec<R> load(const R *p, Part part) { return load_part(p, part.count); }
+template <class R> SEQC_INLINE void store(R *p, Vec<R> v, Whole) { store(p, v); }
+template <class R> SEQC_INLINE void store(R *p, Vec<R> v, Part part) { store_part(p, v, part.count); }
+
+// load_lanes(p, stride, which): lane i is p[i * stride], for columns of a row-major matrix.
+template <class R> SEQC_INLINE Vec<R> load_lanes(const R *p, int64_t stride, Part part) {
+  Vec<R> v = {};
+  for (int i = 0; i < part.count; ++i)
+    v[i] = p[i * stride];
+  return v;
+}
+template <class R> SEQC_INLINE Vec<R> load_lanes(const R *p, int64_t stride, Whole) {
+  return load_lanes(p, stride, Part{lanes<R>});
+}
+
+// select(mask, a, b): a where the mask holds, else b; the condition may be one bool for all lanes.
+template <class X> SEQC_INLINE X select(bool mask, X a, X b) { return mask ? a : b; }
+SEQC_INLINE Vec<float> select(Mask<float> mask, Vec<float> a, Vec<float> b) { return mask ? a : b; }
+SEQC_INLINE Vec<double> select(Mask<double> mask, Vec<double> a, Vec<double> b) { return mask ? a : b; }
+// The same with one or both values equal in all lanes.
+template <class M> SEQC_INLINE auto select(M mask, Vec<float> a, float b) -> decltype(select(mask, a, a)) {
+  return select(mask, a, broadcast(b));
+}
+template <class M> SEQC_INLINE auto select(M mask, float a, Vec<float> b) -> decltype(select(mask, b, b)) {
+  return select(mask, broadcast(a), b);
+}
+template <class M> SEQC_INLINE auto select(M mask, Vec<double> a, double b) -> decltype(select(mask, a, a)) {
+  return select(mask, a, broadcast(b));
+}
+template <class M> SEQC_INLINE auto select(M mask, double a, Vec<double> b) -> decltype(select(mask, b, b)) {
+  return select(mask, broadcast(a), b);
+}
+SEQC_INLINE Vec<float> select(Mask<float> mask, float a, float b) {
+  return select(mask, broadcast(a), broadcast(b));
+}
+SEQC_INLINE Vec<double> select(Mask<double> mask, double a, double b) {
+  return select(mask, broadcast(a), broadcast(b));
+}
+
+// both, either, opposite: logic on truth values, bool or mask (a bool goes with a mask, too).
+SEQC_INLINE bool both(bool a, bool b) { return a && b; }
+SEQC_INLINE bool either(bool a, bool b) { return a || b; }
+SEQC_INLINE bool opposite(bool a) { return !a; }
+#define SEQC_LOGIC(R)                                                                                        \
+  SEQC_INLINE Mask<R> both(Mask<R> a, Mask<R> b) { return a & b; }                                           \
+  SEQC_INLINE Mask<R> both(Mask<R> a, bool b) { return b ? a : Mask<R>{}; }                                  \
+  SEQC_INLINE Mask<R> both(bool a, Mask<R> b) { return a ? b : Mask<R>{}; }                                  \
+  SEQC_INLINE Mask<R> either(Mask<R> a, Mask<R> b) { return a | b; }                                         \
+  SEQC_INLINE Mask<R> either(Mask<R> a, bool b) { return b ? ~Mask<R>{} : a; }                               \
+  SEQC_INLINE Mask<R> either(bool a, Mask<R> b) { return a ? ~Mask<R>{} : b; }                               \
+  SEQC_INLINE Mask<R> opposite(Mask<R> a) { return ~a; }
+SEQC_LOGIC(float)
+SEQC_LOGIC(double)
+#undef SEQC_LOGIC
+
+// less, less_equal, greater, greater_equal, equal, unequal: a bool for scalars, a mask for vectors.
+template <class X, class Y> SEQC_INLINE auto less(X a, Y b) { return a < b; }
+template <class X, class Y> SEQC_INLINE auto less_equal(X a, Y b) { return a <= b; }
+template <class X, class Y> SEQC_INLINE auto greater(X a, Y b) { return a > b; }
+template <class X, class Y> SEQC_INLINE auto greater_equal(X a, Y b) { return a >= b; }
+template <class X, class Y> SEQC_INLINE auto equal(X a, Y b) { return a == b; }
+template <class X, class Y> SEQC_INLINE auto unequal(X a, Y b) { return a != b; }
+
+// number<R>(mask): 1 where it holds, else 0, as R or Vec<R>.
+template <class R> SEQC_INLINE R number(bool mask) { return mask ? R(1) : R(0); }
+template <class R> SEQC_INLINE Vec<R> number(Mask<R> mask) { return select(mask, R(1), R(0)); }
+
+// fma(a, b, c) = a * b + c, rounded once where the machine can, equally for scalars and lanes.
+SEQC_INLINE float fma(float a, float b, float c) {
+#if SEQC_FUSED
+  return __builtin_fmaf(a, b, c);
+#else
+  return a * b + c;
+#endif
+}
+SEQC_INLINE double fma(double a, double b, double c) {
+#if SEQC_FUSED
+  return __builtin_fma(a, b, c);
+#else
+  return a * b + c;
+#endif
+}
+SEQC_INLINE Vec<float> fma(Vec<float> a, Vec<float> b, Vec<float> c) { return a * b + c; }
+SEQC_INLINE Vec<double> fma(Vec<double> a, Vec<double> b, Vec<double> c) { return a * b + c; }
+
+// min, max of two reals: NaN where either is NaN, as numpy's minimum and maximum.
+template <class X> SEQC_INLINE X smaller(X a, X b) { return select(either(a < b, a != a), a, b); }
+template <class X> SEQC_INLINE X larger(X a, X b) { return select(either(a > b, a != a), a, b); }
+#define SEQC_MINMAX(R)                                                                                       \
+  SEQC_INLINE R min(R a, R b) { return smaller(a, b); }                                                      \
+  SEQC_INLINE R max(R a, R b) { return larger(a, b); }                                                       \
+  SEQC_INLINE Vec<R> min(Vec<R> a, Vec<R> b) { return smaller(a, b); }                                       \
+  SEQC_INLINE Vec<R> max(Vec<R> a, Vec<R> b) { return larger(a, b); }                                        \
+  SEQC_INLINE Vec<R> min(Vec<R> a, R b) { return smaller(a, broadcast(b)); }                                 \
+  SEQC_INLINE Vec<R> max(Vec<R> a, R b) { return larger(a, broadcast(b)); }                                  \
+  SEQC_INLINE Vec<R> min(R a, Vec<R> b) { return smaller(broadcast(a), b); }                                 \
+  SEQC_INLINE Vec<R> max(R a, Vec<R> b) { return larger(broadcast(a), b); }
+SEQC_MINMAX(float)
+SEQC_MINMAX(double)
+#undef SEQC_MINMAX
+SEQC_INLINE int64_t min(int64_t a, int64_t b) { return a < b ? a : b; }
+SEQC_INLINE int64_t max(int64_t a, int64_t b) { return a > b ? a : b; }
+
+// lane_numbers<R>(): 0, 1, 2, … one per lane.
+template <class R> SEQC_INLINE Ints<R> lane_numbers() {
+  Ints<R> number = {};
+  for (int i = 0; i < lanes<R>; ++i)
+    number[i] = i;
+  return number;
+}
+
+// keep(v, which, other): v in the lanes that hold data, `other` in the rest, for reductions over a tail.
+SEQC_INLINE Vec<float> keep(Vec<float> v, Whole, float) { return v; }
+SEQC_INLINE Vec<double> keep(Vec<double> v, Whole, double) { return v; }
+SEQC_INLINE Vec<float> keep(Vec<float> v, Part part, float other) {
+  return select(lane_numbers<float>() < part.count, v, other);
+}
+SEQC_INLINE Vec<double> keep(Vec<double> v, Part part, double other) {
+  return select(lane_numbers<double>() < static_cast<int64_t>(part.count), v, other);
+}
+
+// Folds the lanes by halves: lane i with lane i + n/2, a fixed order.
+template <class R, class Fold> SEQC_INLINE R fold(Vec<R> v, Fold combine) {
+  R lane[lanes<R>];
+  store(lane, v);
+  for (int half = lanes<R> / 2; half > 0; half /= 2)
+    for (int i = 0; i < half; ++i)
+      lane[i] = combine(lane[i], lane[i + half]);
+  return lane[0];
+}
+
+// sum_lanes, max_lanes: one value of all lanes; max is NaN if any lane is.
+SEQC_INLINE float sum_lanes(Vec<float> v) {
+  return fold<float>(v, [](float a, float b) { return a + b; });
+}
+SEQC_INLINE double sum_lanes(Vec<double> v) {
+  return fold<double>(v, [](double a, double b) { return a + b; });
+}
+SEQC_INLINE float max_lanes(Vec<float> v) {
+  return fold<float>(v, [](float a, float b) { return max(a, b); });
+}
+SEQC_INLINE double max_lanes(Vec<double> v) {
+  return fold<double>(v, [](double a, double b) { return max(a, b); });
+}
+SEQC_INLINE float min_lanes(Vec<float> v) {
+  return fold<float>(v, [](float a, float b) { return min(a, b); });
+}
+SEQC_INLINE double min_lanes(Vec<double> v) {
+  return fold<double>(v, [](double a, double b) { return min(a, b); });
+}
+
+// sweep<R>(begin, end, body): body(i, Whole{}) for whole vectors, then body(i, Part{n}) for the rest.
+// The body is a generic lambda [&](int64_t i, auto which) that uses load(p + i, which), store(…, which).
+template <class R, class Body> SEQC_INLINE void sweep(int64_t begin, int64_t end, Body &&body) {
+  int64_t i = begin;
+  for (; i + lanes<R> <= end; i += lanes<R>)
+    body(i, Whole{});
+  if (i < end)
+    body(i, Part{static_cast<int>(end - i)});
+}
+
+} // namespace seqc
