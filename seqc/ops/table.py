@@ -52,3 +52,25 @@ The vocabulary is closed. `axes` below means: unless said otherwise the result h
 """
 
 from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from seqc.ops.contract import CONTRACT
+from seqc.ops.elementwise import ELEMENTWISE
+from seqc.ops.index import INDEX
+from seqc.ops.layout import LAYOUT
+from seqc.ops.leaves import LEAVES
+from seqc.ops.op import Op
+from seqc.ops.reduce import REDUCE
+
+ROWS: tuple[Op, ...] = (*LEAVES, *ELEMENTWISE, *CONTRACT, *REDUCE, *INDEX, *LAYOUT)
+
+TABLE: Mapping[str, Op] = MappingProxyType({op.name: op for op in ROWS})
+"""All operations by name."""
+
+LEAF_NAMES: frozenset[str] = frozenset(op.name for op in LEAVES if op.name != "final")
+"""Operations that have no argument and depend on nothing in the graph; `prev` depends on its state one step ago."""
+
+ELEMENTWISE_NAMES: frozenset[str] = frozenset(op.name for op in ELEMENTWISE)
+"""Operations whose element i depends on element i of each operand alone; `broadcast` and `cast` are among them."""
