@@ -10,7 +10,15 @@ there are steps (`slots` = 1): forward, `prev` at t is slot t and `next` is writ
 `prev` at t is slot t + 1 and `next` is written to slot t. So `prev h` of all steps is a view, and dU one product.
 
 Interleaving. The result of a stacked product of G rows of H units lies as [ceil(H / block)][G][block]: element u of
-row g at (u // block) * G * block + g * block + u % block. An operand with `gate` set reads such a row.
+row g at (u // block) * G * block + g * block + u % block. An operand with `gate` set reads such a row; only loads of
+`Pointwise` and operands of `Segment` do.
+
+Inside a `Scan` the `axes` of kernels never hold TIME: they run for the step t at hand, operands with TIME lie there.
+
+Changes: `Operand.at` (first or last slot of a buffer with TIME; replaces `Move.at`), `Buffer.ring`; `offsets` lead to
+an address polynomial `Arena`, as the workspace size is one; buffers of the caller that may be NULL have an offset too:
+their stand-in in the workspace; `strategy` fields; `Move.count`; kernels `Transpose` and `Window`; statement `instant`;
+`PackedMatrix.elements`. Order: whatever changes the caller's "plain", "optimizer" or "carried" stands behind all else.
 """
 
 from __future__ import annotations
@@ -44,7 +52,7 @@ class Home:
     role: "workspace" (offset from `place`), or memory of the caller: "plain" (name = parameter; in `apply` the weights that are
     updated), "input", "output", "carried", "fresh", "started" (name = the state's or input's), "grad" (parameter gradients),
     "grad.input", "grad.state", "grad.hyper", "score" (name = loss or metric; double), "optimizer" (name = <parameter>.<state>),
-    "lengths" (generate). Integer buffers of the caller are int32, scores and hypers double, `fresh` uint8; workspace
+    "lengths", "active", "given" (generate). Integer buffers of the caller are int32, scores and hypers double, `fresh` uint8; workspace
     integers are int64, booleans uint8.
     """
 
@@ -54,7 +62,11 @@ class Home:
 
 @dataclass(frozen=True, slots=True)
 class Buffer:
-    """Memory for a value. `units`, `gates`, `block` describe interleaving where gates > 0 (see the module's head)."""
+    """Memory for a value. `units`, `gates`, `block` describe interleaving where gates > 0 (see the module's head).
+
+    `ring` > 0 (only with TIME): it holds that many instants, and instant p lies at p % ring. Nobody outside its scan
+    reads it but through `Operand.at`.
+    """
 
     name: str
     kind: Kind
@@ -65,6 +77,7 @@ class Buffer:
     gates: int = 0
     units: int = 0
     block: int = 0
+    ring: int = 0
 
     @property
     def stride(self) -> int:
@@ -76,20 +89,26 @@ class Buffer:
 
 @dataclass(frozen=True, slots=True)
 class Operand:
-    """A part of a buffer: `size` elements from `offset` on (contiguous), or row `gate` of an interleaved one."""
+    """A part of a buffer: `size` elements from `offset` on (contiguous), or row `gate` of an interleaved one.
+
+    `at` "first" or "last" (buffers with TIME only) stands for the instant 0 or T - 1 + slots whatever t is; such an operand
+    has no TIME, and `shift` is 0.
+    """
 
     buffer: int
     size: int
     offset: int = 0
     shift: int = 0
     gate: int | None = None
+    at: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Statement:
     """`id = op(args)` on one element: args are ids of loads or earlier statements; `value` for op "const".
 
-    ops are the elementwise ones of `ops.table`, "const" and "uniform" (a scalar of the entry point, number `value`).
+    ops are the elementwise ones of `ops.table`, "const", "uniform" (a scalar of the entry point, number `value`) and
+    "instant" (INT: t, the position inside this call).
     Statements of kind REAL compute in the build's real type.
     """
 
@@ -102,7 +121,10 @@ class Statement:
 
 @dataclass(frozen=True, slots=True)
 class Pointwise:
-    """One loop over `size` elements at each (t, b) of `axes`: loads, statements, stores.
+    """One loop over `size` elements at each (t, b) of `axes`: loads, statements, stores. A store may name a load.
+
+    A store converts to the element type of its buffer. Where a store hits a buffer that is also loaded, both mean the same
+    elements of the same instant, or disjoint ones.
 
     A load of size 1 is the same for all elements; a load whose buffer lacks an axis is the same along it. "draw" loads are
     `draws`: id -> site; their element number is the element index, in the order of the value's own dims.
@@ -135,6 +157,7 @@ class Product:
     shift: int
     segments: tuple[Segment, ...]
     origin: str = ""
+    strategy: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,11 +169,12 @@ class Outer:
     right: Operand
     out: Operand
     origin: str = ""
+    strategy: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Einsum:
-    """Any other contraction, as plain loops. Axes of the operands that `axes` lacks are summed (`summed`)."""
+    """Any other contraction, as plain loops: out has `axes`; axes of the operands that it lacks are summed (`summed`)."""
 
     spec: str
     extents: tuple[tuple[str, int], ...]
@@ -164,7 +188,10 @@ class Einsum:
 
 @dataclass(frozen=True, slots=True)
 class Reduce:
-    """how: sum | max | min | argmax over `middle` of [outer, middle, inner] elements, and over the axes `summed`."""
+    """how: sum | max | min | argmax over `middle` of [outer, middle, inner] elements, and over the axes `summed`.
+
+    out has `axes`, without `summed`.
+    """
 
     how: str
     outer: int
@@ -192,7 +219,10 @@ class Gather:
 
 @dataclass(frozen=True, slots=True)
 class Scatter:
-    """out = zeros [count, width]; out[index] += operand for all (t, b); axes in `summed` are added up, in order."""
+    """out = zeros [count, width]; out[index] += operand for all (t, b); axes in `summed` are added up, in order.
+
+    out has `axes`, without `summed`; index < 0 adds nothing.
+    """
 
     axes: frozenset[Axis]
     summed: frozenset[Axis]
@@ -208,16 +238,43 @@ class Scatter:
 class Move:
     """Copies elements: out[i * out_step + out_start …] = operand[…] for runs of `width`; `zero` clears out first.
 
-    runs: (source offset, target offset, width) in elements. Serves pick, place, concat, stack, transpose, shift, final.
-    `at`: None for every (t, b) of `axes`, "first" or "last" for one step of the operand's buffer (values of a state at its end
-    or begin), where out lacks TIME.
+    runs: (source offset, target offset, width) in elements, all of them `count` times, `source_step` and `target_step` apart.
+    Serves pick, place, concat and stack where no view and no direct store does.
     """
 
     axes: frozenset[Axis]
     runs: tuple[tuple[int, int, int], ...]
     operand: Operand
     out: Operand
+    count: int = 1
+    source_step: int = 0
+    target_step: int = 0
     zero: bool = False
+    origin: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Transpose:
+    """out, row-major over `extents`, from the elements of operand at the sum of index times `strides`."""
+
+    axes: frozenset[Axis]
+    extents: tuple[int, ...]
+    strides: tuple[int, ...]
+    operand: Operand
+    out: Operand
+    origin: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """Copies between an array of the caller that is shorter than the call (`generate`) and one of all its steps.
+
+    part "given": out[t] = operand[t] for t < given, else 0; "made": out[t - given + 1] = operand[t] for t >= given - 1.
+    """
+
+    part: str
+    operand: Operand
+    out: Operand
     origin: str = ""
 
 
@@ -252,7 +309,21 @@ class Pack:
     origin: str = ""
 
 
-Kernel = Pointwise | Product | Outer | Einsum | Reduce | Gather | Scatter | Move | Reverse | Categorical | Pack
+Kernel = (
+    Pointwise
+    | Product
+    | Outer
+    | Einsum
+    | Reduce
+    | Gather
+    | Scatter
+    | Move
+    | Transpose
+    | Window
+    | Reverse
+    | Categorical
+    | Pack
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -262,6 +333,7 @@ class Scan:
     way: Way
     kernels: tuple[Kernel, ...]
     origin: str = ""
+    strategy: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -279,7 +351,7 @@ class Guard:
     condition: Operand
 
 
-Node = Pointwise | Product | Outer | Einsum | Reduce | Gather | Scatter | Move | Reverse | Categorical | Pack | Scan | Chunks | Guard
+Node = Kernel | Scan | Chunks | Guard
 
 
 @dataclass(frozen=True, slots=True)
@@ -297,11 +369,11 @@ class Uniform:
 
 @dataclass(frozen=True, slots=True)
 class PackedMatrix:
-    """Weights as a product reads them: panels of `columns` (see runtime/gemm.hpp).
+    """Weights as a product reads them: panels (see runtime/gemm.hpp). `offset`: bytes in the packed arena, for parameters.
 
     form "rows": y = W x; `sources` are the G matrices [units, depth], stacked and interleaved by `block`.
     form "columns": x' = Wt y; one source [depth, units]. A source is (parameter, offset in elements), or None when it is
-    filled by a `Pack` node and lives in the workspace.
+    filled by a `Pack` node and lives in the workspace, in buffer `buffer`.
     """
 
     form: str
@@ -311,21 +383,38 @@ class PackedMatrix:
     gates: int
     block: int
     offset: int = -1
+    buffer: int = -1
+
+    @property
+    def elements(self) -> int:
+        """How many elements the packed form takes; agrees with `packed_size` of the runtime."""
+        if self.gates == 1 and self.units * 4 <= self.block:
+            return self.units * -(-self.depth // self.block) * self.block
+        return -(-self.units // self.block) * self.block * self.gates * self.depth
 
 
 @dataclass(frozen=True, slots=True)
 class Arena:
-    """Workspace layout: bytes = fixed + per_row * B + per_step * T + per_cell * T * B + per_slot_row * B (extra slots)."""
+    """A size or an address in bytes: fixed + per_row * B + per_step * T + per_cell * T * B."""
 
     fixed: int
     per_row: int
     per_step: int
     per_cell: int
 
+    def bytes(self, steps: int, batch: int) -> int:
+        """The number for one T and B."""
+        return self.fixed + self.per_row * batch + self.per_step * steps + self.per_cell * steps * batch
+
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """One entry point. `offsets`: buffer -> (arena class "fixed" | "row" | "step" | "cell", offset in bytes per unit)."""
+    """One entry point.
+
+    `arena` is the size of its workspace; `offsets` the address in it of every buffer of role "workspace", and of the
+    stand-in of every buffer of the caller that may be NULL. Buffers of 64 bytes or more an instant start at multiples
+    of 64 bytes if T and B times their size does, all at multiples of 8.
+    """
 
     entry: str
     buffers: tuple[Buffer, ...]
@@ -333,4 +422,4 @@ class Plan:
     uniforms: tuple[Uniform, ...]
     nodes: tuple[Node, ...]
     arena: Arena = Arena(0, 0, 0, 0)
-    offsets: Mapping[int, tuple[str, int]] = field(default_factory=dict)
+    offsets: Mapping[int, Arena] = field(default_factory=dict)
