@@ -4,3 +4,21 @@ All but `evaluator.py` needs numpy alone and is copied into the packages that `s
 """
 
 from __future__ import annotations
+
+from .fault import ModelError
+from .model import Model
+from .package import model_class, open_model, open_package, read_manifest
+from .state import State
+from .views import Gradients, Score
+
+__all__ = [
+    "Gradients",
+    "Model",
+    "ModelError",
+    "Score",
+    "State",
+    "model_class",
+    "open_model",
+    "open_package",
+    "read_manifest",
+]

@@ -72,6 +72,12 @@ class Engine(Protocol):
     def touch(self) -> None:
         """Weights were changed from outside: derived copies must be made anew before the next call."""
 
+    def mark(self, stale: bool) -> None:
+        """Says whether weights may have changed since the last `touch`; for engines with a short cut round Model."""
+
+    def reset_optimizer(self) -> None:
+        """Gives the optimizer states their first values."""
+
     def infer(
         self,
         inputs: Sequence[Array | None],
@@ -84,7 +90,13 @@ class Engine(Protocol):
     ) -> None: ...
 
     def evaluate(
-        self, inputs: Sequence[Array | None], state: StateArrays | None, steps: int, batch: int, seed: int, call: int
+        self,
+        inputs: Sequence[Array | None],
+        state: StateArrays | None,
+        steps: int,
+        batch: int,
+        seed: int,
+        call: int,
     ) -> Array:
         """float64 [1 + metrics]: loss, then metrics."""
         ...

@@ -43,7 +43,11 @@ def nearest(name: str, names: Iterable[str]) -> str | None:
     endings = [other for other in candidates if other.endswith("." + name)]
     if len(endings) == 1:
         return endings[0]
-    close = [(distance(name, other), other) for other in candidates if abs(len(other) - len(name)) <= len(name) // 3]
+    close = [
+        (distance(name, other), other)
+        for other in candidates
+        if abs(len(other) - len(name)) <= len(name) // 3
+    ]
     best = min(close, default=None)
     return best[1] if best is not None and best[0] <= max(1, len(name) // 3) else None
 
@@ -68,7 +72,9 @@ def explain(fault: EngineFault, manifest: Manifest, entry: str, batched: bool = 
     which: Any = inputs[number] if 0 <= number < len(inputs) else None
     place = _place(step, row, batched)
     if fault.code == BAD_INDEX and which is not None:
-        wanted = f"expected an index from 0 to {which['bound'] - 1}" if which.get("bound") else "expected an index"
+        wanted = (
+            f"expected an index from 0 to {which['bound'] - 1}" if which.get("bound") else "expected an index"
+        )
         if which["target"]:
             wanted += " (or below 0 for no label)"
         return ModelError(f"`{which['name']}` holds {value}{place}; {wanted}", fault.code)

@@ -34,7 +34,9 @@ def _open(path: Path, manifest: Manifest) -> tuple[Any, Any]:
     try:
         from . import _host
     except ImportError as error:
-        raise ModelError(f"the host extension `_host` is missing or does not fit this Python: {error}") from error
+        raise ModelError(
+            f"the host extension `_host` is missing or does not fit this Python: {error}"
+        ) from error
     try:
         library = _host.Library(str(path), symbol_of(manifest))
     except RuntimeError as error:
@@ -59,7 +61,9 @@ def _check(library: Any, manifest: Manifest, path: Path) -> None:
     for name, expected in pairs.items():
         found = getattr(library, name)
         if found != expected:
-            raise ModelError(f"{path.name} belongs to another build: `{name}` is {found}, its manifest says {expected}")
+            raise ModelError(
+                f"{path.name} belongs to another build: `{name}` is {found}, its manifest says {expected}"
+            )
 
 
 class LibraryEngine:
@@ -73,7 +77,9 @@ class LibraryEngine:
         self.library.initial_optimizer(self.arenas.optimizer)
         self.embedded = self._embedded()
         arenas = self.arenas
-        self.memory = self._host.Memory(self.library, arenas.plain, arenas.optimizer, arenas.hyper, arenas.updates)
+        self.memory = self._host.Memory(
+            self.library, arenas.plain, arenas.optimizer, arenas.hyper, arenas.updates
+        )
         self.touch()
 
     def _embedded(self) -> bool:
@@ -118,7 +124,13 @@ class LibraryEngine:
         self._forward(INFER, inputs, outputs, state, steps, batch, seed, call, steps)
 
     def evaluate(
-        self, inputs: Sequence[Array | None], state: StateArrays | None, steps: int, batch: int, seed: int, call: int
+        self,
+        inputs: Sequence[Array | None],
+        state: StateArrays | None,
+        steps: int,
+        batch: int,
+        seed: int,
+        call: int,
     ) -> Array:
         scores = self._scores()
         self._guard(self.memory.evaluate, _pointers(state), list(inputs), scores, steps, batch, seed, call)
@@ -141,7 +153,9 @@ class LibraryEngine:
         scores = self._scores()
         wanted = [parameters, hypers, *input_gradients, *state_gradients]
         moment = (steps, batch, seed, call)
-        self._guard(self.memory.gradients, _pointers(state), list(inputs), wanted, accumulate, scores, *moment)
+        self._guard(
+            self.memory.gradients, _pointers(state), list(inputs), wanted, accumulate, scores, *moment
+        )
         return scores
 
     def apply(self, gradients: Array) -> None:
@@ -180,7 +194,13 @@ class LibraryEngine:
         self._forward(GENERATE, inputs, [*outputs, lengths], state, steps, batch, seed, call, given)
 
     def stepper(
-        self, state: StateArrays, gate: list[None], batch: int, single: bool, seed: int, slow: Callable[..., Any]
+        self,
+        state: StateArrays,
+        gate: list[None],
+        batch: int,
+        single: bool,
+        seed: int,
+        slow: Callable[..., Any],
     ) -> Callable[..., Any]:
         """A C callable that takes one instant's inputs and goes on from `state`; `slow` takes all unusual calls."""
         if "step" not in self.library.entries:

@@ -1,0 +1,87 @@
+"""First values of parameters, from the initialisers that the manifest lists, keyed by (seed, name of the parameter).
+
+The same seed gives the same numbers on every machine and numpy: only raw bits of a counter-based generator are used.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from .engine import Array
+from .fault import ModelError
+
+Init = Sequence[Any]
+
+
+class Draws:
+    """Random numbers of one parameter, in float64."""
+
+    def __init__(self, seed: int, name: str) -> None:
+        self._bits = np.random.Philox(key=[seed & (2**64 - 1), zlib.crc32(name.encode())])
+
+    def uniform(self, size: int) -> Array:
+        """In [0, 1), 53 bits each."""
+        raw = np.atleast_1d(self._bits.random_raw(size)) >> np.uint64(11)
+        numbers: Array = raw.astype(np.float64) * 2.0**-53
+        return numbers
+
+    def normal(self, size: int) -> Array:
+        """Mean 0, deviation 1, by Box and Muller."""
+        half = (size + 1) // 2
+        radius = np.sqrt(-2.0 * np.log1p(-self.uniform(half)))
+        angle = 2.0 * np.pi * self.uniform(half)
+        both: Array = np.concatenate([radius * np.cos(angle), radius * np.sin(angle)])
+        return both[:size]
+
+
+def initial(init: Init, dims: Sequence[int], seed: int, name: str) -> Array:
+    """The first values of the parameter `name`, as float64 of shape `dims`."""
+    return _value(init, tuple(dims), Draws(seed, name))
+
+
+def _value(init: Any, dims: tuple[int, ...], draws: Draws) -> Array:
+    if isinstance(init, int | float):
+        return np.full(dims, float(init))
+    how, *rest = init
+    size = int(np.prod(dims, dtype=np.int64))
+    if how in ("zeros", "ones"):
+        return np.full(dims, 0.0 if how == "zeros" else 1.0)
+    if how == "constant":
+        return np.broadcast_to(np.asarray(rest[0], np.float64), dims).copy()
+    if how == "glorot":
+        reach = np.sqrt(6.0 / sum(_fans(dims)))
+        return (2.0 * draws.uniform(size).reshape(dims) - 1.0) * reach
+    if how == "orthogonal":
+        return _orthogonal(dims, draws)
+    values = [_value(each, dims, draws) for each in rest]
+    if how == "uniform":
+        return values[0] + (values[1] - values[0]) * draws.uniform(size).reshape(dims)
+    if how == "normal":
+        return values[0] + values[1] * draws.normal(size).reshape(dims)
+    if how == "neg":
+        return -values[0]
+    operations = {"add": np.add, "sub": np.subtract, "mul": np.multiply, "div": np.divide}
+    if how not in operations:
+        raise ModelError(f"the manifest holds an initialiser `{how}` that this version does not know")
+    result: Array = operations[how](*values)
+    return result
+
+
+def _fans(dims: tuple[int, ...]) -> tuple[int, int]:
+    """How many numbers go in and come out of a matrix [out, in]."""
+    out = dims[0] if dims else 1
+    return int(np.prod(dims[1:], dtype=np.int64)), out
+
+
+def _orthogonal(dims: tuple[int, ...], draws: Draws) -> Array:
+    """Orthonormal rows or columns, whichever are fewer: QR of the tall form, signs fixed by the diagonal."""
+    inside, out = _fans(dims)
+    tall, narrow = max(inside, out), min(inside, out)
+    q, r = np.linalg.qr(draws.normal(tall * narrow).reshape(tall, narrow))
+    q = q * np.where(np.diagonal(r) < 0, -1.0, 1.0)
+    matrix = q if out >= inside else q.T
+    return np.ascontiguousarray(matrix).reshape(dims)

@@ -1,0 +1,361 @@
+"""Model: one trained or untrained network, over an engine that computes.
+
+Owns no memory of its own; checks every argument, keeps states, weights and their packed form in step, and names
+mistakes. Arrays are time-major: [T, B, dims], or [T, dims] for one sequence.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .arguments import Binder, Call, seed_of
+from .engine import Array, Engine, EngineFault, Manifest
+from .fault import ModelError, explain
+from .initial import initial
+from .layout import aligned, real_dtype
+from .results import Results, by_name, zeros_like
+from .state import State
+from .views import Gradients, Hypers, Lease, Score, Views, parameter_views
+from .weights import load_weights, parameters, save_weights
+
+if TYPE_CHECKING:
+    from .fit import History
+
+WRT = ("parameters", "inputs", "states", "hypers")
+
+
+class Model:
+    """A model that can be run, trained, saved. `seqc.load` and written packages make it."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self.manifest: Manifest = engine.manifest
+        self.name = str(self.manifest["name"])
+        symbols = self.manifest.get("symbols")
+        self.symbols: list[str] | None = None if symbols is None else list(symbols)
+        self.hyper = Hypers(self.manifest, engine.arenas.hyper)
+        self.params: Views = parameter_views(self.manifest, self._lease)
+        optimizer = engine.arenas.optimizer
+        dtype = real_dtype(self.manifest)
+        self.optimizer = Views("optimizer state", self.manifest["optimizer"], dtype, lambda: optimizer)
+        self._metrics: Sequence[str] = self.manifest["metrics"]
+        self._entries = frozenset(self.manifest["entries"])
+        self._binders: dict[str, Binder] = {}
+        self._warned: set[str] = set()
+        self._stale = True
+        self._living: weakref.ref[Lease] | None = None
+        self._results = Results(self.manifest)
+
+    # Weights
+
+    def initialise(self, seed: int = 0) -> None:
+        """Gives all parameters their first values, the optimizer its own, and begins to count updates at 0."""
+        seed = seed_of(seed)
+        arrays = parameters(self.manifest, self.engine.arenas.plain)
+        for entry in self.manifest["parameters"]:
+            arrays[entry["name"]][...] = initial(entry["init"], entry["dims"], seed, entry["name"])
+        self.reset_optimizer()
+        self._changed()
+
+    def reset_optimizer(self) -> None:
+        """The optimizer forgets: its states start anew and updates are counted from 0."""
+        self.engine.reset_optimizer()
+        self.engine.arenas.updates[0] = 0
+
+    @property
+    def updates(self) -> int:
+        """How many updates the weights have had."""
+        return int(self.engine.arenas.updates[0])
+
+    def save(self, path: str | Path) -> None:
+        """Writes the weights (and symbols) as safetensors."""
+        save_weights(path, self.manifest, self.engine.arenas.plain, self.symbols)
+
+    def load(self, path: str | Path) -> None:
+        """Takes the weights of a file whose names and shapes fit; otherwise nothing changes."""
+        symbols = load_weights(path, self.manifest, self.engine.arenas.plain)
+        self.symbols = symbols if symbols is not None else self.symbols
+        self._changed()
+
+    def _changed(self) -> None:
+        self._stale = True
+        self.engine.mark(True)
+
+    def _lease(self) -> Array:
+        """The weights as bytes, by way of an object whose life tells whether somebody may still write to them."""
+        lease = self._living() if self._living is not None else None
+        if lease is None:
+            lease = Lease(self.engine.arenas.plain)
+            self._living = weakref.ref(lease)
+        self._changed()
+        return np.asarray(lease)
+
+    def _pack(self) -> None:
+        if self._stale:
+            leased = self._living is not None and self._living() is not None
+            self.engine.touch()
+            self._stale = leased
+            self.engine.mark(leased)
+
+    # Running
+
+    def state(self, batch: int | None = None) -> State:
+        """A fresh state of `batch` rows, or of one sequence whose arrays have no batch axis."""
+        if batch is not None and (
+            isinstance(batch, bool) or not isinstance(batch, int | np.integer) or batch < 1
+        ):
+            raise ModelError(f"`batch`: expected a whole number from 1, found {batch!r}")
+        return State(self.manifest, None if batch is None else int(batch))
+
+    def infer(
+        self,
+        *args: Any,
+        state: State | None = None,
+        out: Any = None,
+        seed: int = 0,
+        steps: int | None = None,
+        batch: int | None = None,
+        **named: Any,
+    ) -> Any:
+        """Runs whole sequences; gives the output, or a named tuple of outputs. `state` is advanced in place."""
+        call = self._bind("infer", args, named, steps, batch, state)
+        outputs = self._results.make(call, call.steps, out, self.engine.arenas.plain)
+        key = seed_of(seed)
+        with self._calling("infer", call, state):
+            self.engine.infer(call.inputs, outputs, _arrays(state), call.steps, call.batch, key, 0)
+        return self._results.show(outputs, call.single, out)
+
+    def step(
+        self,
+        *args: Any,
+        state: State | None = None,
+        out: Any = None,
+        seed: int = 0,
+        batch: int | None = None,
+        **named: Any,
+    ) -> Any:
+        """Runs one step of every row, going on from `state`."""
+        if state is None:
+            raise ModelError("`step` goes on from a state; expected `state=`, made by `model.state()`")
+        if seed == 0 and not named:
+            return (state.stepper or self.stepper(state))(*args, out=out)
+        return self._step(state, *args, out=out, seed=seed, batch=batch, **named)
+
+    def stepper(self, state: State) -> Callable[..., Any]:
+        """`step` bound to one state: the fastest way to run one step after another."""
+        if state.stepper is None:
+            self._need("step")
+            self._own(state)
+            slow = partial(self._step, state)
+            make = getattr(self.engine, "stepper", None)
+            most = 16
+            few = len(self.manifest["inputs"]) <= most and 1 <= len(self.manifest["outputs"]) <= most
+            if make is None or not few:
+                state.stepper = slow
+            else:
+                self._pack()
+                state.stepper = make(state.arrays, state.gate, state.batch, state.single, 0, slow)
+        return state.stepper
+
+    def _step(
+        self, state: State, *args: Any, out: Any = None, seed: int = 0, batch: int | None = None, **named: Any
+    ) -> Any:
+        batch = batch if batch is not None or state.single else state.batch
+        call = self._bind("step", args, named, None, batch, state)
+        outputs = self._results.make(call, None, out, self.engine.arenas.plain)
+        key = seed_of(seed)
+        with self._calling("step", call, state):
+            self.engine.step(call.inputs, outputs, state.arrays, call.batch, key, 0)
+        return self._results.show(outputs, call.single, out)
+
+    def generate(
+        self,
+        *args: Any,
+        steps: int,
+        state: State | None = None,
+        seed: int = 0,
+        batch: int | None = None,
+        **named: Any,
+    ) -> Any:
+        """Feeds the model's own guesses back: outputs of `steps` steps from the last given one on, and row lengths."""
+        from .generate import bind_generate
+
+        self._need("generate")
+        call, given = bind_generate(self._binder("generate"), args, named, steps, batch)
+        self._rows(call, state)
+        count = call.steps - max(given, 1) + 1
+        outputs = self._results.make(call, count, None, self.engine.arenas.plain)
+        lengths = np.zeros(call.batch, np.int32)
+        key = seed_of(seed)
+        with self._calling("generate", call, state):
+            moment = (call.steps, given, call.batch, key, 0)
+            self.engine.generate(call.inputs, outputs, lengths, _arrays(state), *moment)
+        return self._results.generated(outputs, lengths, call.single)
+
+    # Training
+
+    def evaluate(
+        self,
+        *args: Any,
+        state: State | None = None,
+        seed: int = 0,
+        steps: int | None = None,
+        batch: int | None = None,
+        **named: Any,
+    ) -> Score:
+        """Loss and metrics, without dropout and without changing the weights."""
+        call = self._bind("evaluate", args, named, steps, batch, state)
+        key = seed_of(seed)
+        with self._calling("evaluate", call, state):
+            scores = self.engine.evaluate(call.inputs, _arrays(state), call.steps, call.batch, key, 0)
+        return Score(scores, self._metrics)
+
+    def gradients(
+        self,
+        *args: Any,
+        state: State | None = None,
+        seed: int = 0,
+        steps: int | None = None,
+        batch: int | None = None,
+        accumulate: Gradients | None = None,
+        wrt: Sequence[str] = WRT,
+        **named: Any,
+    ) -> Gradients:
+        """Derivatives of the loss; `accumulate` adds them to a record of an earlier call."""
+        call = self._bind("gradients", args, named, steps, batch, state)
+        key = seed_of(seed)
+        for name in wrt:
+            if name not in WRT:
+                raise ModelError(f"`wrt`: expected some of {', '.join(WRT)}, found {name!r}")
+        add = accumulate is not None
+        plain = accumulate.arena if accumulate else aligned(self.manifest["plain_bytes"])
+        hypers = accumulate.hyper_array if accumulate else np.zeros(len(self.manifest["hypers"]))
+        inputs = zeros_like(call.inputs, self.manifest["inputs"], "inputs" in wrt and not add)
+        carried: Sequence[Array | None] = state.arrays.values if state is not None else []
+        states = zeros_like(carried, self.manifest["states"], "states" in wrt and not add)
+        wanted = (plain if "parameters" in wrt else None, hypers if "hypers" in wrt else None)
+        with self._calling("gradients", call, state):
+            moment = (call.steps, call.batch, key, self.updates, add)
+            scores = self.engine.gradients(call.inputs, *wanted, inputs, states, _arrays(state), *moment)
+        score = Score(scores, self._metrics)
+        views = parameter_views(self.manifest, lambda: plain, "gradient")
+        by_input = by_name(inputs, self.manifest["inputs"], call.single)
+        by_state = by_name(states, self.manifest["states"], call.single, streams=False)
+        named_hypers = {
+            entry["name"]: float(value) for entry, value in zip(self.manifest["hypers"], hypers, strict=True)
+        }
+        return Gradients(score, views, by_input, by_state, named_hypers, plain, hypers)
+
+    def apply(self, gradients: Gradients) -> None:
+        """Clips gradients and lets the optimizer use them: one update."""
+        self._need("apply")
+        with self._faults("apply", True):
+            self._pack()
+            self.engine.apply(gradients.arena)
+
+    def update(
+        self,
+        *args: Any,
+        state: State | None = None,
+        seed: int = 0,
+        steps: int | None = None,
+        batch: int | None = None,
+        **named: Any,
+    ) -> Score:
+        """Forward, backward, optimizer: one update. Gives loss and metrics from before it."""
+        call = self._bind("update", args, named, steps, batch, state)
+        key = seed_of(seed)
+        with self._calling("update", call, state):
+            scores = self.engine.update(call.inputs, _arrays(state), call.steps, call.batch, key)
+        return Score(scores, self._metrics)
+
+    def fit(self, *args: Any, **options: Any) -> History:
+        """Trains on whole data sets; see `fit.fit` for its options."""
+        from .fit import fit
+
+        return fit(self, *args, **options)
+
+    # Inside
+
+    def _need(self, entry: str) -> None:
+        if entry in self._entries:
+            return
+        reasons = {
+            "step": "it cannot stream, because an output depends on steps to come",
+            "generate": "no input says what it is where none is given (`input x: … = prev y`)",
+        }
+        reason = reasons.get(entry, "its source has no loss" if entry != "infer" else "it has no output")
+        if entry in ("apply", "update") and "gradients" in self._entries:
+            reason = "its source has no `train` record"
+        raise ModelError(f"{self.name} has no entry point `{entry}`: {reason}", 6)
+
+    def _binder(self, entry: str) -> Binder:
+        self._need(entry)
+        if entry not in self._binders:
+            self._binders[entry] = Binder(self.manifest, entry, self._warned)
+        return self._binders[entry]
+
+    def _bind(
+        self,
+        entry: str,
+        args: Sequence[Any],
+        named: Mapping[str, Any],
+        steps: int | None,
+        batch: int | None,
+        state: State | None,
+    ) -> Call:
+        batch = state.batch if batch is None and state is not None and not state.single else batch
+        call = self._binder(entry).bind(args, named, steps, batch)
+        self._rows(call, state)
+        call.inputs = [None if each is None else np.ascontiguousarray(each) for each in call.inputs]
+        return call
+
+    def _rows(self, call: Call, state: State | None) -> None:
+        if state is None:
+            return
+        self._own(state)
+        if state.batch != call.batch:
+            raise ModelError(f"the state has {state.batch} rows; expected {call.batch}, as the arrays have")
+
+    def _own(self, state: Any) -> None:
+        if not isinstance(state, State):
+            raise ModelError(
+                f"`state`: expected a State, made by `model.state()`, found a {type(state).__name__}"
+            )
+        theirs = state._manifest
+        if theirs is not self.manifest and theirs["states"] != self.manifest["states"]:
+            raise ModelError(f"`state` belongs to another model: {state!r}")
+
+    @contextmanager
+    def _calling(self, entry: str, call: Call, state: State | None) -> Iterator[None]:
+        with self._faults(entry, not call.single), state.use() if state is not None else nullcontext():
+            self._pack()
+            yield
+
+    @contextmanager
+    def _faults(self, entry: str, batched: bool) -> Iterator[None]:
+        try:
+            yield
+        except EngineFault as fault:
+            raise explain(fault, self.manifest, entry, batched) from None
+        except MemoryError:
+            raise MemoryError(
+                f"`{entry}` needs more memory than there is; give it fewer rows or steps"
+            ) from None
+
+    def __repr__(self) -> str:
+        count = sum(int(np.prod(entry["dims"])) for entry in self.manifest["parameters"])
+        return (
+            f"<{self.name}: {count} parameters, {self.updates} updates, {', '.join(sorted(self._entries))}>"
+        )
+
+
+def _arrays(state: State | None) -> Any:
+    return None if state is None else state.arrays
