@@ -25,7 +25,11 @@ class Reader:
 
     def __init__(self, path: Path) -> None:
         if not path.exists():
-            raise UserFault("S0801", f"there is no file `{path}`", remedy="check the path; `seqc new` writes a starter model")
+            raise UserFault(
+                "S0801",
+                f"there is no file `{path}`",
+                remedy="check the path; `seqc new` writes a starter model",
+            )
         if path.is_dir():
             raise UserFault("S0801", f"`{path}` is a folder", remedy="name the `.seq` file in it")
         self.path = path.resolve()

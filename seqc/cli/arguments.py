@@ -1,0 +1,65 @@
+"""Options that several commands share, and how their texts become values."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from seqc.driver.fault import UserFault
+from seqc.driver.options import REALS, Options
+
+ModelFile = Annotated[Path, typer.Argument(help="The .seq file.", show_default=False, metavar="MODEL.seq")]
+Dims = Annotated[
+    list[str] | None, typer.Option("--dim", help="Override a dim: --dim H=256.", metavar="NAME=SIZE")
+]
+Real = Annotated[str, typer.Option("--real", help="Precision: f32 or f64.")]
+ModelName = Annotated[str | None, typer.Option("--model", help="Which model, where a file holds several.")]
+Deploy = Annotated[str | None, typer.Option("--deploy", help="Build a deploy profile of the file.")]
+March = Annotated[
+    str, typer.Option("--march", help="What the compiler's -march gets; empty for a portable build.")
+]
+Compiler = Annotated[
+    str | None, typer.Option("--compiler", help="C++ compiler (default: $CXX, g++, clang++).")
+]
+Json = Annotated[bool, typer.Option("--json", help="Messages as JSON on standard output, for editors.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")]
+Seed = Annotated[int, typer.Option("--seed", help="Seed of everything random.")]
+
+
+def options(
+    dims: list[str] | None = None,
+    real: str = "f32",
+    model: str | None = None,
+    deploy: str | None = None,
+    march: str = "native",
+    compiler: str | None = None,
+    name: str | None = None,
+    embed: Path | None = None,
+) -> Options:
+    """The record of a build from the texts of a command line; UserFault S0906 for a text that means nothing."""
+    if real not in REALS:
+        raise UserFault("S0906", f"`--real {real}` is not a precision", f"expected one of {', '.join(REALS)}")
+    return Options(
+        real=real,
+        dims=tuple(sorted(_dim(text) for text in dims or [])),
+        model=model,
+        deploy=deploy,
+        march=march,
+        compiler=compiler,
+        name=name,
+        embed=None if embed is None else str(embed.absolute()),
+    )
+
+
+def _dim(text: str) -> tuple[str, int]:
+    name, equals, value = text.partition("=")
+    digits = value.strip().replace("_", "")
+    if not equals or not name.strip() or not (digits.isascii() and digits.isdecimal()) or len(digits) > 12:
+        raise UserFault(
+            "S0906",
+            f"`--dim {text}` is not a size",
+            "expected a name and a whole number, as in `--dim H=256`",
+        )
+    return name.strip(), int(digits)

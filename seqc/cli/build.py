@@ -1,0 +1,68 @@
+"""`seqc build`: compiles a program into libraries, header, executable and importable package."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from seqc.cli.arguments import (
+    Compiler,
+    Deploy,
+    Dims,
+    Json,
+    March,
+    ModelFile,
+    ModelName,
+    Quiet,
+    Real,
+    options,
+)
+from seqc.cli.report import say, use_json
+
+
+def build(
+    path: ModelFile,
+    out: Annotated[Path, typer.Option("--out", "-o", help="The folder to write into.")] = Path("."),
+    emit: Annotated[
+        str | None,
+        typer.Option("--emit", help="Any of py,header,static,shared,exe (default: py, or the profile's)."),
+    ] = None,
+    real: Real = "f32",
+    dim: Dims = None,
+    model: ModelName = None,
+    deploy: Deploy = None,
+    weights: Annotated[
+        Path | None, typer.Option("--weights", help="A .safetensors file to build in.")
+    ] = None,
+    name: Annotated[
+        str | None, typer.Option("--name", help="Name of module and library (default: the file's).")
+    ] = None,
+    march: March = "native",
+    compiler: Compiler = None,
+    depfile: Annotated[
+        Path | None, typer.Option("--depfile", help="Write a dependency file for make and CMake.")
+    ] = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Build a model: importable package, C header, static and shared library, executable."""
+    use_json(as_json)
+    from seqc.driver.build import build as run
+
+    start = time.perf_counter()
+    chosen = options(dim, real, model, deploy, march, compiler, name, weights)
+    wanted = None if emit is None else tuple(part.strip() for part in emit.split(",") if part.strip())
+    written = run(path, out, emit=wanted, options=chosen, note=say, depfile=depfile)
+    if not quiet and not as_json:
+        for each in sorted({_shown(target, out) for target in written}):
+            say(f"wrote {each}")
+        say(f"in {time.perf_counter() - start:.1f} s")
+
+
+def _shown(target: Path, out: Path) -> str:
+    """A package is shown as its folder, other files by themselves."""
+    inside = target.relative_to(out).parts
+    return str(out / inside[0]) + ("/" if len(inside) > 1 else "")

@@ -1,0 +1,17 @@
+"""`seqc check`: reads a program and says everything that is wrong with it; needs no C++ compiler."""
+
+from __future__ import annotations
+
+from seqc.cli.arguments import Dims, Json, ModelFile, Quiet, options
+from seqc.cli.report import say, show, use_json
+
+
+def check(path: ModelFile, dim: Dims = None, as_json: Json = False, quiet: Quiet = False) -> None:
+    """Check a program: names, sizes, axes, gradients."""
+    use_json(as_json)
+    from seqc.driver.check import check as run
+
+    warnings = run(path, options=options(dims=dim))
+    show(warnings)
+    if not quiet and not as_json:
+        say(f"{path}: no mistakes" + (f", {len(warnings)} warnings" if warnings else ""))

@@ -1,0 +1,19 @@
+"""`seqc doctor`: what of the tool chain is found, with versions, and what to install."""
+
+from __future__ import annotations
+
+import typer
+
+
+def doctor() -> None:
+    """Report compiler, CPU features, host extension and cache; exit 2 if models cannot be compiled."""
+    from seqc.driver.diagnose import diagnose
+
+    findings = diagnose()
+    width = max(len(each.subject) for each in findings)
+    for each in findings:
+        typer.echo(f"{'ok ' if each.good else 'no '} {each.subject:<{width}}  {each.found}")
+        if each.remedy:
+            typer.echo(f"    {'':<{width}}  {each.remedy}")
+    if not all(each.good for each in findings if each.needed):
+        raise typer.Exit(2)

@@ -1,0 +1,108 @@
+"""How the command line speaks: messages on standard error, JSON for editors, exit codes, never a traceback for a
+mistake of the person who uses it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from seqc.source.diagnostic import Diagnostic
+
+_json = False
+
+
+def use_json(wanted: bool) -> None:
+    """Messages of this run are printed as JSON on standard output."""
+    global _json
+    _json = wanted
+
+
+def colours() -> bool:
+    """Colours only on a terminal whose owner did not refuse them."""
+    return sys.stderr.isatty() and "NO_COLOR" not in os.environ
+
+
+def interactive() -> bool:
+    """Whether a progress bar may be drawn."""
+    return sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
+
+
+def say(text: str) -> None:
+    """A line for the person, on standard error so that results can be piped."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def show(diagnostics: Iterable[Diagnostic]) -> None:
+    """Prints messages, as pictures or as JSON."""
+    from seqc.source.render import render, to_json
+
+    several = tuple(diagnostics)
+    if _json:
+        print(json.dumps(to_json(several), ensure_ascii=False, indent=2))
+    elif several:
+        say("\n\n".join(render(each, colour=colours()) for each in several))
+
+
+def guarded(run: Callable[..., Any]) -> int:
+    """Runs the command and turns what ends it into an exit code."""
+    from seqc.driver.fault import Fault
+    from seqc.source.diagnostic import SeqError
+
+    try:
+        run(standalone_mode=False)
+    except SeqError as error:
+        show(error.diagnostics)
+        return 1
+    except Fault as fault:
+        show((fault.diagnostic,))
+        return fault.exit_code
+    except KeyboardInterrupt:
+        say("interrupted")
+        return 130
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except Exception as error:
+        return _other(error)
+    return 0
+
+
+def _other(error: Exception) -> int:
+    """Command line mistakes, mistakes about data, and what nobody foresaw."""
+    import click
+
+    if isinstance(error, click.exceptions.Exit):
+        return error.exit_code
+    if isinstance(error, click.Abort):
+        say("interrupted")
+        return 130
+    if isinstance(error, click.ClickException):
+        error.show()
+        return 1
+    from seqc.driver.fault import ToolFault, UserFault
+
+    fault: UserFault | ToolFault
+    if _is_model_error(error):
+        fault = UserFault("S0910", str(error))
+    elif isinstance(error, OSError):
+        reason = error.strerror or str(error)
+        fault = ToolFault(
+            "S0904", f"cannot use {error.filename}" if error.filename else "the disk said no", reason
+        )
+    elif isinstance(error, MemoryError):
+        fault = ToolFault("S0907", "not enough memory", "try a smaller batch, window or model")
+    else:
+        raise error
+    show((fault.diagnostic,))
+    return fault.exit_code
+
+
+def _is_model_error(error: Exception) -> bool:
+    """ModelError, without importing numpy for commands that never use it."""
+    module = sys.modules.get("seqc.run.fault")
+    return module is not None and isinstance(error, module.ModelError)

@@ -1,0 +1,141 @@
+"""`seqc build`: from a `.seq` file to libraries, header, executable and importable package.
+
+Everything is made inside a cache entry first and then copied to where it was asked for, each file by a rename, so that
+neither a killed build nor a full disk leaves half a file.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from seqc.driver import cache as cache_room
+from seqc.driver import resources, toolchain
+from seqc.driver.cache import Cache, digest
+from seqc.driver.fault import UserFault
+from seqc.driver.options import EMITS, Options
+
+Note = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    """A finished entry: its folder, the name of library and module, and the files that went into it."""
+
+    folder: Path
+    name: str
+    files: tuple[str, ...]
+    fresh: bool
+
+
+def build(
+    path: str | Path,
+    out: str | Path = ".",
+    *,
+    emit: tuple[str, ...] | list[str] | None = None,
+    options: Options = Options(),  # noqa: B008 - frozen
+    note: Note = lambda _: None,
+) -> list[Path]:
+    """Builds a model and writes what `emit` lists (py, header, static, shared, exe) into the folder `out`.
+
+    Raises SeqError for mistakes in the program, UserFault for impossible wishes, ToolFault for compiler and disk.
+    """
+    wanted = emit if emit is not None else emits_of_profile(Path(path), options)
+    unknown = [each for each in wanted if each not in EMITS]
+    if unknown:
+        raise UserFault("S0905", f"`{unknown[0]}` cannot be emitted", f"what can: {', '.join(EMITS)}")
+    built = prepare(Path(path), options, tuple(each for each in EMITS if each in wanted), note)
+    return install(built.folder, Path(out))
+
+
+def emits_of_profile(path: Path, options: Options) -> tuple[str, ...]:
+    """The `emit` list of the chosen deploy profile, else the importable package."""
+    if options.deploy is None:
+        return ("py",)
+    from seqc.driver import pipeline
+    from seqc.driver.sources import Reader
+
+    profile = pipeline.profile(pipeline.program(Reader(path), options), options)
+    return profile.emit if profile and profile.emit else ("py",)
+
+
+def prepare(path: Path, options: Options, emit: tuple[str, ...], note: Note = lambda _: None) -> Built:
+    """The cache entry of this build, made if it is not there."""
+    store = Cache(note)
+    fast = digest(
+        "fast",
+        str(path.absolute()),
+        options.key(),
+        repr(emit),
+        resources.stamp(),
+        _compiler_identity(options),
+    )
+    known = store.recall(fast)
+    if isinstance(known, dict) and _unchanged(known.get("files")):
+        entry = store.find(str(known.get("key")))
+        if entry is not None:
+            return Built(entry, str(known["name"]), tuple(known["files"]), fresh=False)
+    from seqc.driver.translate import translate
+
+    translation = translate(path, options, emit, note)
+    key = digest("entry", translation.key, resources.stamp())
+    entry = store.obtain(key, translation.make)
+    store.remember(fast, {"key": key, "name": translation.name, "files": translation.files})
+    return Built(entry, translation.name, tuple(translation.files), fresh=True)
+
+
+def _compiler_identity(options: Options) -> str:
+    return toolchain.identity(options.compiler)
+
+
+def _unchanged(files: object) -> bool:
+    """Whether every file of the last build still has its digest."""
+    if not isinstance(files, dict):
+        return False
+    import hashlib
+
+    try:
+        return all(
+            hashlib.sha256(Path(name).read_bytes()).hexdigest() == value for name, value in files.items()
+        )
+    except OSError:
+        return False
+
+
+def install(entry: Path, out: Path) -> list[Path]:
+    """Copies an entry's files below `out`: all under temporary names first, then renamed one after another."""
+    sums: Mapping[str, str] = json.loads((entry / cache_room.CHECKSUMS).read_text(encoding="utf-8"))
+    staged: list[tuple[Path, Path]] = []
+    written: list[Path] = []
+    try:
+        for name in sums:
+            target = out / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            written.append(target)
+            data = (entry / name).read_bytes()
+            if target.is_file() and target.read_bytes() == data:
+                continue
+            staged.append((_stage(target, data, (entry / name).stat().st_mode & 0o777), target))
+        for temporary, target in staged:
+            os.replace(temporary, target)
+    except OSError as error:
+        for temporary, _ in staged:
+            temporary.unlink(missing_ok=True)
+        raise cache_room.disk_fault(error, out) from None
+    return written
+
+
+def _stage(target: Path, data: bytes, mode: int) -> Path:
+    handle, name = tempfile.mkstemp(prefix=f".{target.name}-", dir=target.parent)
+    try:
+        with os.fdopen(handle, "wb") as stream:
+            stream.write(data)
+        os.chmod(name, mode | 0o600)
+    except OSError:
+        Path(name).unlink(missing_ok=True)
+        raise
+    return Path(name)

@@ -1,0 +1,71 @@
+"""What `seqc doctor` finds out about this machine: one finding for each thing that a build needs."""
+
+from __future__ import annotations
+
+import platform
+import shutil
+import sys
+from dataclasses import dataclass
+
+from seqc.driver import cache, toolchain
+from seqc.driver.fault import ToolFault
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One line of the report; `needed` says whether compiling models depends on it."""
+
+    subject: str
+    found: str
+    good: bool = True
+    needed: bool = False
+    remedy: str = ""
+
+
+def diagnose() -> tuple[Finding, ...]:
+    """All findings, in the order in which a build meets them."""
+    from seqc import __version__
+
+    python = f"{platform.python_version()} at {sys.executable}"
+    first = Finding("seqc", __version__), Finding("Python", python)
+    return (*first, *_compilers(), _archiver(), _host(), _cache())
+
+
+def _compilers() -> list[Finding]:
+    """The compiler that builds use, and others that could be chosen."""
+    findings = []
+    try:
+        chosen = toolchain.probe()
+    except ToolFault as fault:
+        diagnostic = fault.diagnostic
+        return [Finding("C++ compiler", diagnostic.title, False, True, diagnostic.hint or "")]
+    findings.append(Finding("C++ compiler", f"{chosen.compiler}: {chosen.version}", needed=True))
+    features = " ".join(name.strip("_") for name in chosen.features)
+    findings.append(
+        Finding("CPU features", f"{features or 'none known'}; vectors of {chosen.vector_bytes} bytes")
+    )
+    for name in ("g++", "clang++", "nvcc"):
+        path = shutil.which(name)
+        if path and path != chosen.compiler:
+            findings.append(Finding(f"also {name}", path))
+    return findings
+
+
+def _archiver() -> Finding:
+    path = shutil.which("ar")
+    remedy = "" if path else "needed for `--emit static`; Debian, Ubuntu: `apt install binutils`"
+    return Finding("ar", path or "not found", path is not None, True, remedy)
+
+
+def _host() -> Finding:
+    try:
+        from seqc.run import _host
+    except ImportError as error:
+        return Finding("host extension", str(error), False, True, "install seqc again: `pip install .`")
+    return Finding("host extension", f"binary interface {getattr(_host, 'ABI_VERSION', 1)}", needed=True)
+
+
+def _cache() -> Finding:
+    notes: list[str] = []
+    folder = cache.Cache(notes.append).folder
+    return Finding("cache", str(folder), not notes, remedy=notes[0] if notes else "")

@@ -1,0 +1,79 @@
+"""`seqc.load`: a `.seq` file, or the folder of a finished package, becomes a Model that runs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from seqc.driver.fault import UserFault
+from seqc.driver.options import REALS, Options
+
+if TYPE_CHECKING:
+    from seqc.run.model import Model
+
+ENGINES = ("auto", "library", "evaluator")
+
+
+def load(
+    path: str | Path,
+    *,
+    real: str = "f32",
+    dims: Mapping[str, int] | None = None,
+    model: str | None = None,
+    engine: str = "auto",
+    seed: int = 0,
+    march: str = "native",
+    note: Callable[[str], None] = lambda _: None,
+) -> Model:
+    """Builds a model, or takes it from the cache, and opens it with initial weights drawn from `seed`.
+
+    `engine` "library" runs compiled code, "evaluator" the numpy meaning (no C++ compiler needed), "auto" the first
+    that works. Raises SeqError for mistakes in the program, UserFault and ToolFault for everything around it.
+    """
+    if real not in REALS:
+        raise UserFault("S0906", f"`real` is {real!r}", f"expected one of {', '.join(REALS)}")
+    if engine not in ENGINES:
+        raise UserFault("S0906", f"`engine` is {engine!r}", f"expected one of {', '.join(ENGINES)}")
+    options = Options(real=real, dims=tuple(sorted((dims or {}).items())), model=model, march=march)
+    place = Path(path)
+    if place.is_dir():
+        from seqc.run.package import open_package
+
+        return open_package(place, seed=seed)
+    if engine != "evaluator":
+        from seqc.driver.fault import ToolFault
+
+        try:
+            return _compiled(place, options, seed, note)
+        except ToolFault as fault:
+            if engine == "library" or fault.diagnostic.code != "S0901":
+                raise
+            note("no C++ compiler found: running the model in numpy, which is slow")
+    return _interpreted(place, options, seed)
+
+
+def _compiled(path: Path, options: Options, seed: int, note: Callable[[str], None]) -> Model:
+    from seqc.driver.build import prepare
+    from seqc.run.library import LibraryEngine
+    from seqc.run.model import Model
+
+    built = prepare(path, options, ("shared",), note)
+    manifest = json.loads((built.folder / f"{built.name}.json").read_text(encoding="utf-8"))
+    return Model(LibraryEngine(manifest, built.folder / manifest["library"]), seed=seed)
+
+
+def _interpreted(path: Path, options: Options, seed: int) -> Model:
+    from seqc.driver import pipeline
+    from seqc.driver.sources import Reader
+    from seqc.driver.translate import manifest_of
+    from seqc.run.evaluator import EvaluatorEngine
+    from seqc.run.model import Model
+
+    program = pipeline.program(Reader(path), options)
+    flows = dict(pipeline.flows(program))
+    initial = flows.pop("initial", None)
+    apply = flows.pop("apply", None)
+    manifest = manifest_of(program, options, pipeline.name_of(program, options, path))
+    return Model(EvaluatorEngine(manifest, flows, apply, initial), seed=seed)

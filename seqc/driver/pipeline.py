@@ -1,0 +1,115 @@
+"""The rooms in their order: files → Tree → Program → Flow → Plan → text. Nothing is written here.
+
+`programs` stops after the meaning, `flows` after the passes, `plans` after scheduling, `translate` at the text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from seqc.driver.fault import UserFault
+from seqc.driver.options import Options
+from seqc.driver.sources import Reader
+from seqc.driver.toolchain import Toolchain
+from seqc.flow.types import Flow
+from seqc.lower import LowerOptions, lower
+from seqc.lower.program import Deploy, Program
+from seqc.passes import apply_flow, flow_for, initial_optimizer
+from seqc.plan import plan
+from seqc.plan.types import Plan, Target
+from seqc.source.diagnostic import Diagnostic
+from seqc.source.suggest import nearest
+from seqc.syntax.parse import parse
+
+Observe = Callable[[str, Flow], None]
+
+
+def programs(
+    reader: Reader, options: Options, warn: Callable[[Diagnostic], None] | None = None
+) -> tuple[Program, ...]:
+    """All models of a file; SeqError with every independent mistake."""
+    source = reader.first()
+    return lower(parse(source), source, reader, LowerOptions(options.model, dict(options.dims)), warn)
+
+
+def program(reader: Reader, options: Options, warn: Callable[[Diagnostic], None] | None = None) -> Program:
+    """The one model of a file, or the one that `options.model` names."""
+    found = programs(reader, options, warn)
+    if options.model is not None:
+        found = tuple(each for each in found if each.name == options.model)
+    if not found:
+        raise UserFault(
+            "S0803", f"`{reader.path.name}` has no model to build", remedy="declare one: `model Name { … }`"
+        )
+    if len(found) > 1:
+        names = ", ".join(f"`{each.name}`" for each in found)
+        raise UserFault(
+            "S0804",
+            f"`{reader.path.name}` has several models",
+            f"they are {names}",
+            "choose one with `--model NAME`",
+        )
+    return found[0]
+
+
+def profile(model: Program, options: Options) -> Deploy | None:
+    """The `deploy` record that the options name."""
+    if options.deploy is None:
+        return None
+    for each in model.deploys:
+        if each.name == options.deploy:
+            return each
+    names = [each.name for each in model.deploys]
+    close = nearest(options.deploy, names)
+    listed = ", ".join(f"`{name}`" for name in names) or "none"
+    raise UserFault(
+        "S0607",
+        f"{model.name} has no deploy profile `{options.deploy}`",
+        f"its profiles: {listed}",
+        f"did you mean `{close}`?" if close else None,
+    )
+
+
+def entries(model: Program) -> tuple[str, ...]:
+    """The entry points that this model has, those without a plan of their own (apply) included."""
+    found = ["infer"]
+    if "loss" in model.flow.roots:
+        found += ["evaluate", "gradients"]
+        if model.rules:
+            found += ["apply", "update"]
+    if model.causal:
+        found.append("step")
+        if any(each.default for each in model.inputs):
+            found.append("generate")
+    return tuple(found)
+
+
+def flows(model: Program, observe: Observe | None = None) -> Mapping[str, Flow]:
+    """The Flow of every entry point; `apply` is the update rule, `initial` the first optimizer states."""
+    found: dict[str, Flow] = {}
+    for entry in entries(model):
+        if entry == "apply":
+            found["apply"] = apply_flow(model)
+            found["initial"] = initial_optimizer(model)
+        else:
+            found[entry] = flow_for(model, entry, observe=observe)
+    return found
+
+
+def target_of(toolchain: Toolchain, real: str) -> Target:
+    """What `plan` may know of the machine."""
+    return Target(toolchain.march or "portable", toolchain.vector_bytes, 8 if real == "f64" else 4)
+
+
+def plans(model: Program, target: Target) -> Mapping[str, Plan]:
+    """The Plan of every entry point."""
+    return {entry: plan(flow, model, entry, target) for entry, flow in flows(model).items()}
+
+
+def name_of(model: Program, options: Options, path: Path) -> str:
+    """The name of module, library and C functions: asked for, else the file's, else the model's in lower case."""
+    if options.name:
+        return options.name
+    stem = path.stem
+    return stem if stem.isidentifier() and stem.isascii() else model.name.lower()

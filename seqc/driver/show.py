@@ -1,0 +1,64 @@
+"""The windows of `seqc show`: each representation of a program as text."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from pprint import pformat
+
+from seqc.driver import pipeline
+from seqc.driver.fault import UserFault
+from seqc.driver.options import Options
+from seqc.driver.sources import Reader
+from seqc.source.suggest import nearest
+
+
+def show(floor: str, path: Path, options: Options, entry: str, after: str | None) -> str:
+    """The text of one floor: `tree`, `flow` (after the pass `after`), `plan`, or `code`."""
+    reader = Reader(path)
+    if floor == "tree":
+        from seqc.syntax.parse import parse
+
+        return pformat(parse(reader.first()), width=110)
+    program = pipeline.program(reader, options)
+    if floor == "code":
+        return _code(path, options)
+    known = pipeline.entries(program)
+    if entry not in known:
+        close = nearest(entry, known)
+        hint = f"did you mean `{close}`?" if close else None
+        raise UserFault(
+            "S0906", f"{program.name} has no entry point `{entry}`", f"it has {', '.join(known)}", hint
+        )
+    if floor == "flow":
+        return _flow(program, entry, after)
+    return _plan(program, options, entry)
+
+
+def _flow(program: pipeline.Program, entry: str, after: str | None) -> str:
+    from seqc.flow.print import show as print_flow
+    from seqc.passes import apply_flow, flow_for, names_of_passes
+
+    if after is not None and after not in names_of_passes(entry):
+        known = names_of_passes(entry)
+        close = nearest(after, known)
+        hint = f"did you mean `{close}`?" if close else None
+        raise UserFault(
+            "S0906", f"no pass `{after}` runs for `{entry}`", f"these run: {', '.join(known)}", hint
+        )
+    flow = apply_flow(program) if entry == "apply" else flow_for(program, entry, after=after)
+    return print_flow(flow)
+
+
+def _plan(program: pipeline.Program, options: Options, entry: str) -> str:
+    from seqc.driver import toolchain
+    from seqc.plan.print import show as print_plan
+
+    target = pipeline.target_of(toolchain.probe(options.compiler, options.march), options.real)
+    return print_plan(pipeline.plans(program, target)[entry])
+
+
+def _code(path: Path, options: Options) -> str:
+    from seqc.driver.translate import translate
+
+    texts = translate(path, options, ("shared",), lambda _: None).texts
+    return next(text for name, text in texts.items() if name.endswith(".cpp"))
