@@ -17,7 +17,7 @@ Inside a `Scan` the `axes` of kernels never hold TIME: they run for the step t a
 
 Changes: `Operand.at` (first or last slot of a buffer with TIME; replaces `Move.at`), `Buffer.ring`; `offsets` lead to
 an address polynomial `Arena`, as the workspace size is one; buffers of the caller that may be NULL have an offset too:
-their stand-in in the workspace; `strategy` fields; `Move.count`; kernels `Transpose` and `Window`; statement `instant`;
+their stand-in in the workspace; `strategy` fields; `Move.count`; kernel `Transpose`; statement `instant`;
 `PackedMatrix.elements`. Order: whatever changes the caller's "plain", "optimizer" or "carried" stands behind all else.
 """
 
@@ -266,19 +266,6 @@ class Transpose:
 
 
 @dataclass(frozen=True, slots=True)
-class Window:
-    """Copies between an array of the caller that is shorter than the call (`generate`) and one of all its steps.
-
-    part "given": out[t] = operand[t] for t < given, else 0; "made": out[t - given + 1] = operand[t] for t >= given - 1.
-    """
-
-    part: str
-    operand: Operand
-    out: Operand
-    origin: str = ""
-
-
-@dataclass(frozen=True, slots=True)
 class Reverse:
     """out[t] = operand[T - 1 - t], or turned round each row's own `length`, the rest copied in place."""
 
@@ -319,7 +306,6 @@ Kernel = (
     | Scatter
     | Move
     | Transpose
-    | Window
     | Reverse
     | Categorical
     | Pack
