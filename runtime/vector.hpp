@@ -246,6 +246,32 @@ SEQC_INLINE double fma(double a, double b, double c) {
 SEQC_INLINE Vec<float> fma(Vec<float> a, Vec<float> b, Vec<float> c) { return a * b + c; }
 SEQC_INLINE Vec<double> fma(Vec<double> a, Vec<double> b, Vec<double> c) { return a * b + c; }
 
+// settled(x): x itself, past which the compiler may not merge a product into a sum of two products; without
+// it the scalar and the vector form of such a sum could round differently.
+#if !SEQC_FUSED
+#define SEQC_SETTLE(x)
+#elif defined(__aarch64__)
+#define SEQC_SETTLE(x) asm("" : "+w"(x))
+#elif defined(__AVX512F__)
+#define SEQC_SETTLE(x) asm("" : "+v"(x))
+#else
+#define SEQC_SETTLE(x) asm("" : "+x"(x))
+#endif
+SEQC_INLINE float settled(float x) {
+  SEQC_SETTLE(x);
+  return x;
+}
+SEQC_INLINE Vec<float> settled(Vec<float> x) {
+#if SEQC_VECTOR_BYTES >= 16
+  SEQC_SETTLE(x);
+#else
+  for (int i = 0; i < lanes<float>; ++i)
+    x[i] = settled(static_cast<float>(x[i]));
+#endif
+  return x;
+}
+#undef SEQC_SETTLE
+
 // min, max of two reals: NaN where either is NaN, as numpy's minimum and maximum.
 template <class X> SEQC_INLINE X smaller(X a, X b) { return select(either(a < b, a != a), a, b); }
 template <class X> SEQC_INLINE X larger(X a, X b) { return select(either(a > b, a != a), a, b); }
