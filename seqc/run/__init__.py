@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from .fault import ModelError
 from .model import Model
-from .package import model_class, open_model, open_package, read_manifest
+from .package import model_class, open_package, read_manifest
 from .state import State
 from .views import Gradients, Score
 
@@ -18,7 +18,6 @@ __all__ = [
     "Score",
     "State",
     "model_class",
-    "open_model",
     "open_package",
     "read_manifest",
 ]

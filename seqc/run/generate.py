@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .arguments import Binder, Call
+from .arguments import Binder, Call, public
 from .engine import Array
 from .fault import ModelError, nearest
 
@@ -95,7 +95,7 @@ def generate_text(
             hint = f"; did you mean `{guess}`?" if guess else ""
             raise ModelError(f"{model.name} has no hyper `temperature`, so it cannot be set{hint}")
         before, model.hyper["temperature"] = model.hyper["temperature"], temperature
-    given = {name: encode(prompt, symbols)} if prompt else {}
+    given: dict[str, Any] = {public(name): encode(prompt, symbols)} if prompt else {}
     try:
         made = model.generate(steps=count, seed=seed, state=state, **given)
     finally:

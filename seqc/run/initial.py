@@ -44,6 +44,7 @@ def initial(init: Init, dims: Sequence[int], seed: int, name: str) -> Array:
 
 
 def _value(init: Any, dims: tuple[int, ...], draws: Draws) -> Array:
+    values: list[Any]
     if isinstance(init, int | float):
         return np.full(dims, float(init))
     how, *rest = init
@@ -54,14 +55,15 @@ def _value(init: Any, dims: tuple[int, ...], draws: Draws) -> Array:
         return np.broadcast_to(np.asarray(rest[0], np.float64), dims).copy()
     if how == "glorot":
         reach = np.sqrt(6.0 / sum(_fans(dims)))
-        return (2.0 * draws.uniform(size).reshape(dims) - 1.0) * reach
+        centred: Array = 2.0 * draws.uniform(size).reshape(dims) - 1.0
+        return np.asarray(centred * reach)
     if how == "orthogonal":
         return _orthogonal(dims, draws)
     values = [_value(each, dims, draws) for each in rest]
     if how == "uniform":
-        return values[0] + (values[1] - values[0]) * draws.uniform(size).reshape(dims)
+        return np.asarray(values[0] + (values[1] - values[0]) * draws.uniform(size).reshape(dims))
     if how == "normal":
-        return values[0] + values[1] * draws.normal(size).reshape(dims)
+        return np.asarray(values[0] + values[1] * draws.normal(size).reshape(dims))
     if how == "neg":
         return -values[0]
     operations = {"add": np.add, "sub": np.subtract, "mul": np.multiply, "div": np.divide}

@@ -32,7 +32,7 @@ def _pointers(state: StateArrays | None) -> list[Array] | None:
 
 def _open(path: Path, manifest: Manifest) -> tuple[Any, Any]:
     try:
-        from . import _host
+        from . import _host  # type: ignore[attr-defined,unused-ignore]
     except ImportError as error:
         raise ModelError(
             f"the host extension `_host` is missing or does not fit this Python: {error}"

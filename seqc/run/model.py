@@ -34,7 +34,8 @@ WRT = ("parameters", "inputs", "states", "hypers")
 class Model:
     """A model that can be run, trained, saved. `seqc.load` and written packages make it."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, seed: int | None = 0) -> None:
+        """`seed` draws first values for the parameters, unless they are built into the library; None leaves them."""
         self.engine = engine
         self.manifest: Manifest = engine.manifest
         self.name = str(self.manifest["name"])
@@ -52,6 +53,8 @@ class Model:
         self._stale = True
         self._living: weakref.ref[Lease] | None = None
         self._results = Results(self.manifest)
+        if seed is not None and not getattr(engine, "embedded", False):
+            self.initialise(seed)
 
     # Weights
 
@@ -188,6 +191,8 @@ class Model:
         from .generate import bind_generate
 
         self._need("generate")
+        if state is not None:
+            self._own(state)
         call, given = bind_generate(self._binder("generate"), args, named, steps, batch)
         self._rows(call, state)
         count = call.steps - max(given, 1) + 1
@@ -238,12 +243,12 @@ class Model:
         plain = accumulate.arena if accumulate else aligned(self.manifest["plain_bytes"])
         hypers = accumulate.hyper_array if accumulate else np.zeros(len(self.manifest["hypers"]))
         inputs = zeros_like(call.inputs, self.manifest["inputs"], "inputs" in wrt and not add)
-        carried: Sequence[Array | None] = state.arrays.values if state is not None else []
+        carried: Sequence[Array | None] = [] if state is None else state.arrays.values
         states = zeros_like(carried, self.manifest["states"], "states" in wrt and not add)
         wanted = (plain if "parameters" in wrt else None, hypers if "hypers" in wrt else None)
         with self._calling("gradients", call, state):
-            moment = (call.steps, call.batch, key, self.updates, add)
-            scores = self.engine.gradients(call.inputs, *wanted, inputs, states, _arrays(state), *moment)
+            given = (call.inputs, *wanted, inputs, states, _arrays(state))
+            scores = self.engine.gradients(*given, call.steps, call.batch, key, self.updates, add)
         score = Score(scores, self._metrics)
         views = parameter_views(self.manifest, lambda: plain, "gradient")
         by_input = by_name(inputs, self.manifest["inputs"], call.single)
@@ -311,17 +316,18 @@ class Model:
         batch: int | None,
         state: State | None,
     ) -> Call:
-        batch = state.batch if batch is None and state is not None and not state.single else batch
-        call = self._binder(entry).bind(args, named, steps, batch)
+        binder = self._binder(entry)
+        if state is not None:
+            self._own(state)
+            if batch is None and not binder.wanted and not state.single:
+                batch = state.batch
+        call = binder.bind(args, named, steps, batch)
         self._rows(call, state)
         call.inputs = [None if each is None else np.ascontiguousarray(each) for each in call.inputs]
         return call
 
     def _rows(self, call: Call, state: State | None) -> None:
-        if state is None:
-            return
-        self._own(state)
-        if state.batch != call.batch:
+        if state is not None and state.batch != call.batch:
             raise ModelError(f"the state has {state.batch} rows; expected {call.batch}, as the arrays have")
 
     def _own(self, state: Any) -> None:

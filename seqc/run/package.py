@@ -31,42 +31,28 @@ def read_manifest(path: Path) -> Manifest:
     return manifest  # type: ignore[no-any-return]
 
 
-def prepare(model: Model, folder: Path, weights: str | Path | None, seed: int) -> None:
-    """Weights from the file that is asked for, else from the one beside the library, else built in, else first values."""
-    beside = folder / f"{folder.name}.safetensors"
-    if weights is None and not beside.exists():
-        beside = folder / f"{model.name}.safetensors"
-    embedded = getattr(model.engine, "embedded", False)
-    if weights is None and not beside.exists() and embedded:
-        model._changed()
-        return
-    model.initialise(seed)
-    if weights is not None or beside.exists():
-        model.load(weights if weights is not None else beside)
+def prepare(model: Model, folder: Path, weights: str | Path | None) -> None:
+    """Loads the weights that are asked for, else those beside the library, if there are any."""
+    beside = [folder / f"{stem}.safetensors" for stem in (folder.name, model.name)]
+    found = weights if weights is not None else next((path for path in beside if path.exists()), None)
+    if found is not None:
+        model.load(found)
 
 
-def open_model(folder: str | Path, weights: str | Path | None = None, seed: int = 0) -> Model:
-    """A model over the library in `folder`."""
-    folder = Path(folder)
-    manifest = read_manifest(folder / "model.json")
-    model = Model(LibraryEngine(manifest, folder / str(manifest["library"])))
-    prepare(model, folder, weights, seed)
+def open_package(folder: str | Path, *, weights: str | Path | None = None, seed: int = 0) -> Model:
+    """The model of a written package: with weights from a file, from beside the library, built in, or drawn from `seed`."""
+    model: Model = model_class(folder)(weights, seed=seed)
     return model
 
 
-def open_package(folder: str | Path) -> Model:
-    """The model of a written package with the weights that came with it."""
-    return open_model(folder)
-
-
-def model_class(folder: str | Path) -> type[Model]:
+def model_class(folder: str | Path) -> type[Any]:
     """The class of a written package: `CharLM()` is a model with its weights, `CharLM(weights=…, seed=…)` another."""
     place = Path(folder)
     manifest = read_manifest(place / "model.json")
 
     def __init__(self: Model, weights: str | Path | None = None, *, seed: int = 0) -> None:
-        Model.__init__(self, LibraryEngine(manifest, place / str(manifest["library"])))
-        prepare(self, place, weights, seed)
+        Model.__init__(self, LibraryEngine(manifest, place / str(manifest["library"])), seed)
+        prepare(self, place, weights)
 
     fields: dict[str, Any] = {"__init__": __init__, "__doc__": manifest.get("doc") or None}
     return type(str(manifest["name"]), (Model,), fields)

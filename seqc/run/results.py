@@ -26,8 +26,9 @@ class Results:
         self.dtypes = [dtype_of(each["kind"], manifest) for each in self.entries]
         name = manifest["name"]
         # `rename` turns names that a tuple cannot have (keywords, repeated ones) into positions.
-        self._several: Any = namedtuple(f"{name}Outputs", self.names, rename=True)  # noqa: PYI024
-        self._generated: Any = namedtuple(f"{name}Generated", [*self.names, "lengths"], rename=True)  # noqa: PYI024
+        make: Any = namedtuple
+        self._several = make(f"{name}Outputs", self.names, rename=True)
+        self._generated = make(f"{name}Generated", [*self.names, "lengths"], rename=True)
 
     def make(self, call: Call, steps: int | None, out: Any, plain: Array) -> list[Array]:
         """Arrays for the results, with a batch axis; `steps` None: no time axis. `out` is checked and used."""
