@@ -1,6 +1,7 @@
 // What the C++ tests share: a counter of failures, made-up data, and comparisons that print what differs.
 #pragma once
 
+#include <initializer_list>
 #include <math.h>
 #include <stdint.h>
 #include <stdio.h>

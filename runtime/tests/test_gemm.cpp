@@ -1,0 +1,156 @@
+// Products of awkward sizes against the plain form, and the promise of gemm.hpp: a row has the same bits
+// alone, in a batch, whatever the division of rows, and whatever the order of panels.
+#include "check.hpp"
+#include "naive.hpp"
+
+#include "../gemm.hpp"
+
+using seqc::lanes;
+using seqc::Segment;
+using seqc::Vec;
+
+constexpr int64_t row_counts[] = {1, 2, 3, 7, 8, 13, 50};
+constexpr int64_t depths[] = {1, 2, 7, 16, 17, 33, 65, 129};
+
+// C = A W' + bias by rows of W, then dX = C W by columns of W, all row counts and depths.
+template <class R, int64_t N> static void check_product(int64_t M, int64_t K) {
+  Data<R> A(M * (K + 1), 3), W(N * K, 5), bias(N, 7), C(M * N, 9), alone(N, 1);
+  Data<R> packed(seqc::packed_size<R>(K, N), 11);
+  const seqc::Rows<R> sources[2] = {{W + 0, K, N / 2}, {W + N / 2 * K, K, N - N / 2}};
+  seqc::pack_rows<R>(packed, K, sources, 2);
+  for (int accumulate = 0; accumulate < 2; ++accumulate) {
+    Data<R> before(M * N, 9);
+    memcpy(C.values, before.values, static_cast<size_t>(M * N) * sizeof(R));
+    seqc::product<R, N>(0, M, K, A, K + 1, packed, C, N, accumulate != 0, bias);
+    for (int64_t m = 0; m < M; ++m)
+      for (int64_t n = 0; n < N; ++n) {
+        const naive::Sum sum = naive::dot<R>(K, A + m * (K + 1), 1, W + n * K, 1);
+        const double start =
+            static_cast<double>(bias[n]) + (accumulate ? static_cast<double>(before[m * N + n]) : 0);
+        CHECK(close<R>(static_cast<double>(C[m * N + n]), sum.value + start, sum.size + fabs(start) + 1, 8),
+              "product %ld x %ld x %ld at %ld, %ld", long(M), long(N), long(K), long(m), long(n));
+      }
+  }
+  seqc::product<R, N>(0, M, K, A, K + 1, packed, C, N);
+  for (int64_t m = 0; m < M; ++m) {
+    seqc::product<R, N>(0, 1, K, A + m * (K + 1), K + 1, packed, alone, N);
+    CHECK(memcmp(alone.values, C + m * N, sizeof(R) * N) == 0, "row %ld alone, %ld x %ld", long(m), long(N),
+          long(K));
+  }
+  Data<R> divided(M * N, 1);
+  seqc::product<R, N>(0, M / 3, K, A, K + 1, packed, divided, N);
+  seqc::product<R, N>(M / 3, M, K, A, K + 1, packed, divided, N);
+  CHECK(memcmp(divided.values, C.values, sizeof(R) * static_cast<size_t>(M * N)) == 0, "divided rows, %ld",
+        long(M));
+}
+
+// The transposed use: X[M, N] = Y[M, K] times a W[K, N] of two stacked sources.
+template <class R, int64_t N> static void check_columns(int64_t M, int64_t K) {
+  Data<R> Y(M * K, 3), W(K * N, 5), X(M * N, 9), packed(seqc::packed_size<R>(K, N), 11);
+  const seqc::Rows<R> sources[2] = {{W + 0, N, K / 2}, {W + K / 2 * N, N, K - K / 2}};
+  seqc::pack_columns<R>(packed, N, sources, 2);
+  seqc::product<R, N>(0, M, K, Y, K, packed, X, N);
+  for (int64_t m = 0; m < M; ++m)
+    for (int64_t n = 0; n < N; ++n) {
+      const naive::Sum sum = naive::dot<R>(K, Y + m * K, 1, W + n, N);
+      CHECK(close<R>(static_cast<double>(X[m * N + n]), sum.value, sum.size, 8), "columns %ld x %ld x %ld",
+            long(M), long(N), long(K));
+    }
+}
+
+// Two segments, all gates of each unit at once, both orders of panels.
+template <class R, int Gates, int64_t Units> static void check_gates(int64_t M, int64_t K) {
+  const int64_t extra = 5;
+  Data<R> h(M * K, 2), x(M * extra, 3), U(Gates * Units * K, 4), W(Gates * Units * extra, 5);
+  Data<R> packed_u(seqc::packed_size<R>(K, Units, Gates)),
+      packed_w(seqc::packed_size<R>(extra, Units, Gates));
+  seqc::Array<const R *, Gates> u, w;
+  for (int g = 0; g < Gates; ++g) {
+    u[g] = U + g * Units * K;
+    w[g] = W + g * Units * extra;
+  }
+  seqc::pack_gates<R>(packed_u, K, Units, u, Gates, K);
+  seqc::pack_gates<R>(packed_w, extra, Units, w, Gates, extra);
+  Data<R> all(M * Gates * Units, 6), backward(M * Gates * Units, 7);
+  const auto run = [&](int64_t begin, int64_t end, R *to, bool descending) {
+    const Segment<R> segments[2] = {{h, K, packed_u, K}, {x, extra, packed_w, extra}};
+    seqc::product_with<R, Gates, Units>(
+        begin, end, segments, 2,
+        [&](int64_t row, int64_t unit, auto which, const Vec<R> *sums) {
+          for (int g = 0; g < Gates; ++g)
+            seqc::store(to + (row * Gates + g) * Units + unit, sums[g], which);
+        },
+        descending);
+  };
+  run(0, M, all, false);
+  for (int64_t m = 0; m < M; ++m)
+    run(m, m + 1, backward, m % 2 == 0);
+  const size_t bytes = static_cast<size_t>(all.count) * sizeof(R);
+  CHECK(memcmp(all.values, backward.values, bytes) == 0, "rows alone, %d gates of %ld", Gates, long(Units));
+  run(0, M, backward, true);
+  CHECK(memcmp(all.values, backward.values, bytes) == 0, "descending, %d gates of %ld", Gates, long(Units));
+  for (int64_t i = 0; i < all.count; ++i) {
+    const int64_t m = i / Units / Gates, column = i % (Units * Gates);
+    const naive::Sum a = naive::dot<R>(K, h + m * K, 1, U + column * K, 1);
+    const naive::Sum b = naive::dot<R>(extra, x + m * extra, 1, W + column * extra, 1);
+    CHECK(close<R>(static_cast<double>(all[i]), a.value + b.value, a.size + b.size, 8),
+          "%d gates of %ld, row %ld", Gates, long(Units), long(m));
+  }
+}
+
+template <class R, int64_t N> static void check_outer(int64_t M, int64_t K) {
+  Data<R> A(K * M, 3), B(K * N, 5), C(M * (N + 2), 9), before(M * (N + 2), 9), divided(M * (N + 2), 9);
+  for (int accumulate = 0; accumulate < 2; ++accumulate) {
+    memcpy(C.values, before.values, static_cast<size_t>(C.count) * sizeof(R));
+    memcpy(divided.values, before.values, static_cast<size_t>(C.count) * sizeof(R));
+    seqc::outer<R, N>(0, M, K, A, M, B, N, C, N + 2, accumulate != 0);
+    seqc::outer<R, N>(0, M / 2, K, A, M, B, N, divided, N + 2, accumulate != 0);
+    seqc::outer<R, N>(M / 2, M, K, A, M, B, N, divided, N + 2, accumulate != 0);
+    CHECK(memcmp(C.values, divided.values, static_cast<size_t>(C.count) * sizeof(R)) == 0,
+          "divided rows of outer");
+    for (int64_t m = 0; m < M; ++m)
+      for (int64_t n = 0; n < N; ++n) {
+        const naive::Sum sum = naive::dot<R>(K, A + m, M, B + n, N);
+        const double start = accumulate ? static_cast<double>(before[m * (N + 2) + n]) : 0.0;
+        CHECK(close<R>(static_cast<double>(C[m * (N + 2) + n]), sum.value + start, sum.size + fabs(start), 8),
+              "outer %ld x %ld x %ld", long(M), long(N), long(K));
+      }
+  }
+}
+
+template <class R, int64_t N> static void check_width() {
+  for (const int64_t M : row_counts)
+    for (const int64_t K : depths)
+      if (M <= 8 || K == 33) {
+        check_product<R, N>(M, K);
+        check_columns<R, N>(M, K);
+      }
+  for (const int64_t M : {1, 2, 7, 16, 33})
+    for (const int64_t K : {1, 31, 300})
+      check_outer<R, N>(M, K);
+}
+
+template <class R, int64_t... N> static void check_widths() { (check_width<R, N>(), ...); }
+
+template <class R> static void check_cells() {
+  for (const int64_t M : {1, 2, 5, 6, 19})
+    for (const int64_t K : {1, 8, 33}) {
+      check_gates<R, 1, 40>(M, K);
+      check_gates<R, 2, 17>(M, K);
+      check_gates<R, 3, 16>(M, K);
+      check_gates<R, 3, 65>(M, K);
+      check_gates<R, 4, 1>(M, K);
+      check_gates<R, 4, 8>(M, K);
+      check_gates<R, 4, 33>(M, K);
+      check_gates<R, 5, 20>(M, K);
+      check_gates<R, 7, 9>(M, K);
+    }
+}
+
+int main() {
+  check_widths<float, 1, 2, 3, 4, 7, 8, 15, 16, 17, 31, 33, 63, 65, 127, 129, 200>();
+  check_widths<double, 1, 3, 8, 17, 33, 65>();
+  check_cells<float>();
+  check_cells<double>();
+  return finish_tests("gemm");
+}
