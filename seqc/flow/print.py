@@ -13,7 +13,7 @@ BARE = {"contract": ("spec",), "draw": ("site",), "carried": ("state_name",), "f
 """Attributes that stand without their name, by operation."""
 
 
-def print_flow(flow: Flow) -> str:
+def show(flow: Flow) -> str:
     """The whole graph as text, ending with a newline."""
     names = [reference(flow, index) for index in range(len(flow.values))]
     rows = [

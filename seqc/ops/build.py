@@ -115,3 +115,13 @@ class Builder(Arithmetic):
             if not 0 <= root < len(self.values):
                 raise FlowError(f"root {name} names value {root}, which does not exist")
         return Flow(tuple(self.values), tuple(self.states), roots)
+
+
+def sum_to(builder: Builder, part: int, type: Type) -> int:
+    """A contribution to a gradient, summed over the axes and dims that what receives it does not have."""
+    own = builder.type(part)
+    dims = tuple(range(len(own.dims))) if own.dims and not type.dims else ()
+    axes = own.axes & type.axes
+    if not dims and axes == own.axes:
+        return part
+    return builder.reduce("sum", part, dims, axes)

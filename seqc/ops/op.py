@@ -94,7 +94,7 @@ FIXED: Mapping[Kind, np.dtype[Any]] = {
 Shape = Callable[[Request], Type]
 Meaning = Callable[[Call], Run]
 Derivative = Callable[["Builder", int, int], Sequence[int | None]]
-"""(builder, value, its gradient) → what each argument receives, before `build.sum_to` fits it to the argument."""
+"""(builder, value, its gradient) → what each argument receives, before `build.sum_to` cuts it down to the argument."""
 
 
 @dataclass(frozen=True, slots=True)
