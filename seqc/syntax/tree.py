@@ -293,13 +293,13 @@ class File(Node):
 
 
 __all__ = [
+    "DEPTH_LIMIT",
     "Binary",
     "Binding",
     "Call",
     "Cell",
     "Choose",
     "Const",
-    "DEPTH_LIMIT",
     "Deploy",
     "Dim",
     "Equation",
