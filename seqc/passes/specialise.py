@@ -13,16 +13,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from seqc.flow.order import state_of
 from seqc.flow.types import ONCE, Axis, Flow, Kind, State, Type, Value
-from seqc.lower.program import Program
 from seqc.ops.op import FlowError
 from seqc.ops.rewrite import Rebuilder
+from seqc.passes.prune import prune
 from seqc.passes.sequence import running_order
+
+if TYPE_CHECKING:
+    from seqc.lower.program import Program
 
 ENTRIES = ("infer", "evaluate", "gradients", "update", "step", "generate")
 """The entry points that come from the graph of the model; `apply` comes from its update rules."""
+
+SCORING = ("evaluate", "gradients", "update")
+"""Entries that compute the loss."""
 
 ONE_STEP = ("step", "generate")
 """Entries that run one step at a time: the time axis goes, and an input may be left out."""
@@ -44,11 +51,16 @@ def is_carried(program: Program) -> bool:
 
 def wanted_roots(flow: Flow, entry: str) -> dict[str, int]:
     """The roots of the model that an entry gives, in the order of the Program."""
-    scores = entry in ("evaluate", "gradients", "update")
-    prefixes = ("loss", "metric.") if scores else ("output.",)
+    prefixes: tuple[str, ...] = ("loss", "metric.") if entry in SCORING else ("output.",)
     if entry == "generate":
         prefixes = ("output.", "until")
     return {name: root for name, root in flow.roots.items() if name.startswith(prefixes)}
+
+
+def group_roots(flow: Flow, entry: str) -> tuple[int, ...]:
+    """What decides which states an entry advances: run entries share their states, and so do training entries."""
+    prefixes = ("loss", "metric.") if entry in SCORING else ("output.", "until", "default.")
+    return tuple(root for name, root in flow.roots.items() if name.startswith(prefixes))
 
 
 def is_held(flow: Flow, state: State) -> bool:
@@ -79,7 +91,8 @@ class Specialiser:
     def run(self) -> Flow:
         """Copy what is wanted, define the states, add the roots of the states."""
         wanted = wanted_roots(self.flow, self.entry)
-        indices = running_order(len(self.flow.values), tuple(wanted.values()), self.needs, self.behind)
+        group = group_roots(self.flow, self.entry)
+        indices = running_order(len(self.flow.values), group, self.needs, self.behind)
         states = self.states_read(indices)
         walk = Rebuilder(self.flow, states=[number for number in states if not self.held[number]])
         self.walk = walk
@@ -91,7 +104,7 @@ class Specialiser:
         roots = {name: walk.new(root) for name, root in wanted.items()}
         for number in states:
             self.close(number, roots)
-        return walk.finish(roots)
+        return prune(walk.finish(roots))
 
     def needs(self, index: int) -> tuple[int, ...]:
         """What must stand before a value in the new graph."""

@@ -13,14 +13,17 @@ and `initial_optimizer` (the first values of the optimizer states).
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from seqc.flow.types import Flow, Kind, Type
-from seqc.lower.program import Parameter, Program, Rule
 from seqc.ops.build import Builder
 from seqc.ops.op import FlowError
 from seqc.ops.rewrite import Rebuilder
 from seqc.passes.differentiate import reached
 from seqc.passes.prune import prune
+
+if TYPE_CHECKING:
+    from seqc.lower.program import Parameter, Program, Rule
 
 TINY = 1e-6
 """Added to a norm before it divides, as PyTorch does."""

@@ -258,7 +258,7 @@ def odd_states() -> Program:
 
 
 def mixed() -> Program:
-    """Structure operations, draws, clipping, `stop`, and a value over batch alone."""
+    """Structure operations, draws and a value over batch alone."""
     m = Maker()
     b = m.b
     x = m.input("x", 4)
@@ -273,7 +273,7 @@ def mixed() -> Program:
     mixed_ = b.contract("ab,bc->ac", turned, m.param("mix", 2, 2))
     norm = b.add("root", b.reduce("sum", b.mul(mixed_, mixed_), (1,)))
     level = m.mean(norm, Axis.BATCH)
-    soft = b.add("softplus", b.sub(norm, b.add("stop", level)))
+    soft = b.add("softplus", b.sub(norm, level))
     big = b.reduce("max", soft)
     y = b.plus(b.pow(b.plus(soft, 1.0), m.param("power")), b.maximum(big, 0.1))
     m.squared_loss(b.plus(y, b.add("atan", level)))

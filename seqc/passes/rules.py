@@ -1,0 +1,328 @@
+"""The rules of `simplify`, by operation: what a value with these arguments is equal to.
+
+A rule takes the builder of the new graph, the old value and its new arguments; it gives an index, or None where it
+does not fit. It may give a value with fewer dims or axes, which `simplify` broadcasts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+
+from seqc.flow.types import Axis, Kind, Type, Value
+from seqc.ops.build import Builder
+
+Rule = Callable[[Builder, Value, tuple[int, ...]], int | None]
+
+
+def below(builder: Builder, index: int) -> int:
+    """The value below broadcasts."""
+    while builder.value(index).op == "broadcast":
+        index = builder.args(index)[0]
+    return index
+
+
+def known(builder: Builder, index: int) -> float | int | bool | None:
+    """The number of a constant, of any kind, seen through broadcasts."""
+    value = builder.value(below(builder, index))
+    if value.op != "const":
+        return None
+    number = value.attr("value")
+    return number if isinstance(number, int | float) else None
+
+
+def is_op(builder: Builder, index: int, op: str) -> bool:
+    """Whether a value is made by this operation."""
+    return builder.value(index).op == op
+
+
+def equals(builder: Builder, index: int, number: float | bool) -> bool:
+    """Whether a value is this constant."""
+    return known(builder, index) == number
+
+
+def add(builder: Builder, value: Value, args: tuple[int, ...]) -> int | None:
+    """x + 0, x + -y."""
+    first, second = args
+    if equals(builder, second, 0):
+        return first
+    if equals(builder, first, 0):
+        return second
+    if is_op(builder, second, "neg"):
+        return builder.sub(first, builder.args(second)[0])
+    if is_op(builder, first, "neg"):
+        return builder.sub(second, builder.args(first)[0])
+    return None
+
+
+def sub(builder: Builder, value: Value, args: tuple[int, ...]) -> int | None:
+    """x - 0, 0 - x, x - -y."""
+    first, second = args
+    if equals(builder, second, 0):
+        return first
+    if equals(builder, first, 0):
+        return builder.neg(second)
+    if is_op(builder, second, "neg"):
+        return builder.plus(first, builder.args(second)[0])
+    return None
+
+
+def mul(builder: Builder, value: Value, args: tuple[int, ...]) -> int | None:
+    """x * 1, x * -1, -x * -y."""
+    first, second = args
+    for number, other in ((second, first), (first, second)):
+        if equals(builder, number, 1):
+            return other
+        if equals(builder, number, -1):
+            return builder.neg(other)
+    if is_op(builder, first, "neg") and is_op(builder, second, "neg"):
+        return builder.mul(builder.args(first)[0], builder.args(second)[0])
+    return None
+
+
+def div(builder: Builder, value: Value, args: tuple[int, ...]) -> int | None:
+    """x / 1."""
+    return args[0] if equals(builder, args[1], 1) else None
+
+
+def power(builder: Builder, value: Value, args: tuple[int, ...]) -> int | None:
+    """Small whole exponents are products."""
+    base, exponent = args
+    number = known(builder, exponent)
+    if number == 1:
+        return base
+    if number == 2:
+        return builder.mul(base, base)
+    if number == 3:
+        return builder.mul(builder.mul(base, base), base)
+    if number == -1:
+        return builder.div(1.0, base)
+    return None
+
+
+def neg(builder: Builder, value: Value, args: tuple[int, ...]) -> int | None:
+    """- - x, and -(x - y) as y - x."""
+    inner = builder.value(args[0])
+    return inner.args[0] if inner.op == "neg" else None
+
+
+def negate(builder: Builder, value: Value, args: tuple[int, ...]) -> int | None:
+    """not not x."""
+    inner = builder.value(args[0])
+    return inner.args[0] if inner.op == "not" else None
+
+
+def both(builder: Builder, value: Value, args: tuple[int, ...]) -> int | None:
+    """x and true, x and false, x and x."""
+    return logic(builder, args, neutral=True)
+
+
+def either(builder: Builder, value: Value, args: tuple[int, ...]) -> int | None:
+    """x or false, x or true, x or x."""
+    return logic(builder, args, neutral=False)
+
+
+def logic(builder: Builder, args: tuple[int, ...], neutral: bool) -> int | None:
+    """`and` has the neutral element true, `or` has false."""
+    if args[0] == args[1]:
+        return args[0]
+    for number, other in ((args[1], args[0]), (args[0], args[1])):
+        found = known(builder, number)
+        if found is not None:
+            return other if found == neutral else number
+    return None
+
+
+def select(builder: Builder, value: Value, args: tuple[int, ...]) -> int | None:
+    """A known choice, equal arms, an arm that asks the same question again, the question turned round."""
+    chosen, first, second = args
+    choice = known(builder, chosen)
+    if choice is not None:
+        return first if choice else second
+    if first == second:
+        return first
+    number = known(builder, first)
+    if number is not None and number == known(builder, second):
+        return first
+    if is_op(builder, chosen, "not"):
+        return builder.select(builder.args(chosen)[0], second, first)
+    inner_first, inner_second = builder.value(first), builder.value(second)
+    if inner_first.op == "select" and inner_first.args[0] == chosen:
+        return builder.select(chosen, inner_first.args[1], second)
+    if inner_second.op == "select" and inner_second.args[0] == chosen:
+        return builder.select(chosen, first, inner_second.args[2])
+    return None
+
+
+def identity(builder: Builder, value: Value, args: tuple[int, ...]) -> int | None:
+    """`stop` and `clipped` matter to gradients alone, which are made by now."""
+    return args[0]
+
+
+def cast(builder: Builder, value: Value, args: tuple[int, ...]) -> int | None:
+    """To the kind that it has, or by way of a kind that loses nothing."""
+    own = builder.type(args[0])
+    if (own.kind, own.bound) == (value.type.kind, value.type.bound):
+        return args[0]
+    inner = builder.value(args[0])
+    if inner.op == "cast" and own.kind.is_integer and builder.type(inner.args[0]).kind.is_integer:
+        return builder.cast(inner.args[0], value.type.kind, value.type.bound)
+    return None
+
+
+def broadcast(builder: Builder, value: Value, args: tuple[int, ...]) -> int | None:
+    """Broadcasts of broadcasts, and constants that get dims."""
+    source = below(builder, args[0])
+    inner = builder.value(source)
+    if source != args[0]:
+        return source
+    if inner.op == "const" and not inner.type.dims and value.type.dims:
+        number = known(builder, source)
+        assert number is not None
+        if inner.type.kind is Kind.INDEX:
+            return None
+        return builder.const(number, inner.type.kind, value.type.dims)
+    return None
+
+
+def reduce(builder: Builder, value: Value, args: tuple[int, ...]) -> int | None:
+    """Nothing reduced; a value repeated along all that is reduced: its multiple, or itself."""
+    source = args[0]
+    type, removed = builder.type(source), value.attr("dims")
+    assert isinstance(removed, tuple)
+    gone = type.axes - value.type.axes
+    if not gone and not removed:
+        return source
+    inner = below(builder, source)
+    own = builder.type(inner)
+    if inner == source and not (builder.value(inner).op == "const" and own.dims and not gone):
+        return None
+    number = known(builder, inner)
+    if number is not None and own.dims:
+        inner = builder.const(number, own.kind)
+        own = builder.type(inner)
+    if own.axes & gone or (removed and own.dims) or own.kind is Kind.INDEX:
+        return None
+    if 0 in type.dims:
+        return None
+    if value.attr("how") != "sum":
+        return inner
+    return builder.mul(inner, count(builder, type, gone, removed))
+
+
+def count(builder: Builder, type: Type, gone: frozenset[Axis], removed: tuple[int, ...]) -> int:
+    """How many elements a reduction joins, in the kind of its operand."""
+    size = 1
+    for place in removed:
+        size *= type.dims[place]
+    total = builder.const(size, Kind.INT)
+    for axis, op in ((Axis.TIME, "steps"), (Axis.BATCH, "rows")):
+        if axis in gone:
+            factor = builder.add(op, type=Type(Kind.INT))
+            total = factor if known(builder, total) == 1 else builder.mul(total, factor)
+    number = known(builder, total)
+    return builder.const(number, type.kind) if number is not None else builder.cast(total, type.kind)
+
+
+def pick(builder: Builder, value: Value, args: tuple[int, ...]) -> int | None:
+    """Of everything, of a stack, of a concatenation, of a pick, of what was placed there."""
+    source = builder.value(args[0])
+    indices, dim, drop = value.attr("indices"), value.attr("dim"), value.attr("drop")
+    assert isinstance(indices, tuple) and isinstance(dim, int)
+    size = source.type.dims[dim]
+    if not drop and indices == tuple(range(size)):
+        return args[0]
+    if source.op == "stack":
+        parts = [source.args[index] for index in indices]
+        return parts[0] if drop else builder.stack(*parts)
+    if source.op == "concat" and source.attr("dim") == dim:
+        return pick_of_concat(builder, source, dim, indices, bool(drop))
+    if source.op == "place" and source.attr("dim") == dim and not source.attr("drop"):
+        return pick_of_place(builder, source, dim, indices, bool(drop))
+    if source.op == "pick" and source.attr("dim") == dim and not source.attr("drop"):
+        inner = source.attr("indices")
+        assert isinstance(inner, tuple)
+        return builder.pick(source.args[0], dim, tuple(inner[index] for index in indices), bool(drop))
+    return None
+
+
+def pick_of_concat(
+    builder: Builder, source: Value, dim: int, indices: tuple[int, ...], drop: bool
+) -> int | None:
+    """Positions that lie within one part are positions of that part."""
+    start = 0
+    for part in source.args:
+        size = builder.type(part).dims[dim]
+        if all(start <= index < start + size for index in indices):
+            own = tuple(index - start for index in indices)
+            if not drop and own == tuple(range(size)):
+                return part
+            return builder.pick(part, dim, own, drop)
+        start += size
+    return None
+
+
+def pick_of_place(
+    builder: Builder, source: Value, dim: int, indices: tuple[int, ...], drop: bool
+) -> int | None:
+    """The positions that were placed, each once."""
+    placed = source.attr("indices")
+    assert isinstance(placed, tuple)
+    if len(set(placed)) != len(placed) or not set(indices) <= set(placed):
+        return None
+    own = tuple(placed.index(index) for index in indices)
+    return builder.pick(source.args[0], dim, own, drop)
+
+
+def reshape(builder: Builder, value: Value, args: tuple[int, ...]) -> int | None:
+    """To the dims that it has; of a reshape."""
+    if builder.type(args[0]).dims == value.type.dims:
+        return args[0]
+    inner = builder.value(args[0])
+    return builder.reshape(inner.args[0], value.type.dims) if inner.op == "reshape" else None
+
+
+def transpose(builder: Builder, value: Value, args: tuple[int, ...]) -> int | None:
+    """In the order that it has; of a transpose."""
+    order = value.attr("order")
+    assert isinstance(order, tuple)
+    if order == tuple(range(len(order))):
+        return args[0]
+    inner = builder.value(args[0])
+    if inner.op != "transpose":
+        return None
+    first = inner.attr("order")
+    assert isinstance(first, tuple)
+    return builder.add("transpose", inner.args[0], order=tuple(first[place] for place in order))
+
+
+def reverse(builder: Builder, value: Value, args: tuple[int, ...]) -> int | None:
+    """Turned round twice by the same lengths."""
+    inner = builder.value(args[0])
+    same = inner.op == "reverse" and inner.args[1:] == args[1:]
+    return inner.args[0] if same else None
+
+
+RULES: Mapping[str, Rule] = MappingProxyType(
+    {
+        "add": add,
+        "sub": sub,
+        "mul": mul,
+        "div": div,
+        "pow": power,
+        "neg": neg,
+        "not": negate,
+        "and": both,
+        "or": either,
+        "select": select,
+        "stop": identity,
+        "clipped": identity,
+        "cast": cast,
+        "broadcast": broadcast,
+        "reduce": reduce,
+        "pick": pick,
+        "reshape": reshape,
+        "transpose": transpose,
+        "reverse": reverse,
+    }
+)
