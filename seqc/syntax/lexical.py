@@ -179,7 +179,12 @@ def _foreign_comment(
     number = source.line_of(start)
     alone = not source.text[source.line_start(number) : start].strip()
     line_end = source.line_start(number) + len(source.line_text(number))
-    if text == "//" and operand_before and not alone and not source.text.startswith("// ", start):
+    if (
+        text == "//"
+        and operand_before
+        and not alone
+        and re.match(r"//(\S| *[0-9(])", source.text[start : start + 9])
+    ):
         hint = "floor division is `div(a, b)`"
         return "SLASH", start + 2, _at(source, start, start + 2, "S0114", "`//` is not an operator", "", hint)
     end = line_end
@@ -230,7 +235,7 @@ def _letters(source: Source, start: int, end: int) -> Diagnostic:
     hint = "names are made of the letters A to Z, a to z, digits and `_`"
     greek = re.fullmatch(r"GREEK (?:SMALL|CAPITAL) LETTER ([A-Z]+)", unicodedata.name(odd, ""))
     if greek:
-        title, hint = f"a name holds {_described(odd)}", f"write it out: `{greek[1].lower()}`"
+        hint = f"write it out: `{greek[1].lower().replace('lamda', 'lambda')}`"
     elif plain.isalpha():
         hint += f"; write `{plain}`"
     return _at(source, start, end, "S0104", title, "", hint)
