@@ -151,11 +151,11 @@ def reverse_shape(request: Request) -> Type:
 
 def reverse_meaning(call: Call) -> Run:
     """Step t reads step n - 1 - t of its row; steps past the end stay."""
+    spread = spread_axes(call)[0]
     if Axis.TIME not in call.type.axes:
-        return lambda x, lengths=None: x
+        return lambda x, lengths=None: spread(x)
     if len(call.args) == 1:
         return lambda x: x[::-1]
-    spread = spread_axes(call)[0]
     steps = np.arange(call.steps)[:, None]
     rows = np.arange(call.batch if Axis.BATCH in call.type.axes else 1)
     own = Axis.BATCH in call.type.axes

@@ -227,8 +227,8 @@ def test_select_broadcast_cast_and_reverse_with_lengths_have_right_derivatives()
 
 
 def check_reversed(builder: Builder, value: int) -> None:
-    """The derivative of a permutation is its inverse, so turning twice gives the operand."""
-    flow = builder.finish({"twice": builder.reverse(value, builder.args(value)[1]), "once": value})
+    """Each row is turned round within its length; turning twice gives the operand."""
+    flow = builder.finish({"once": value, "twice": builder.reverse(value, builder.args(value)[1])})
     random = np.random.default_rng(3)
     leaves = {
         ("input", str(each.attr("name"))): array_for(each.type, (-1, 1), random)
@@ -236,22 +236,19 @@ def check_reversed(builder: Builder, value: int) -> None:
         if each.op == "input"
     }
     result = evaluate(flow, leaves, T, B)
-    assert np.array_equal(
-        result["twice"],
-        np.broadcast_to(wide(leaves["input", "a"], flow.values[0].type), result["twice"].shape),
-    )
-    n = np.broadcast_to(leaves["input", "n"], (B,))
-    source = np.broadcast_to(wide(leaves["input", "a"], flow.values[0].type), (T, B, 2))
-    for row in range(B):
-        expected = np.concatenate([source[: n[row], row][::-1], source[n[row] :, row]])
-        full = np.broadcast_to(wide(result["once"], flow.values[value].type), (T, B, 2))
-        assert np.array_equal(full[:, row], expected)
+    source = wide(leaves["input", "a"], flow.values[0].type)
+    once, twice = (wide(result[name], flow.values[flow.roots[name]].type) for name in ("once", "twice"))
+    lengths = np.broadcast_to(leaves["input", "n"], (B,))
+    assert np.array_equal(twice, source)
+    for row, length in enumerate(lengths):
+        expected = np.concatenate([source[:length, row][::-1], source[length:, row]])
+        assert np.array_equal(once[:, row], expected)
 
 
 def wide(array: Any, type: Type) -> Any:
-    """The array with both axes, of length one where its type lacks one."""
+    """The array with both axes in full."""
     index = tuple(slice(None) if axis in type.axes else None for axis in Axis)
-    return array[index]
+    return np.broadcast_to(array[index], (T, B, *type.dims))
 
 
 FORMULAS: dict[str, Callable[..., Any]] = {
