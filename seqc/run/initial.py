@@ -65,7 +65,7 @@ def _value(init: Any, dims: tuple[int, ...], draws: Draws) -> Array:
     if how == "normal":
         return np.asarray(values[0] + values[1] * draws.normal(size).reshape(dims))
     if how == "neg":
-        return -values[0]
+        return np.asarray(-values[0])
     operations = {"add": np.add, "sub": np.subtract, "mul": np.multiply, "div": np.divide}
     if how not in operations:
         raise ModelError(f"the manifest holds an initialiser `{how}` that this version does not know")

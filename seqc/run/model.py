@@ -26,7 +26,7 @@ from .views import Gradients, Hypers, Lease, Score, Views, parameter_views
 from .weights import load_weights, parameters, save_weights
 
 if TYPE_CHECKING:
-    from .fit import History
+    from .report import History
 
 WRT = ("parameters", "inputs", "states", "hypers")
 

@@ -1,0 +1,169 @@
+"""The folder of a training run: `config.json`, `metrics.csv`, `best.safetensors`, `last.ckpt`, `log.txt`.
+
+A checkpoint holds all that the next update depends on, so that a resumed run gives the same numbers bit for bit.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .fault import ModelError
+from .report import Record
+from .state import State
+from .tensors import atomic, read_tensors, write_tensors
+from .weights import parameters
+
+if TYPE_CHECKING:
+    from .model import Model
+
+FREE = ("epochs", "patience")
+"""What a resumed run may change."""
+
+
+@dataclass(slots=True)
+class Progress:
+    """Where a training run stands: `position` batches of `epoch` are done, with weighted sums of their scores."""
+
+    epoch: int = 1
+    position: int = 0
+    sums: list[float] = field(default_factory=list)
+    weight: float = 0.0
+    records: list[Record] = field(default_factory=list)
+    best: int | None = None  # number of the best epoch
+    rows: int | None = None  # rows of the carried state, if one is in the checkpoint
+
+    def best_value(self) -> float | None:
+        found = next((each for each in self.records if each.epoch == self.best), None)
+        return None if found is None else value_of(found)
+
+
+def value_of(record: Record) -> float:
+    """What decides which epoch is best."""
+    return record.loss if record.validation is None else record.validation
+
+
+class Folder:
+    """One run on the disk; a missing folder is made."""
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise ModelError(f"cannot make the folder {self.path}: {error.strerror or error}") from None
+
+    @property
+    def checkpoint(self) -> Path:
+        return self.path / "last.ckpt"
+
+    @property
+    def best(self) -> Path:
+        return self.path / "best.safetensors"
+
+    def _text(self, name: str, text: str) -> None:
+        with atomic(self.path / name) as file:
+            file.write(text.encode())
+
+    def begin(self, config: dict[str, Any], resumed: bool) -> None:
+        """Writes the configuration of a new run, or compares that of an old one."""
+        if resumed:
+            self._compare(config)
+        elif self.checkpoint.exists():
+            raise ModelError(f"{self.path} holds an earlier run; resume it, or choose another folder")
+        self._text("config.json", json.dumps(config, indent=2) + "\n")
+
+    def _compare(self, config: dict[str, Any]) -> None:
+        path = self.path / "config.json"
+        try:
+            old = json.loads(path.read_text(encoding="utf-8"))
+            pairs = {name: (old.get(name), value) for name, value in config.items() if name not in FREE}
+        except (OSError, ValueError, AttributeError) as error:
+            raise ModelError(f"cannot read {path}: {error}") from None
+        differences = [
+            f"`{name}` was {was!r}, is {now!r}" for name, (was, now) in pairs.items() if was != now
+        ]
+        if differences:
+            raise ModelError(
+                f"this run cannot be resumed, since it would not be the same: {'; '.join(differences)}"
+            )
+
+    def log(self, text: str) -> None:
+        try:
+            with (self.path / "log.txt").open("a", encoding="utf-8") as file:
+                file.write(text + "\n")
+        except OSError as error:
+            raise ModelError(f"cannot write {self.path / 'log.txt'}: {error.strerror or error}") from None
+
+    def metrics(self, records: list[Record]) -> None:
+        """All epochs so far; numbers are written so that they read back equal."""
+        rows = [record.row() for record in records]
+        columns = list(rows[0]) if rows else []
+        lines = [",".join(columns), *(",".join(repr(row.get(name, "")) for name in columns) for row in rows)]
+        self._text("metrics.csv", "\n".join(lines) + "\n")
+
+    def save(self, model: Model, progress: Progress, state: State | None) -> None:
+        """Writes the checkpoint."""
+        arenas = model.engine.arenas
+        tensors = {
+            f"weights.{name}": array for name, array in parameters(model.manifest, arenas.plain).items()
+        }
+        tensors |= {f"optimizer.{name}": model.optimizer[name] for name in model.optimizer}
+        tensors |= {"hyper": arenas.hyper, "updates": arenas.updates}
+        progress.rows = None
+        if state is not None:
+            progress.rows = state.batch
+            tensors |= {f"state.{name}": array for name, array in state.tensors().items()}
+        metadata = {"kind": "checkpoint", "progress": json.dumps(asdict(progress))}
+        if model.symbols is not None:
+            metadata["symbols"] = json.dumps(model.symbols)
+        write_tensors(self.checkpoint, tensors, metadata)
+
+    def load(self, model: Model) -> tuple[Progress, State | None]:
+        """Puts a checkpoint back into the model; all or nothing."""
+        tensors, metadata = read_tensors(self.checkpoint)
+        name = self.checkpoint.name
+        try:
+            raw = json.loads(metadata["progress"])
+            raw["records"] = [Record(**record) for record in raw["records"]]
+            progress = Progress(**raw)
+        except (KeyError, ValueError, TypeError) as error:
+            raise ModelError(f"{name} is not a checkpoint: {error}") from None
+        arenas = model.engine.arenas
+        own = {f"weights.{key}": array for key, array in parameters(model.manifest, arenas.plain).items()}
+        own |= {f"optimizer.{key}": model.optimizer[key] for key in model.optimizer}
+        own |= {"hyper": arenas.hyper, "updates": arenas.updates}
+        state = None
+        if progress.rows is not None:
+            state = model.state(progress.rows)
+            own |= {f"state.{key}": array for key, array in state.tensors().items()}
+        _fit(tensors, own, name)
+        for key, array in own.items():
+            array[...] = tensors[key]
+        if "symbols" in metadata:
+            model.symbols = json.loads(metadata["symbols"])
+        model._changed()
+        return progress, state
+
+
+def _fit(tensors: dict[str, Any], own: dict[str, Any], file: str) -> None:
+    names = sorted(set(tensors) ^ set(own))
+    if names:
+        raise ModelError(f"{file} belongs to another model: `{names[0]}` is only in one of them")
+    for key, array in own.items():
+        if tensors[key].shape != array.shape or tensors[key].dtype != array.dtype:
+            expected, found = (
+                f"{array.dtype} {list(array.shape)}",
+                f"{tensors[key].dtype} {list(tensors[key].shape)}",
+            )
+            raise ModelError(f"{file}: `{key}`: expected {expected}, found {found}")
+
+
+def weighted(sums: list[float], weight: float, names: list[str]) -> tuple[float, dict[str, float]]:
+    """Mean loss and metrics out of weighted sums."""
+    means = [each / weight if weight else float(np.nan) for each in sums] or [float(np.nan)]
+    return means[0], dict(zip(names, means[1:], strict=False))
