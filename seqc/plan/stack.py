@@ -1,0 +1,183 @@
+"""Products: contractions with a weight matrix, chained where they are summed and stacked where they share an operand.
+
+    i = W1 @ x + U1 @ h + b1                 p1 = [W1 x + U1 h], p2 = [W2 x + U2 h]     # one product, two gates
+    f = W2 @ x + U2 @ h + b2          →      i = b1 + p1, f = b2 + p2
+
+Takes a `Graph`; rewrites it so that `graph.segments` holds the summands of every product, and gives the stacks.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from seqc.plan.graph import Graph, Segment, Use, collect_uses
+
+
+@dataclass(frozen=True, slots=True)
+class Stack:
+    """Values that one product computes: its gates, in order."""
+
+    members: tuple[int, ...]
+
+
+def letters(graph: Graph, index: int) -> tuple[str, str, str]:
+    """The letters of a contraction: both operands and the result."""
+    spec = str(graph.attr(index, "spec"))
+    operands, result = spec.split("->")
+    first, second = operands.split(",")
+    return first, second, result
+
+
+def segment_of(graph: Graph, index: int) -> Segment | None:
+    """A contraction as weights times a vector that varies; None if it is anything else."""
+    if graph.op[index] != "contract":
+        return None
+    first, second, result = letters(graph, index)
+    a, b = graph.args[index]
+    for matrix, vector, names, name in ((a, b, first, second), (b, a, second, first)):
+        if len(names) != 2 or len(name) != 1 or len(result) != 1 or name == result:
+            continue
+        if set(names) != {name, result} or graph.type(matrix).axes or not graph.type(vector).axes:
+            continue
+        if graph.type(index).axes != graph.type(vector).axes or not graph.type(index).kind.is_real:
+            continue
+        if {graph.type(matrix).kind, graph.type(vector).kind} != {graph.type(index).kind}:
+            continue
+        rows = names[0] == result
+        matrix, turned = untransposed(graph, matrix)
+        form = "rows" if rows != turned else "columns"
+        return Segment(form, matrix, vector, graph.size(index), graph.size(vector))
+    return None
+
+
+def untransposed(graph: Graph, matrix: int) -> tuple[int, bool]:
+    """The matrix behind transpositions, and whether their number is odd."""
+    turned = False
+    while graph.op[matrix] == "transpose" and len(graph.type(matrix).dims) == 2:
+        turned ^= graph.wholes(matrix, "order") == (1, 0)
+        matrix = graph.args[matrix][0]
+    return matrix, turned
+
+
+def find_products(graph: Graph) -> None:
+    """Turn contractions with matrices into products, and sums of products into one product each."""
+    for index in graph.in_order():
+        segment = segment_of(graph, index)
+        if segment is not None:
+            graph.segments[index] = (segment,)
+    collect_uses(graph)
+    for index in reversed(list(graph.in_order())):
+        if is_sum(graph, index) and not is_inner_sum(graph, index):
+            chain(graph, index)
+
+
+def is_sum(graph: Graph, index: int) -> bool:
+    """Whether a value is an addition that a kernel computes."""
+    return graph.op[index] == "add" and graph.is_computed(index) and not graph.uniform[index]
+
+
+def only_use(graph: Graph, index: int) -> Use | None:
+    """The single use of a value as a whole, if it has no other."""
+    uses = graph.uses[index]
+    return uses[0] if len(uses) == 1 and uses[0].whole and uses[0].user >= 0 else None
+
+
+def is_inner_sum(graph: Graph, index: int) -> bool:
+    """Whether a sum does nothing but enter another of the same type in the same phase."""
+    use = only_use(graph, index)
+    return use is not None and is_sum(graph, use.user) and belongs(graph, index, use.user)
+
+
+def belongs(graph: Graph, index: int, total: int) -> bool:
+    """Whether a value has the type and phase of a sum that it enters."""
+    return graph.phase[index] == graph.phase[total] and graph.type(index) == graph.type(total)
+
+
+def chain(graph: Graph, total: int) -> None:
+    """Join the products among the terms of a sum: the last of them takes the segments of all."""
+    sums, terms = sum_terms(graph, total)
+    joined = [term for term in terms if may_join(graph, term, total)]
+    if len(joined) < 2:
+        return
+    joined.sort(key=lambda term: graph.position[term])
+    segments = tuple(each for term in joined for each in graph.segments[term])
+    segments = tuple(sorted(segments, key=lambda each: graph.position[each.vector]))
+    kept = joined[-1]
+    for term in joined[:-1]:
+        del graph.segments[term]
+        graph.live[term] = False
+    rest = sorted((term for term in terms if term not in joined), key=lambda term: graph.position[term])
+    dropped = sums[: len(joined) - 1]
+    sums = sums[len(joined) - 1 :]
+    for each in dropped:
+        if each != total:
+            graph.live[each] = False
+    if not sums:
+        graph.segments[total] = segments
+        del graph.segments[kept]
+        graph.live[kept] = False
+        return
+    graph.segments[kept] = segments
+    add_up(graph, sorted([*rest, kept], key=lambda term: graph.position[term]), sums)
+
+
+def add_up(graph: Graph, terms: list[int], sums: list[int]) -> None:
+    """Let the sums, in order, add the terms, in order."""
+    running = terms[0]
+    for term, total in zip(terms[1:], sums, strict=True):
+        graph.args[total] = (running, term)
+        running = total
+
+
+def may_join(graph: Graph, term: int, total: int) -> bool:
+    """Whether a term is a product that nobody else reads."""
+    return term in graph.segments and belongs(graph, term, total) and only_use(graph, term) is not None
+
+
+def sum_terms(graph: Graph, total: int) -> tuple[list[int], list[int]]:
+    """The additions of a sum in running order, and its terms."""
+    sums, terms, todo = [], [], [total]
+    while todo:
+        index = todo.pop()
+        sums.append(index)
+        for arg in graph.args[index]:
+            base = graph.through(arg)
+            inner = is_sum(graph, base) and only_use(graph, base) is not None and belongs(graph, base, total)
+            (todo if inner else terms).append(base)
+    return sorted(sums, key=lambda index: graph.position[index]), terms
+
+
+def find_stacks(graph: Graph) -> dict[int, Stack]:
+    """The stack of every product, by member. Needs the uses of all values."""
+    groups: dict[object, list[int]] = {}
+    for index in graph.computed():
+        if index in graph.segments and graph.uses[index]:
+            groups.setdefault(stack_key(graph, index), []).append(index)
+    return {member: Stack(tuple(members)) for members in groups.values() for member in members}
+
+
+def stack_key(graph: Graph, index: int) -> object:
+    """What products of one stack have in common; products that cannot be stacked have a key of their own."""
+    segments = graph.segments[index]
+    plain = all(each.form == "rows" and is_parameter(graph, each.matrix) for each in segments)
+    loose = any(
+        use.user < 0 or not use.whole or not graph.is_pointwise(use.user) for use in graph.uses[index]
+    )
+    if not plain or loose:
+        return index
+    vectors = tuple(graph.ref[each.vector] for each in segments)
+    depths = tuple(each.depth for each in segments)
+    return (
+        graph.phase[index],
+        graph.type(index).axes,
+        graph.type(index).kind,
+        segments[0].units,
+        vectors,
+        depths,
+    )
+
+
+def is_parameter(graph: Graph, matrix: int) -> bool:
+    """Whether a matrix is a parameter or rows of one, as it lies in the weight arena."""
+    base, _ = graph.ref[matrix]
+    return graph.op[base] == "param" and graph.type(matrix).kind is graph.type(base).kind
