@@ -3,11 +3,31 @@
 Takes a Flow with the root `loss` and the names and types of what is wanted; gives the Flow with roots `grad.…` added.
 The gradient of a state is a state that runs the other way, so that backpropagation through time needs nothing else.
 
-    %0 : real[2] = param w                      %0 : real[2] = param w
-    %1 : real[2] = mul %0 %0              →     %1 : real[2] = mul %0 %0
-    %2 : real = reduce[sum] %1                  %2 : real = reduce[sum] %1
-    loss %2                                     …  %8 : real[2] = add (mul g %0) (mul g %0)
-                                                loss %2, grad.w %8
+    before
+        %0 : real {time,batch} = prev h                      # state 0
+        %1 : real              = param w
+        %2 : real {time,batch} = mul %0, w
+        %4 : real {batch}      = broadcast 1.0
+        %5 : real              = reduce how=sum dims=()  %2
+        state 0 h : real {time,batch}, forward = init %4, next %2
+        root loss = %5
+    after
+        %0  : real {time,batch} = prev h                       # state 0
+        %1  : real              = param w
+        %2  : real {time,batch} = mul %0, w
+        %4  : real {batch}      = broadcast 1.0
+        %5  : real              = reduce how=sum dims=()  %2
+        %6  : real {time,batch} = prev d.h                     # state 1
+        %8  : real {time,batch} = broadcast 1.0
+        %9  : real {time,batch} = add %6, %8
+        %10 : real {time,batch} = mul %9, w
+        %11 : real {time,batch} = mul %9, %0
+        %12 : real              = reduce how=sum dims=()  %11
+        %14 : real {batch}      = broadcast 0.0
+        state 0 h : real {time,batch}, forward = init %4, next %2
+        state 1 d.h : real {time,batch}, backward, not carried = init %14, next %10
+        root loss = %5
+        root grad.w = %12
 """
 
 from __future__ import annotations

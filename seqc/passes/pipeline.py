@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from seqc.flow.types import Flow, Type
 from seqc.ops.op import FlowError
+from seqc.passes import update
 from seqc.passes.differentiate import differentiate
 from seqc.passes.prune import prune
 from seqc.passes.ragged import ragged
@@ -20,7 +21,7 @@ from seqc.passes.share import share
 from seqc.passes.simplify import simplify
 from seqc.passes.specialise import ONE_STEP, specialise
 from seqc.passes.stream import stream
-from seqc.passes.update import apply_flow, trained_parameters
+from seqc.passes.update import trained_parameters
 
 if TYPE_CHECKING:
     from seqc.lower.program import Program
@@ -37,6 +38,14 @@ PASSES = (
     "prune",
 )
 """Names of all passes in order; an entry skips those that it has nothing for."""
+
+LAST: Mapping[str, Callable[[Flow], Flow]] = {
+    "simplify": simplify,
+    "reassociate": reassociate,
+    "share": share,
+    "prune": prune,
+}
+"""The passes that every entry ends with."""
 
 Observer = Callable[[str, Flow], None]
 
@@ -81,32 +90,39 @@ def flow_for(
 
 def pass_of(program: Program, entry: str, name: str, wanted: Wanted | None) -> Callable[[Flow], Flow] | None:
     """What a pass does in an entry; None where it has nothing to do."""
-    if entry == "apply" and name in ("specialise", "ragged", "differentiate", "stream"):
+    if name not in names_of_passes(entry):
         return None
     if name == "specialise":
         return lambda flow: specialise(program, entry)
     if name == "ragged":
         length = next((each.name for each in program.inputs if each.length), None)
-        return None if length is None or entry in ONE_STEP else lambda flow: ragged(flow, length)
+        return None if length is None else lambda flow: ragged(flow, length)
     if name == "differentiate":
-        return (
-            None
-            if entry not in ("gradients", "update")
-            else lambda flow: derived(program, entry, flow, wanted)
-        )
+        return lambda flow: derived(program, entry, flow, wanted)
     if name == "update":
-        return None if entry != "apply" else lambda flow: apply_flow(program)
-    if name == "stream":
-        return stream if entry in ONE_STEP else None
-    return LAST[name]
+        return lambda flow: update.apply_flow(program)
+    return stream if name == "stream" else LAST[name]
 
 
-LAST: Mapping[str, Callable[[Flow], Flow]] = {
-    "simplify": simplify,
-    "reassociate": reassociate,
-    "share": share,
-    "prune": prune,
-}
+def names_of_passes(entry: str) -> tuple[str, ...]:
+    """The passes that an entry may run, in order. `ragged` runs for models with a length alone."""
+    if entry == "apply":
+        return ("update", *LAST)
+    if entry in ONE_STEP:
+        return ("specialise", "stream", *LAST)
+    if entry in ("gradients", "update"):
+        return ("specialise", "ragged", "differentiate", *LAST)
+    return ("specialise", "ragged", *LAST)
+
+
+def apply_flow(program: Program) -> Flow:
+    """The update of the weights, made ready: see `update.apply_flow`."""
+    return flow_for(program, "apply")
+
+
+def initial_optimizer(program: Program) -> Flow:
+    """The first optimizer states, made ready: see `update.initial_optimizer`."""
+    return share(simplify(update.initial_optimizer(program)))
 
 
 def derived(program: Program, entry: str, flow: Flow, wanted: Wanted | None) -> Flow:

@@ -2,10 +2,15 @@
 
 Takes a Flow; gives the same roots over fewer values, in the old order.
 
-    %0 : real {batch} = input x
-    %1 : real {batch} = exp %0           →    %0 : real {batch} = input x
-    %2 : real {batch} = neg %0                %1 : real {batch} = neg %0
-    output.y %2                               output.y %1
+    before
+        %0 : real {batch} = input x
+        %1 : real {batch} = exp x
+        %2 : real {batch} = neg x
+        root output.y = %2
+    after
+        %0 : real {batch} = input x
+        %1 : real {batch} = neg x
+        root output.y = %1
 """
 
 from __future__ import annotations

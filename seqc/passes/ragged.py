@@ -3,10 +3,26 @@
 Takes a Flow of whole sequences and the name of its length input; gives the Flow in which states hold past the end,
 inputs and outputs there are zero, and reducers over time or batch skip what is not there.
 
-    %0 : real {time,batch} = input x                     %0 : bool {time,batch} = lt instant (input n)
-    %1 : real {batch} = reduce[sum over time] %0    →    %1 : real {time,batch} = select %0 (input x) 0
-                                                         %2 : real {time,batch} = select %0 %1 0
-                                                         %3 : real {batch} = reduce[sum over time] %2
+    before
+        %0 : real {time,batch} = input x
+        %1 : real {time,batch} = exp x
+        %2 : real {time,batch} = exp x
+        %3 : real              = reduce how=sum dims=()  %2
+        root output.y = %1
+        root loss = %3
+    after
+        %0  : int {batch}       = input n
+        %1  : int {time}        = instant
+        %2  : bool {time,batch} = lt %1, n
+        %3  : real {time,batch} = input x
+        %5  : real {time,batch} = select %2, x, 0.0
+        %6  : real {time,batch} = exp %5
+        %7  : real {time,batch} = exp %5
+        %9  : real {time,batch} = select %2, %7, 0.0
+        %10 : real              = reduce how=sum dims=()  %9
+        %12 : real {time,batch} = select %2, %6, 0.0
+        root output.y = %12
+        root loss = %10
 """
 
 from __future__ import annotations

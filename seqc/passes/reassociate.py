@@ -2,8 +2,32 @@
 
 Takes a Flow; gives the same roots up to rounding.
 
-    %4 : real[8] {time,batch} = add (W @ x) (U @ prev h)        %4 : real[8] {time,batch} = add (W @ x) b
-    %5 : real[8] {time,batch} = add %4 b                   →    %5 : real[8] {time,batch} = add %4 (U @ prev h)
+    before
+        %0  : real[8, 8]           = param W
+        %1  : real[8, 8]           = param U
+        %2  : real[8] {time,batch} = input x
+        %3  : real[8] {time,batch} = contract hd,d->h  W, x
+        %4  : real[8] {time,batch} = prev h                   # state 0
+        %5  : real[8] {time,batch} = contract hk,k->h  U, %4
+        %6  : real[8] {time,batch} = add %3, %5
+        %7  : real[8]              = param b
+        %8  : real[8] {time,batch} = add %6, b
+        %10 : real[8] {batch}      = broadcast 0.0
+        state 0 h : real[8] {time,batch}, forward = init %10, next %8
+        root output.y = %8
+    after
+        %0  : real[8, 8]           = param W
+        %1  : real[8, 8]           = param U
+        %2  : real[8] {time,batch} = input x
+        %3  : real[8] {time,batch} = contract hd,d->h  W, x
+        %4  : real[8] {time,batch} = prev h                   # state 0
+        %5  : real[8] {time,batch} = contract hk,k->h  U, %4
+        %6  : real[8]              = param b
+        %7  : real[8] {time,batch} = add %3, b
+        %8  : real[8] {time,batch} = add %7, %5
+        %10 : real[8] {batch}      = broadcast 0.0
+        state 0 h : real[8] {time,batch}, forward = init %10, next %8
+        root output.y = %8
 """
 
 from __future__ import annotations

@@ -2,10 +2,17 @@
 
 Takes a Flow; gives the same roots over fewer values. Draws of different sites differ by their attribute.
 
-    %0 : real {batch} = exp x
-    %1 : real {batch} = exp x            →    %0 : real {batch} = exp x
-    %2 : real {batch} = add %0 %1             %1 : real {batch} = add %0 %0
-    output.y %2                               output.y %1
+    before
+        %0 : real {batch} = input x
+        %1 : real {batch} = exp x
+        %2 : real {batch} = exp x
+        %3 : real {batch} = add %1, %2
+        root output.y = %3
+    after
+        %0 : real {batch} = input x
+        %1 : real {batch} = exp x
+        %2 : real {batch} = add %1, %1
+        root output.y = %2
 """
 
 from __future__ import annotations

@@ -2,13 +2,18 @@
 
 Takes a Flow whose gradients are made; gives the same roots. A product with zero stays: its other factor may be NaN.
 
-    %0 : real {time,batch} = input x
-    %1 : real {time,batch} = mul %0 1.0
-    %2 : real {time,batch} = stop %1          →    %0 : real {time,batch} = input x
-    %3 : bool = not false                          %1 : real {time,batch} = neg %0
-    %4 : real {time,batch} = neg %2                output.y %1
-    %5 : real {time,batch} = select %3 %4 %0
-    output.y %5
+    before
+        %0 : real {time,batch} = input x
+        %2 : real {time,batch} = mul x, 1.0
+        %4 : bool              = not false
+        %5 : real {time,batch} = stop %2
+        %6 : real {time,batch} = neg %5
+        %7 : real {time,batch} = select %4, %6, %2
+        root output.y = %7
+    after
+        %0 : real {time,batch} = input x
+        %1 : real {time,batch} = neg x
+        root output.y = %1
 """
 
 from __future__ import annotations

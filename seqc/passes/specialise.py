@@ -2,11 +2,27 @@
 
 Takes a Program and the name of an entry; gives a Flow that holds nothing but what this entry wants.
 
-    %0 : real {time,batch} = prev h            %0 : bool {batch} = fresh h
-    %1 : real {time,batch} = add %0 %x    →    %1 : real {batch} = select %0 0 (carried h)   # the new init of h
-    output.y %1                                %2 : real {time,batch} = prev h
-                                               %3 : real {time,batch} = add %2 %x
-                                               output.y %3, state.h = final h
+    before
+        %0 : real {time,batch} = prev h                      # state 0
+        %1 : real {time,batch} = input x
+        %2 : real {time,batch} = add %0, x
+        %4 : real {batch}      = broadcast 0.0
+        %5 : real              = reduce how=sum dims=()  %2
+        state 0 h : real {time,batch}, forward = init %4, next %2
+        root output.y = %2
+        root loss = %5
+    after
+        %0 : real {time,batch} = prev h             # state 0
+        %1 : real {time,batch} = input x
+        %2 : real {time,batch} = add %0, x
+        %4 : real {batch}      = broadcast 0.0
+        %5 : bool {batch}      = fresh h
+        %6 : real {batch}      = carried h
+        %7 : real {batch}      = select %5, %4, %6
+        %8 : real {batch}      = final h            # state 0
+        state 0 h : real {time,batch}, forward = init %7, next %2
+        root output.y = %2
+        root state.h = %8
 """
 
 from __future__ import annotations

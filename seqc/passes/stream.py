@@ -3,10 +3,27 @@
 Takes a Flow of one entry; gives the Flow of a single step: a state before it is what the caller hands in, a state
 after it is a value like any other.
 
-    %0 : real[4] {batch} = select …                         # init of state h
-    %1 : real[4] {time,batch} = prev h                 →    %1 : real[4] {batch} = tanh %0
-    %2 : real[4] {time,batch} = tanh %1                     output.y %1, state.h %1
-    output.y %2, state.h = final h
+    before
+        %0 : real {time,batch} = prev h             # state 0
+        %1 : real {time,batch} = input x
+        %2 : real {time,batch} = add %0, x
+        %4 : real {batch}      = broadcast 0.0
+        %5 : bool {batch}      = fresh h
+        %6 : real {batch}      = carried h
+        %7 : real {batch}      = select %5, %4, %6
+        %8 : real {batch}      = final h            # state 0
+        state 0 h : real {time,batch}, forward = init %7, next %2
+        root output.y = %2
+        root state.h = %8
+    after
+        %0 : real {batch} = input x
+        %2 : real {batch} = broadcast 0.0
+        %3 : bool {batch} = fresh h
+        %4 : real {batch} = carried h
+        %5 : real {batch} = select %3, %2, %4
+        %6 : real {batch} = add %5, x
+        root output.y = %6
+        root state.h = %6
 """
 
 from __future__ import annotations

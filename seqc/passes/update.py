@@ -3,11 +3,30 @@
 Takes a Program with its rules; gives `apply_flow` (check that all gradients are finite, clip, step of each optimizer)
 and `initial_optimizer` (the first values of the optimizer states).
 
-    rule of w:                                   %0 : real[3] = input w.w
-    %0 : real[3] = input w                       %1 : real[3] = input g.w
-    %1 : real[3] = input g                  →    %2 : bool = …                     # all gradients are finite
-    %2 : real[3] = sub %0 %1                     %9 : real[3] = sub %0 (mul %1 factor)
-    w %2                                         finite %2, w.w %9
+    before
+        %0 : real = input w
+        %1 : real = input g
+        %2 : real = sub w, g
+        root w = %2
+    after
+        %0  : real = input g.p
+        %1  : f64  = cast g.p
+        %2  : f64  = mul %1, %1
+        %3  : f64  = reduce how=sum dims=()  %2
+        %4  : f64  = sub %3, %3
+        %6  : bool = eq %4, 0.0
+        %7  : real = hyper clip
+        %8  : f64  = sqrt %3
+        %10 : f64  = add %8, 1e-06
+        %11 : f64  = cast clip
+        %12 : f64  = div %11, %10
+        %14 : f64  = minimum %12, 1.0
+        %15 : real = cast %14
+        %16 : real = mul g.p, %15
+        %17 : real = input w.p
+        %18 : real = sub w.p, %16
+        root finite = %6
+        root w.p = %18
 """
 
 from __future__ import annotations
