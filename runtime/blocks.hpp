@@ -1,0 +1,271 @@
+// Kernels that are the same for every model up to their sizes: stacked products, gathers, scatters, sums over
+// axes, moves, reversals, general contractions, drawing an index. Rows are instants; each operand says how
+// far apart its rows lie (0: the same for all).
+#pragma once
+
+#include "gemm.hpp"
+#include "math.hpp"
+
+namespace seqc {
+
+// product_gates<R, Gates, Units>(begin, end, segments, count, out, stride): the sums of all gates, block by
+// block.
+template <class R, int Gates, int64_t Units>
+SEQC_INLINE void product_gates(int64_t begin, int64_t end, const Segment<R> *segments, int count, R *out,
+                               int64_t stride) {
+  const auto store_gates = [&](int64_t row, int64_t unit, auto, const Vec<R> *sums) {
+    for (int gate = 0; gate < Gates; ++gate)
+      store(out + row * stride + unit * Gates + gate * lanes<R>, sums[gate]);
+  };
+  product_with<R, Gates, Units>(begin, end, segments, count, store_gates);
+}
+
+// missing<T>(): what stands where there is no value: NaN, or 0 for kinds that have none.
+template <class T> inline T missing() { return T(0); }
+template <> inline float missing<float>() { return __builtin_nanf(""); }
+template <> inline double missing<double>() { return __builtin_nan(""); }
+
+// gather(rows, table, table_row, count, …): out = table[index] with `count` rows of `width`; NaN for no row.
+template <class T, class I, class O>
+static inline void gather(int64_t rows, const T *table, int64_t table_row, int64_t count, int64_t width,
+                          const I *index, int64_t index_row, O *out, int64_t out_row) {
+  for (int64_t row = 0; row < rows; ++row) {
+    const auto at = static_cast<int64_t>(index[row * index_row]);
+    const bool inside = at >= 0 && at < count;
+    O *const to = out + row * out_row;
+    const T *const from = table + row * table_row + (inside ? at : 0) * width;
+    for (int64_t i = 0; i < width; ++i)
+      to[i] = inside ? static_cast<O>(from[i]) : missing<O>();
+  }
+}
+
+// scatter(rows, sums, …): out = zeros [count, width], then out[index] += value for all sums of a row, in
+// order.
+template <class T, class I, class O>
+static inline void scatter(int64_t rows, int64_t sums, const I *index, int64_t index_row, int64_t index_sum,
+                           const T *value, int64_t value_row, int64_t value_sum, int64_t count, int64_t width,
+                           O *out, int64_t out_row) {
+  for (int64_t row = 0; row < rows; ++row) {
+    O *const to = out + row * out_row;
+    for (int64_t i = 0; i < count * width; ++i)
+      to[i] = O(0);
+    for (int64_t sum = 0; sum < sums; ++sum) {
+      const auto at = static_cast<int64_t>(index[row * index_row + sum * index_sum]);
+      const T *const from = value + row * value_row + sum * value_sum;
+      for (int64_t i = 0; at >= 0 && at < count && i < width; ++i)
+        to[at * width + i] += static_cast<O>(from[i]);
+    }
+  }
+}
+
+// Ways to reduce: a first value and how one more is taken in.
+struct Sum {
+  template <class T> static T take(T a, T b) { return a + b; }
+};
+struct Largest {
+  template <class T> static T take(T a, T b) { return max(a, b); }
+};
+struct Smallest {
+  template <class T> static T take(T a, T b) { return min(a, b); }
+};
+
+// reduce<How>(rows, sums, …): over `middle` of [outer, middle, inner], and over the `sums` that belong to a
+// row.
+template <class How, class T, class O>
+static inline void reduce(int64_t rows, int64_t sums, const T *from, int64_t from_row, int64_t from_sum,
+                          int64_t outer, int64_t middle, int64_t inner, O *out, int64_t out_row) {
+  for (int64_t row = 0; row < rows; ++row)
+    for (int64_t o = 0; o < outer; ++o)
+      for (int64_t i = 0; i < inner; ++i) {
+        const T *const first = from + row * from_row + o * middle * inner + i;
+        T total = middle > 0 && sums > 0 ? first[0] : T(0);
+        for (int64_t s = 0; s < sums; ++s)
+          for (int64_t m = s == 0 ? 1 : 0; m < middle; ++m)
+            total = How::take(total, first[s * from_sum + m * inner]);
+        out[row * out_row + o * inner + i] = static_cast<O>(total);
+      }
+}
+
+// sum_rows(rows, sums, …): the sum of `sums` dense vectors of `width`, for each row. Stretches of 64 are
+// added up by themselves, so that single precision keeps its digits over long sequences, in an order that
+// sizes alone decide.
+template <class R, class O>
+static inline void sum_rows(int64_t rows, int64_t sums, const R *from, int64_t from_row, int64_t from_sum,
+                            int64_t width, O *out, int64_t out_row) {
+  for (int64_t row = 0; row < rows; ++row)
+    sweep<R>(0, width, [&](int64_t i, auto which) {
+      const R *const first = from + row * from_row + i;
+      Vec<R> total = {};
+      for (int64_t begin = 0; begin < sums; begin += 64) {
+        Vec<R> part = {};
+        const int64_t end = min(begin + 64, sums);
+        for (int64_t s = begin; s < end; ++s)
+          part += load(first + s * from_sum, which);
+        total += part;
+      }
+      if constexpr (sizeof(O) == sizeof(R)) {
+        store(out + row * out_row + i, total, which);
+      } else {
+        R lane[lanes<R>];
+        store(lane, total);
+        for (int64_t k = 0; k < lanes<R> && i + k < width; ++k)
+          out[row * out_row + i + k] = static_cast<O>(lane[k]);
+      }
+    });
+}
+
+// sum_all(rows, sums, …): the sum of `sums` times `width` values for each row: one number.
+template <class R, class O>
+static inline void sum_all(int64_t rows, int64_t sums, const R *from, int64_t from_row, int64_t from_sum,
+                           int64_t width, O *out, int64_t out_row) {
+  for (int64_t row = 0; row < rows; ++row) {
+    double total = 0.0;
+    for (int64_t s = 0; s < sums; ++s) {
+      Vec<R> part = {};
+      sweep<R>(0, width,
+               [&](int64_t i, auto which) { part += load(from + row * from_row + s * from_sum + i, which); });
+      total += static_cast<double>(sum_lanes(part));
+    }
+    out[row * out_row] = static_cast<O>(total);
+  }
+}
+
+// find_largest(rows, …): the first index of the largest of `count` values, `inner` apart; NaN counts as
+// largest.
+template <class T, class O>
+static inline void find_largest(int64_t rows, const T *from, int64_t from_row, int64_t outer, int64_t count,
+                                int64_t inner, O *out, int64_t out_row) {
+  for (int64_t row = 0; row < rows; ++row)
+    for (int64_t o = 0; o < outer; ++o)
+      for (int64_t i = 0; i < inner; ++i) {
+        const T *const first = from + row * from_row + o * count * inner + i;
+        int64_t best = 0;
+        for (int64_t k = 1; k < count; ++k) {
+          const T now = first[best * inner], other = first[k * inner];
+          if (now == now && (other > now || other != other))
+            best = k;
+        }
+        out[row * out_row + o * inner + i] = static_cast<O>(best);
+      }
+}
+
+// `count` stretches of `width` values, from `source` to `target`, each so many further on.
+struct Run {
+  int64_t source, target, width, count, source_step, target_step;
+};
+
+// move(rows, from, from_row, out, out_row, clear, runs, count): copies stretches; clears `clear` values of
+// out first.
+template <class T, class O>
+static inline void move(int64_t rows, const T *from, int64_t from_row, O *out, int64_t out_row, int64_t clear,
+                        const Run *runs, int count) {
+  for (int64_t row = 0; row < rows; ++row) {
+    O *const to = out + row * out_row;
+    for (int64_t i = 0; i < clear; ++i)
+      to[i] = O(0);
+    for (int r = 0; r < count; ++r) {
+      const T *source = from + row * from_row + runs[r].source;
+      O *target = to + runs[r].target;
+      for (int64_t k = 0; k < runs[r].count;
+           ++k, source += runs[r].source_step, target += runs[r].target_step)
+        for (int64_t i = 0; i < runs[r].width; ++i)
+          target[i] = static_cast<O>(source[i]);
+    }
+  }
+}
+
+// One loop of a permutation: how often, and how far both sides move on.
+struct Turn {
+  int64_t count, source, target;
+};
+
+// permute(turns, count, from, out): copies along nested loops.
+template <class T> static inline void permute(const Turn *turns, int count, const T *from, T *out) {
+  for (int64_t k = 0; k < turns->count; ++k) {
+    if (count > 1)
+      permute(turns + 1, count - 1, from + k * turns->source, out + k * turns->target);
+    else
+      out[k * turns->target] = from[k * turns->source];
+  }
+}
+
+// turn(steps, batch, width, from, out, lengths): out[t] = from[T - 1 - t], or round each row's own length.
+template <class T, class I>
+static inline void turn(int64_t steps, int64_t batch, int64_t width, const T *from, T *out,
+                        const I *lengths) {
+  for (int64_t t = 0; t < steps; ++t)
+    for (int64_t row = 0; row < batch; ++row) {
+      const int64_t length = lengths ? static_cast<int64_t>(lengths[row]) : steps;
+      const int64_t source = t < length ? length - 1 - t : t;
+      for (int64_t i = 0; i < width; ++i)
+        out[(t * batch + row) * width + i] = from[(source * batch + row) * width + i];
+    }
+}
+
+// One loop of a contraction: how often, and how far each operand moves on.
+struct Loop {
+  int64_t count, left, right, out;
+};
+
+// contract(outer, outers, inner, inners, left, right, out): out = sum over the inner loops of left times
+// right, for every turn of the outer loops. Each list holds at least one loop.
+template <class R, class O>
+static inline void contract(const Loop *outer, int outers, const Loop *inner, int inners, const R *left,
+                            const R *right, O *out) {
+  if (outers > 0) {
+    for (int64_t k = 0; k < outer->count; ++k)
+      contract(outer + 1, outers - 1, inner, inners, left + k * outer->left, right + k * outer->right,
+               out + k * outer->out);
+    return;
+  }
+  if (inners > 1) {
+    O total = O(0);
+    for (int64_t k = 0; k < inner->count; ++k) {
+      O part = O(0);
+      contract(outer, 0, inner + 1, inners - 1, left + k * inner->left, right + k * inner->right, &part);
+      total += part;
+    }
+    *out = total;
+    return;
+  }
+  R sum = R(0);
+  for (int64_t k = 0; k < inner->count; ++k)
+    sum += left[k * inner->left] * right[k * inner->right];
+  *out = static_cast<O>(sum);
+}
+
+// pick_index(rows, …): an index drawn with softmax(logits / temperature) by the inverse sum of `draw`; at
+// temperature 0 the largest.
+template <class R, class O>
+static inline void pick_index(int64_t rows, const R *logits, int64_t logits_row, int64_t count,
+                              const R *temperature, int64_t temperature_row, const R *draw, int64_t draw_row,
+                              O *out, int64_t out_row) {
+  for (int64_t row = 0; row < rows; ++row) {
+    const R *const z = logits + row * logits_row;
+    const R heat = temperature[row * temperature_row];
+    int64_t best = 0;
+    for (int64_t k = 1; k < count; ++k)
+      if (z[best] == z[best] && (z[k] > z[best] || z[k] != z[k]))
+        best = k;
+    if (heat > R(0)) {
+      const R top = z[best];
+      R total = R(0);
+      for (int64_t k = 0; k < count; ++k)
+        total += exp((z[k] - top) / heat);
+      const R goal = draw[row * draw_row] * total;
+      R sum = R(0);
+      int64_t chosen = count - 1;
+      for (int64_t k = 0; k < count; ++k) {
+        sum += exp((z[k] - top) / heat);
+        if (sum > goal) {
+          chosen = k;
+          break;
+        }
+      }
+      best = chosen;
+    }
+    out[row * out_row] = static_cast<O>(best);
+  }
+}
+
+} // namespace seqc

@@ -1,0 +1,39 @@
+"""Emit: from the plans of a model to the text of all its files. Nothing is decided here, and the disk is not touched.
+
+`emit` gives {file name: text}: translation unit, C header, manifest, sources of the executable, package files.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from seqc.emit.header import header
+from seqc.emit.manifest import manifest, manifest_text
+from seqc.emit.model import EmitOptions, Model, arrange_packs, describe, trained_by
+from seqc.emit.unit import unit
+from seqc.lower.program import Program
+from seqc.plan.types import Plan, Target
+
+__all__ = ["EmitOptions", "Model", "emit", "manifest", "model_of"]
+
+
+def model_of(program: Program, plans: Mapping[str, Plan], target: Target, options: EmitOptions) -> Model:
+    """Names, order and places of everything."""
+    entries = [entry for entry in plans if entry != "initial"]
+    model = describe(program, entries, trained_by(plans.get("apply"), program), target, options)
+    packs, packed = arrange_packs(plans, model.real_bytes)
+    return replace(model, packs=packs, packed_bytes=packed)
+
+
+def emit(
+    program: Program, plans: Mapping[str, Plan], target: Target, options: EmitOptions, source: str = ""
+) -> Mapping[str, str]:
+    """The files of a model; `plans` holds one plan for each entry point, and `initial` where there is `apply`."""
+    model = model_of(program, plans, target, options)
+    name = options.name
+    return {
+        f"{name}.cpp": unit(model, plans, source or f"{name}.seq"),
+        f"{name}.h": header(model),
+        f"{name}.json": manifest_text(model),
+    }

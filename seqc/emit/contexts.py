@@ -1,0 +1,142 @@
+"""What each template may know: one frozen record per template, its fields are the template's names.
+
+The file name of a template is that of its record in lower case, see `render.TEMPLATES`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class EntryText:
+    """One entry point: `lines` are its function."""
+
+    name: str
+    about: str
+    lines: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """`cpp/unit.cpp.jinja`: the translation unit of a model. Blocks of lines are formatted already."""
+
+    title: str
+    source: str
+    header: str
+    vector_bytes: int
+    includes: tuple[str, ...]
+    real: str
+    lanes: int
+    kernels: tuple[tuple[str, ...], ...]
+    entries: tuple[EntryText, ...]
+    tables: tuple[tuple[str, ...], ...]
+    packing: tuple[str, ...]
+    first_states: tuple[str, ...]
+    interface: tuple[str, ...]
+    exported: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class HeaderField:
+    """A member of a struct, with the comment that says its shape."""
+
+    declaration: str
+    about: str
+
+
+@dataclass(frozen=True, slots=True)
+class HeaderStruct:
+    """A struct of the C header."""
+
+    name: str
+    about: str
+    fields: tuple[HeaderField, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class HeaderFunction:
+    """A function of the C header; `lines` are its declaration."""
+
+    about: str
+    lines: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """`cpp/header.h.jinja`: the C99 header of a model."""
+
+    title: str
+    doc: tuple[str, ...]
+    guard: str
+    prefix: str
+    macros: tuple[tuple[str, str, str], ...]
+    structs: tuple[HeaderStruct, ...]
+    functions: tuple[HeaderFunction, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PythonArgument:
+    """An argument of a method: its annotation and what it holds."""
+
+    name: str
+    annotation: str
+    about: str
+
+
+@dataclass(frozen=True, slots=True)
+class Package:
+    """`python/init.py.jinja` and `python/init.pyi.jinja`: the importable package."""
+
+    name: str
+    doc: str
+    inputs: tuple[PythonArgument, ...]
+    targets: tuple[PythonArgument, ...]
+    outputs: tuple[PythonArgument, ...]
+    parameters: tuple[PythonArgument, ...]
+    hypers: tuple[PythonArgument, ...]
+    result: str
+    named: bool
+    trains: bool
+    scores: bool
+    steps: bool
+    generates: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One number of a line that the executable reads or writes: `kind` is real, int or bool."""
+
+    name: str
+    kind: str
+    size: int
+    bound: int
+
+
+@dataclass(frozen=True, slots=True)
+class Executable:
+    """`aot/main.cpp.jinja`: the program that streams from standard input to standard output."""
+
+    title: str
+    header: str
+    symbol: str
+    real: str
+    real_bytes: int
+    parameters: tuple[tuple[str, int, int, str], ...]
+    columns: tuple[Column, ...]
+    once: tuple[Column, ...]
+    results: tuple[Column, ...]
+    states: tuple[tuple[int, int], ...]
+    inputs: int
+    outputs: int
+    input_names: str
+    output_names: str
+    streams: bool
+
+
+@dataclass(frozen=True, slots=True)
+class CMakePackage:
+    """`aot/config.cmake.jinja`: what a consumer finds by find_package."""
+
+    name: str
+    library: str

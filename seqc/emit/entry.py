@@ -1,0 +1,297 @@
+"""One entry point as text: its memory, its uniforms, and its kernels in running order.
+
+Takes a Plan; gives the lines of `static int <entry>_nodes(const Frame &frame)`. Kernels that other entry points print
+already are only called.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from seqc.emit import calls, cpp
+from seqc.emit.calls import RuntimeCall
+from seqc.emit.expression import Scope, Term, print_statements
+from seqc.emit.kernel import Kernel, Place, Pointer, Scalar, Shelf, axes_of, pointer_text, short
+from seqc.emit.layout import call, comment, mentions
+from seqc.emit.memory import Numbers, address
+from seqc.emit.model import Model, pack_key
+from seqc.emit.names import Namer
+from seqc.emit.pointwise import pointwise_kernel
+from seqc.emit.products import outer_kernel, product_kernel
+from seqc.flow.types import Axis, Kind, Way
+from seqc.plan import types as plan_types
+from seqc.plan.types import Operand, Plan, Statement
+
+LOCALS = frozenset({"frame", "t", "steps", "batch", "key", "runs", "outer", "inner", "turns", "sources", "gates", "kernels"})
+
+
+@dataclass(slots=True)
+class EntryPrinter:
+    """Walks the nodes of one plan. `shelf` holds the kernels of the whole file."""
+
+    model: Model
+    plan: Plan
+    shelf: Shelf
+    numbers: Numbers
+    lines: list[str] = field(default_factory=list)
+    _pointers: dict[tuple[int, bool], str] = field(default_factory=dict)
+    _declarations: list[str] = field(default_factory=list)
+    _packs: dict[int, str] = field(default_factory=dict)
+    _namer: Namer = field(default_factory=lambda: Namer(LOCALS))
+    _uniforms: dict[int, Term] = field(default_factory=dict)
+    _written: frozenset[int] = frozenset()
+
+    def run(self) -> list[str]:
+        """The whole function."""
+        self._written = frozenset(written_buffers(self.plan))
+        uniform_lines = self._print_uniforms()
+        for node in self.plan.nodes:
+            self._node(node, 2)
+        body = [*uniform_lines, *self.lines]
+        sizes = [f"  const int64_t {n} = frame.{n};" for n in ("steps", "batch") if mentions([*body, *self._declarations], n)]
+        head = [f"static int {self.plan.entry}_nodes(const Frame &frame) {{"]
+        if not mentions([*sizes, *body, *self._declarations], "frame"):
+            head = [f"static int {self.plan.entry}_nodes(const Frame &) {{"]
+        kept = [line for line in uniform_lines if not line.lstrip().startswith("const") or mentions(body, line.split()[2])]
+        return [*head, *sizes, *self._declarations, *kept, *self.lines, "  return SEQC_OK;", "}"]
+
+    # ---- operands -------------------------------------------------------------------------------------------------
+
+    def _base(self, operand: Operand, written: bool) -> str:
+        """The local variable that points to a buffer."""
+        buffer = self.plan.buffers[operand.buffer]
+        changing = written or (operand.buffer in self._written and buffer.home.role != "carried")
+        key = (operand.buffer, changing)
+        if key not in self._pointers:
+            wanted = short(buffer.name)
+            name = self._namer.name(f"next.{wanted}" if written and buffer.home.role == "carried" else wanted)
+            self._pointers[key] = name
+            self._declarations.append(f"  auto *{name} = {address(self.plan, operand.buffer, changing, self.numbers)};")
+        return self._pointers[key]
+
+    def _pointer(self, operand: Operand, written: bool, by_step: bool) -> str:
+        return pointer_text(self.plan, operand, by_step, self._base(operand, written))
+
+    def _pack(self, number: int) -> str:
+        """The local variable that points to a packed matrix."""
+        if number in self._packs:
+            return self._packs[number]
+        pack = self.plan.packs[number]
+        if pack.sources is None:
+            name = self._base(Operand(pack.buffer, 1), True)
+        else:
+            offset = next(p.offset for p in self.model.packs if pack_key(p.pack) == pack_key(pack))
+            name = self._namer.name("packed." + short(pack.sources[0][0]) + (".t" if pack.form == "columns" else ""))
+            self._declarations.append(f"  auto *{name} = frame.packed<real>({offset});")
+        self._packs[number] = name
+        return name
+
+    # ---- uniforms -------------------------------------------------------------------------------------------------
+
+    def _print_uniforms(self) -> list[str]:
+        statements, known = [], {}
+        for number, uniform in enumerate(self.plan.uniforms):
+            kind = Kind.F64 if uniform.kind is Kind.REAL else uniform.kind
+            text = self._leaf(uniform, kind)
+            if text is not None:
+                known[number] = Term(text, cpp.ATOM, kind, Scope.KERNEL)
+            else:
+                value = uniform.value if not isinstance(uniform.value, str) else None
+                statements.append(Statement(number, uniform.op, uniform.args, kind, value))
+        outside = [s.id for s in statements if s.op != "const"]
+        printed = print_statements(statements, known, outside, "double", "u")
+        self._uniforms = dict(printed.terms)
+        return [f"  {line}" for line in printed.lines[Scope.KERNEL]]
+
+    def _leaf(self, uniform: plan_types.Uniform, kind: Kind) -> str | None:
+        if uniform.op == "hyper":
+            text = f"frame.hyper[{self.numbers.hypers[str(uniform.value)]}]"
+            if kind is Kind.F64:
+                return text
+            return f"{text} != 0.0" if kind is Kind.BOOL else f"static_cast<int64_t>({text})"
+        if uniform.op == "given":
+            return f"(frame.given[{self.numbers.inputs[str(uniform.value)]}] != 0)"
+        names = {"steps": "frame.steps", "rows": "frame.batch", "step": "frame.updates"}
+        return names.get(uniform.op)
+
+    def _uniform(self, number: int, kind: str) -> str:
+        term = self._uniforms[number]
+        return term.text if cpp.TYPES[term.kind] == kind else f"static_cast<{kind}>({term.text})"
+
+    # ---- nodes ----------------------------------------------------------------------------------------------------
+
+    def _node(self, node: plan_types.Node, indent: int) -> None:
+        if isinstance(node, plan_types.Scan):
+            self._scan(node, indent)
+        elif isinstance(node, plan_types.Chunks):
+            for inner in node.nodes:
+                self._node(inner, indent)
+        elif isinstance(node, plan_types.Guard):
+            base = self._pointer(node.condition, False, False)
+            self.lines += [f"{' ' * indent}if (*({base}) == 0)" if "+" in base else f"{' ' * indent}if (*{base} == 0)"]
+            self.lines.append(f"{' ' * indent}  return SEQC_NOT_FINITE;")
+        else:
+            self._kernel(node, indent, False)
+
+    def _scan(self, node: plan_types.Scan, indent: int) -> None:
+        way = "forward" if node.way is Way.FORWARD else "backward"
+        label = f"loop over time, {way}" + (f": {node.origin}" if node.origin else "")
+        self.lines += comment(label, indent)
+        head = "int64_t t = 0; t < steps; ++t" if node.way is Way.FORWARD else "int64_t t = steps - 1; t >= 0; --t"
+        self.lines.append(f"{' ' * indent}for ({head}) {{")
+        for kernel in node.kernels:
+            self._kernel(kernel, indent + 2, True)
+        self.lines.append(f"{' ' * indent}}}")
+
+    def _kernel(self, node: plan_types.Kernel, indent: int, in_scan: bool) -> None:
+        maker = PRINTED.get(type(node))
+        if maker is not None:
+            kernel, where = maker(self, node, in_scan)
+            self._call_kernel(kernel, where, indent, in_scan)
+            return
+        made = self._runtime_call(node, in_scan)
+        self._call_runtime(made, indent, in_scan)
+
+    def _call_kernel(self, kernel: Kernel, where: Place, indent: int, in_scan: bool) -> None:
+        name = self.shelf.take(kernel)
+        loop = where.by_step and not in_scan and Axis.TIME in where.axes
+        deeper = indent + 2 if loop else indent
+        arguments = [where.rows()]
+        setup: list[str] = []
+        for parameter in kernel.parameters:
+            if isinstance(parameter, Pointer):
+                arguments.append(self._pointer(parameter.operand, parameter.written, where.by_step))
+            else:
+                arguments.append(self._scalar(parameter, where, in_scan))
+        lines = setup + call(deeper, f"kernels::{name}", arguments)
+        self._emit(lines, indent, loop)
+
+    def _scalar(self, parameter: Scalar, where: Place, in_scan: bool) -> str:
+        what, number = parameter.source
+        if what == "uniform":
+            return self._uniform(number, parameter.kind)
+        if what == "pack":
+            return self._pack(number)
+        if what == "later":
+            return "t > 0"
+        if what == "site":
+            return str(number)
+        stepping = in_scan or (where.by_step and Axis.TIME in where.axes)
+        if what == "instant":
+            return "t" if stepping else "0"
+        started = "frame.started" if Axis.BATCH in where.axes else "nullptr"
+        first = "frame.first_row" if Axis.BATCH in where.axes else "0"
+        return f"DrawKey{{frame.seed, frame.call, {started}, {'t' if stepping else '0'}, {first}}}"
+
+    def _emit(self, lines: Sequence[str], indent: int, loop: bool) -> None:
+        if loop:
+            self.lines.append(f"{' ' * indent}for (int64_t t = 0; t < steps; ++t) {{")
+        self.lines += lines
+        if loop:
+            self.lines.append(f"{' ' * indent}}}")
+
+    def _runtime_call(self, node: plan_types.Kernel, in_scan: bool) -> RuntimeCall:
+        if isinstance(node, plan_types.Reverse):
+            return calls.reverse_call(self.plan, node)
+        if isinstance(node, plan_types.Pack):
+            return calls.pack_call(self.plan, node, self._pack(node.pack))
+        return RUNTIME[type(node)](self.plan, node, in_scan)
+
+    def _call_runtime(self, made: RuntimeCall, indent: int, in_scan: bool) -> None:
+        where = made.place
+        loop = where.by_step and not in_scan and Axis.TIME in where.axes
+        written = len(made.operands) - 1 if made.name != "turn" else 1
+        reading_only = made.name.startswith("pack_")
+        texts = [
+            self._pointer(operand, number == written and not reading_only, where.by_step)
+            for number, operand in enumerate(made.operands)
+        ]
+        deeper = indent + 2 if loop else indent
+        block = bool(made.tables)
+        lines: list[str] = []
+        if block and not loop:
+            lines.append(" " * deeper + "{")
+        inside = deeper + 2 if block and not loop else deeper
+        for name, kind, rows in made.tables:
+            lines += table(inside, name, kind, [_fill(row, texts) for row in rows])
+        lines += call(inside, made.name, [_fill(argument, texts) for argument in made.arguments])
+        if block and not loop:
+            lines.append(" " * deeper + "}")
+        self._emit(lines, indent, loop)
+
+
+def _fill(argument: str, texts: Sequence[str]) -> str:
+    for number, text in enumerate(texts):
+        argument = argument.replace(f"<{number}>", text)
+    return argument
+
+
+def table(indent: int, name: str, kind: str, rows: Sequence[str]) -> list[str]:
+    """`const Run runs[] = {` and one row on each line; the comma at the end keeps formatters from joining them."""
+    margin = " " * indent
+    return [f"{margin}const {kind} {name}[] = {{", *(f"{margin}    {row}," for row in rows), f"{margin}}};"]
+
+
+def written_buffers(plan: Plan) -> list[int]:
+    """Buffers of a plan that some node writes."""
+    found: list[int] = []
+    pending: list[object] = list(plan.nodes)
+    while pending:
+        node = pending.pop(0)
+        if isinstance(node, plan_types.Scan):
+            pending = [*node.kernels, *pending]
+        elif isinstance(node, plan_types.Chunks):
+            pending = [*node.nodes, *pending]
+        elif isinstance(node, plan_types.Pointwise):
+            found += [operand.buffer for _, operand in node.stores]
+        elif isinstance(node, plan_types.Product):
+            found.append(node.out)
+        elif isinstance(node, plan_types.Pack):
+            found.append(plan.packs[node.pack].buffer)
+        elif not isinstance(node, plan_types.Guard):
+            found.append(node.out.buffer)  # type: ignore[attr-defined]
+    return found
+
+
+def read_inputs(plan: Plan) -> frozenset[str]:
+    """Names of the inputs that the nodes of a plan may read."""
+    return frozenset(buffer.home.name for buffer in plan.buffers if buffer.home.role == "input")
+
+
+Maker = Callable[[EntryPrinter, object, bool], tuple[Kernel, Place]]
+
+
+def _pointwise(printer: EntryPrinter, node: object, in_scan: bool) -> tuple[Kernel, Place]:
+    assert isinstance(node, plan_types.Pointwise)
+    real = "double" if printer.model.options.real == "f64" else "float"
+    return pointwise_kernel(printer.plan, node, in_scan, real, printer.model.target.lanes)
+
+
+def _product(printer: EntryPrinter, node: object, in_scan: bool) -> tuple[Kernel, Place]:
+    assert isinstance(node, plan_types.Product)
+    return product_kernel(printer.plan, node, in_scan)
+
+
+def _outer(printer: EntryPrinter, node: object, in_scan: bool) -> tuple[Kernel, Place]:
+    assert isinstance(node, plan_types.Outer)
+    return outer_kernel(printer.plan, node, in_scan)
+
+
+PRINTED: dict[type, Maker] = {
+    plan_types.Pointwise: _pointwise,
+    plan_types.Product: _product,
+    plan_types.Outer: _outer,
+}
+
+RUNTIME: dict[type, Callable[..., RuntimeCall]] = {
+    plan_types.Gather: calls.gather_call,
+    plan_types.Scatter: calls.scatter_call,
+    plan_types.Reduce: calls.reduce_call,
+    plan_types.Move: calls.move_call,
+    plan_types.Transpose: calls.transpose_call,
+    plan_types.Categorical: calls.categorical_call,
+    plan_types.Einsum: calls.einsum_call,
+}
+
+__all__ = ["EntryPrinter", "axes_of", "read_inputs", "written_buffers"]

@@ -1,0 +1,180 @@
+"""A kernel as text: its parameters, its body, and what a call has to hand in.
+
+Every kernel runs over `rows` instants: all steps of all sequences where memory allows it, else the sequences of one
+step. Its body names parameters by position only, so that equal bodies of any layer or entry point are found equal and
+printed once; `Shelf` keeps them and gives each the name of its first user.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from seqc.emit.layout import call, comment
+from seqc.emit.names import Namer
+from seqc.flow.types import Axis
+from seqc.plan.types import Buffer, Operand, Plan
+
+LONGEST = 26
+
+
+@dataclass(frozen=True, slots=True)
+class Pointer:
+    """A parameter that points to an operand at the first row; `wanted` is the name that a reader would like."""
+
+    kind: str
+    operand: Operand
+    written: bool
+    wanted: str
+
+
+@dataclass(frozen=True, slots=True)
+class Scalar:
+    """A parameter handed in by value: the text of the argument is `source` (`uniform 3`, `pack 2`, `key`, `t`)."""
+
+    kind: str
+    source: tuple[str, int]
+    wanted: str
+
+
+Parameter = Pointer | Scalar
+
+
+@dataclass(frozen=True, slots=True)
+class Kernel:
+    """`body` gives the lines of the function, from the names of its parameters."""
+
+    wanted: str
+    origin: str
+    parameters: tuple[Parameter, ...]
+    body: Callable[[Sequence[str]], list[str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Printed:
+    """A kernel function as it stands in the file."""
+
+    name: str
+    lines: tuple[str, ...]
+
+
+def short(name: str) -> str:
+    """A dotted name cut to its last parts, so that lines stay short."""
+    parts = name.split(".")
+    kept = parts[-1]
+    for part in reversed(parts[:-1]):
+        if len(part) + 1 + len(kept) > LONGEST:
+            break
+        kept = f"{part}.{kept}"
+    return kept[-LONGEST:]
+
+
+def declared(parameter: Parameter, name: str) -> str:
+    """`const real *h`."""
+    if isinstance(parameter, Pointer):
+        return f"{'' if parameter.written else 'const '}{parameter.kind} *{name}"
+    return parameter.kind + name if parameter.kind[-1] in "*&" else f"{parameter.kind} {name}"
+
+
+@dataclass(slots=True)
+class Shelf:
+    """The kernels of one file, in the order in which they are first called."""
+
+    _names: Namer = field(default_factory=Namer)
+    _by_body: dict[str, str] = field(default_factory=dict)
+    printed: list[Printed] = field(default_factory=list)
+
+    def take(self, kernel: Kernel) -> str:
+        """The name of the function with this body; it is printed at its first use."""
+        canonical = [f"p{number}" for number in range(1, len(kernel.parameters) + 1)]
+        types = [declared(p, name) for p, name in zip(kernel.parameters, canonical, strict=True)]
+        key = "\n".join([", ".join(types), *kernel.body(canonical)])
+        if key not in self._by_body:
+            name = self._names.name(short(kernel.wanted))
+            self._by_body[key] = name
+            self.printed.append(Printed(name, tuple(self._print(name, kernel))))
+        return self._by_body[key]
+
+    def _print(self, name: str, kernel: Kernel) -> list[str]:
+        namer = Namer(frozenset({"x", "v", "R", "T", "K", name, *(f"x{n}" for n in range(200)), *(f"v{n}" for n in range(400))}))
+        names = [namer.name(short(parameter.wanted)) for parameter in kernel.parameters]
+        signature = [declared(p, n) for p, n in zip(kernel.parameters, names, strict=True)]
+        head = call(0, f"static void {name}", ["int64_t rows", *signature], ") {")
+        origin = comment(kernel.origin) if kernel.origin else []
+        return [*origin, *head, *kernel.body(names), "}"]
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a kernel runs. In a scan it sees one step at a time; across, all of them unless operands forbid it.
+
+    `axes` are those of the kernel, `by_step` says whether calls are made step by step.
+    """
+
+    axes: frozenset[Axis]
+    by_step: bool
+
+    def rows(self) -> str:
+        """How many rows one call has."""
+        axes = self.axes - {Axis.TIME} if self.by_step else self.axes
+        factors = [name for axis, name in ((Axis.TIME, "steps"), (Axis.BATCH, "batch")) if axis in axes]
+        return " * ".join(factors) or "1"
+
+    def varies(self, plan: Plan, operand: Operand) -> bool:
+        """Whether an operand moves on with the row."""
+        axes = axes_of(plan, operand) & self.axes
+        return bool(axes - {Axis.TIME}) if self.by_step else bool(axes)
+
+
+def axes_of(plan: Plan, operand: Operand) -> frozenset[Axis]:
+    """The axes along which an operand moves; one fixed instant of a buffer has no time."""
+    axes = plan.buffers[operand.buffer].axes
+    return axes - {Axis.TIME} if operand.at else axes
+
+
+def place(
+    plan: Plan, axes: frozenset[Axis], operands: Sequence[Operand], in_scan: bool, stepwise: bool = False
+) -> Place:
+    """One call for all steps if every operand has all the axes of the kernel or none of them."""
+    if Axis.TIME not in axes:
+        return Place(axes, in_scan)
+    mixed = any(axes_of(plan, operand) & axes not in (axes, frozenset()) for operand in operands)
+    ring = any(plan.buffers[operand.buffer].ring for operand in operands)
+    return Place(axes, in_scan or mixed or ring or stepwise)
+
+
+def pointer_text(plan: Plan, operand: Operand, by_step: bool, base: str) -> str:
+    """`h + (t + 1) * batch * 512 + 128`: the operand at the first row of a call."""
+    buffer = plan.buffers[operand.buffer]
+    terms = [base]
+    if Axis.TIME in buffer.axes:
+        instant = _instant(buffer, operand, by_step)
+        if instant:
+            factors = [instant, *(["batch"] if Axis.BATCH in buffer.axes else [])]
+            if buffer.stride != 1:
+                factors.append(str(buffer.stride))
+            terms.append(" * ".join(factors))
+    if operand.offset:
+        terms.append(str(operand.offset))
+    return " + ".join(terms)
+
+
+def _instant(buffer: Buffer, operand: Operand, by_step: bool) -> str:
+    """Number of the instant at which the operand starts; empty for 0."""
+    if operand.at == "first":
+        return ""
+    if operand.at == "last":
+        text = _shifted("steps", buffer.slots - 1)
+    elif by_step:
+        text = _shifted("t", operand.shift)
+    else:
+        text = str(operand.shift) if operand.shift else ""
+    if buffer.ring and text:
+        return f"({text} % {buffer.ring})"
+    return text
+
+
+def _shifted(name: str, shift: int) -> str:
+    if not shift:
+        return name
+    return f"({name} + {shift})" if shift > 0 else f"({name} - {-shift})"

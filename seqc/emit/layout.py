@@ -1,0 +1,62 @@
+"""Lines of generated C++, broken as `clang-format` (LLVM style, 110 columns) would break them.
+
+Only calls and declarations may grow longer than a line; their arguments are filled in as many as fit, the next
+lines begin under the first argument. Everything else is written in short statements.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+COLUMNS = 110
+
+
+def call(indent: int, head: str, arguments: Sequence[str], tail: str = ");") -> list[str]:
+    """`head(a, b, …` + tail as lines; `head` ends before the bracket."""
+    opening = " " * indent + head + "("
+    one = opening + ", ".join(arguments) + tail
+    if len(one) <= COLUMNS:
+        return [one]
+    lines: list[str] = []
+    margin = " " * len(opening)
+    current = opening
+    fresh = True
+    for number, argument in enumerate(arguments):
+        end = tail if number == len(arguments) - 1 else ","
+        piece = argument if fresh else " " + argument
+        if not fresh and len(current) + len(piece) + len(end) > COLUMNS:
+            lines.append(current)
+            current, piece = margin, argument
+        current += piece + end
+        fresh = False
+    lines.append(current)
+    return lines
+
+
+def mentions(lines: Sequence[str], name: str) -> bool:
+    """Whether the identifier `name` occurs."""
+    word = re.compile(rf"\b{re.escape(name)}\b")
+    return any(word.search(line) for line in lines)
+
+
+def comment(text: str, indent: int = 0) -> list[str]:
+    """`text` as `//` lines of at most 110 columns, broken between words; a backslash at an end is kept from joining lines."""
+    width = COLUMNS - indent - 3
+    lines: list[str] = []
+    for paragraph in text.replace("\\", "/").splitlines():
+        line = ""
+        for word in paragraph.split():
+            if line and len(line) + 1 + len(word) > width:
+                lines.append(line)
+                line = word
+            else:
+                line = f"{line} {word}" if line else word
+        lines.append(line)
+    return [(" " * indent + "// " + line).rstrip() for line in lines]
+
+
+def commented(rows: Sequence[tuple[str, str]], indent: int) -> list[str]:
+    """Elements of a list, one on each line, each with what it means; the comments stand below each other."""
+    width = max((len(text) for text, _ in rows), default=0) + 1
+    return [f"{' ' * indent}{(text + ',').ljust(width)} // {about}" for text, about in rows]

@@ -1,0 +1,258 @@
+"""Pointwise groups as kernels: one loop over elements, on vectors of reals where all long operands are reals.
+
+Three forms: all rows as one long array (every long operand is dense), row by row with a vector loop inside, or row by
+row with a scalar loop (integers, booleans, other precisions).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from enum import Enum
+
+from seqc.emit import cpp
+from seqc.emit.expression import INSTANT, UNIFORM, Scope, Term, element, print_statements
+from seqc.emit.kernel import Kernel, Parameter, Place, Pointer, Scalar, place
+from seqc.emit.memory import element_type
+from seqc.flow.types import Kind
+from seqc.plan.types import Operand, Plan, Pointwise
+
+
+class Form(Enum):
+    """How the loop runs."""
+
+    FLAT = "flat"
+    VECTOR = "vector"
+    SCALAR = "scalar"
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """A pointwise node in its plan, and where it runs."""
+
+    plan: Plan
+    node: Pointwise
+    place: Place
+    real: str
+    lanes: int
+
+    def operands(self) -> list[Operand]:
+        return [operand for _, operand, _ in self.node.loads] + [operand for _, operand in self.node.stores]
+
+    def scope(self, operand: Operand) -> Scope:
+        """How often the operand is read in the forms that go row by row."""
+        if operand.size > 1 or (self.node.size == 1 and operand.gate is not None):
+            return Scope.ELEMENT if self.node.size > 1 else Scope.ROW
+        return Scope.ROW if self.place.varies(self.plan, operand) else Scope.KERNEL
+
+
+def pointwise_kernel(plan: Plan, node: Pointwise, in_scan: bool, real: str, lanes: int) -> tuple[Kernel, Place]:
+    """The kernel of a group, and how it is called."""
+    operands = [operand for _, operand, _ in node.loads] + [operand for _, operand in node.stores]
+    counts = any(statement.op == "instant" for statement in node.statements)
+    where = place(plan, node.axes, operands, in_scan, stepwise=bool(node.draws) or counts)
+    group = Group(plan, node, where, real, lanes)
+    form = _form(group)
+    parameters, index = _parameters(group)
+
+    def body(names: Sequence[str]) -> list[str]:
+        return _body(group, form, names, index)
+
+    first = plan.buffers[node.stores[0][1].buffer].name
+    return Kernel(first, node.origin, tuple(parameters), body), where
+
+
+def _form(group: Group) -> Form:
+    """The widest loop that the operands allow."""
+    node, plan = group.node, group.plan
+    long = [o for o in group.operands() if group.scope(o) is Scope.ELEMENT]
+    moving = [o for o in group.operands() if group.place.varies(plan, o)]
+    kinds_fit = _statements_fit(group, lambda operand: Scope.ELEMENT if operand in moving else Scope.KERNEL)
+    dense = all(_dense(group, operand) for operand in moving)
+    still = [o for o in group.operands() if o not in moving]
+    real_typed = all(_is_real(group, operand) for operand in moving)
+    if moving and dense and kinds_fit and real_typed and not node.draws and all(o.size == 1 for o in still):
+        return Form.FLAT
+    elements = _statements_fit(group, group.scope)
+    if node.size > 1 and elements and all(_is_real(group, operand) for operand in long):
+        return Form.VECTOR
+    return Form.SCALAR
+
+
+def _dense(group: Group, operand: Operand) -> bool:
+    buffer = group.plan.buffers[operand.buffer]
+    size = group.node.size
+    return operand.gate is None and operand.size == size and buffer.stride == size and operand.offset == 0
+
+
+def _is_real(group: Group, operand: Operand) -> bool:
+    kind = element_type(group.plan.buffers[operand.buffer])
+    return kind == "real" or kind == group.real
+
+
+def _vector_kind(kind: Kind, real: str) -> bool:
+    return kind is Kind.BOOL or element(kind, real) == real
+
+
+def _statements_fit(group: Group, scope_of: Callable[[Operand], Scope]) -> bool:
+    """Whether everything computed per element is a real of the build, or a truth value made of such."""
+    scopes = {number: scope_of(operand) for number, operand, _ in group.node.loads}
+    kinds = {number: kind for number, _, kind in group.node.loads}
+    scopes |= {number: Scope.ELEMENT for number, _ in group.node.draws}
+    for statement in group.node.statements:
+        reached = max((scopes[a] for a in statement.args), default=Scope.KERNEL)
+        scopes[statement.id], kinds[statement.id] = reached, statement.kind
+        if reached is not Scope.ELEMENT:
+            continue
+        if not _vector_kind(statement.kind, group.real):
+            return False
+        operands = {kinds.get(a, Kind.REAL) for a in statement.args}
+        if statement.op in ("eq", "ne") and Kind.BOOL in operands:
+            return False
+        if statement.op not in ("select", "and", "or", "not", "cast") and Kind.BOOL in operands:
+            return False
+        if any(not _vector_kind(kind, group.real) for kind in operands):
+            return False
+    return True
+
+
+def _parameters(group: Group) -> tuple[list[Parameter], dict[object, int]]:
+    """Parameters in order of first use; `index` leads from what is read to its number."""
+    plan, node = group.plan, group.node
+    written = {_key(operand) for _, operand in node.stores}
+    parameters: list[Parameter] = []
+    index: dict[object, int] = {}
+    if node.draws:
+        index["key"] = 0
+        parameters.append(Scalar("const DrawKey &", ("key", 0), "key"))
+    for operand in group.operands():
+        key = _key(operand)
+        if key not in index:
+            buffer = plan.buffers[operand.buffer]
+            bare = replace(operand, gate=None)
+            index[key] = len(parameters)
+            parameters.append(Pointer(element_type(buffer), bare, key in written, buffer.name))
+    if any(statement.op == "instant" for statement in node.statements):
+        index["instant"] = len(parameters)
+        parameters.append(Scalar("int64_t", ("instant", 0), "t"))
+    for statement in node.statements:
+        if statement.op == "uniform" and ("uniform", statement.value) not in index:
+            index["uniform", statement.value] = len(parameters)
+            number = int(statement.value or 0)
+            parameters.append(Scalar(cpp.TYPES[statement.kind], ("uniform", number), f"u{number}"))
+    for _, site in node.draws:
+        if ("site", site) not in index:
+            index["site", site] = len(parameters)
+            parameters.append(Scalar("uint32_t", ("site", site), "site"))
+    return parameters, index
+
+
+def _key(operand: Operand) -> tuple[int, int, int, str]:
+    return operand.buffer, operand.shift, operand.offset, operand.at
+
+
+def _body(group: Group, form: Form, names: Sequence[str], index: dict[object, int]) -> list[str]:
+    known: dict[int, Term] = {}
+    reading: dict[Scope, list[str]] = {scope: [] for scope in Scope}
+    for count, (number, operand, kind) in enumerate(group.node.loads, start=1):
+        scope = _loop_scope(group, form, operand)
+        text = _load(group, form, scope, operand, kind, names[index[_key(operand)]])
+        name = f"x{count}"
+        reading[scope].append(f"const auto {name} = {text};")
+        known[number] = Term(name, cpp.ATOM, kind, scope)
+    for count, (number, site) in enumerate(group.node.draws, start=1):
+        scope = Scope.ELEMENT if group.node.size > 1 else Scope.ROW
+        name = f"d{count}"
+        reading[scope].append(f"const auto {name} = {_draw(form, scope, names[index['key']], names[index['site', site]])};")
+        known[number] = Term(name, cpp.ATOM, Kind.REAL, scope)
+    for statement in group.node.statements:
+        if statement.op == "uniform":
+            number = int(statement.value or 0)
+            known[UNIFORM - number] = Term(names[index["uniform", statement.value]], cpp.ATOM, statement.kind, Scope.KERNEL)
+        elif statement.op == "instant":
+            known[INSTANT] = Term(names[index["instant"]], cpp.ATOM, Kind.INT, Scope.KERNEL)
+    outside = [number for number, _ in group.node.stores]
+    printed = print_statements(group.node.statements, known, outside, group.real)
+    lines = {scope: [*reading[scope], *printed.lines[scope]] for scope in Scope}
+    for number, operand in group.node.stores:
+        scope = _store_scope(group, form)
+        lines[scope].append(_store(group, form, scope, operand, printed.terms[number], names[index[_key(operand)]]))
+    return _loops(group, form, lines)
+
+
+def _loops(group: Group, form: Form, lines: dict[Scope, list[str]]) -> list[str]:
+    """The lines of each scope inside their loops."""
+    size = group.node.size
+    out = [f"  {line}" for line in lines[Scope.KERNEL]]
+    if form is Form.FLAT:
+        count = "rows" if size == 1 else f"rows * {size}"
+        out.append(f"  sweep<real>(0, {count}, [&](int64_t i, auto which) {{")
+        out += [f"    {line}" for line in lines[Scope.ELEMENT]]
+        return [*out, "  });"]
+    inner: list[str] = [f"    {line}" for line in lines[Scope.ROW]]
+    if lines[Scope.ELEMENT]:
+        if form is Form.VECTOR:
+            inner.append(f"    sweep<real>(0, {size}, [&](int64_t i, auto which) {{")
+        else:
+            inner.append(f"    for (int64_t i = 0; i < {size}; ++i) {{")
+        inner += [f"      {line}" for line in lines[Scope.ELEMENT]]
+        inner.append("    });" if form is Form.VECTOR else "    }")
+    return [*out, "  for (int64_t row = 0; row < rows; ++row) {", *inner, "  }"]
+
+
+def _loop_scope(group: Group, form: Form, operand: Operand) -> Scope:
+    if form is Form.FLAT:
+        return Scope.ELEMENT if group.place.varies(group.plan, operand) else Scope.KERNEL
+    return group.scope(operand)
+
+
+def _store_scope(group: Group, form: Form) -> Scope:
+    return Scope.ELEMENT if form is Form.FLAT or group.node.size > 1 else Scope.ROW
+
+
+def _position(group: Group, form: Form, scope: Scope, operand: Operand) -> list[str]:
+    """Terms of the distance from the pointer to the element."""
+    buffer = group.plan.buffers[operand.buffer]
+    if form is Form.FLAT:
+        return ["i"] if scope is Scope.ELEMENT else []
+    terms = []
+    if group.place.varies(group.plan, operand):
+        terms.append("row" if buffer.stride == 1 else f"row * {buffer.stride}")
+    if operand.gate is not None and buffer.gates > 0:
+        start = operand.gate * buffer.block
+        if scope is not Scope.ELEMENT:
+            return [*terms, *([str(start)] if start else [])]
+        if form is Form.VECTOR and buffer.block == group.lanes:
+            terms.append(f"i * {buffer.gates}" if buffer.gates > 1 else "i")
+        else:
+            terms += [f"i / {buffer.block} * {buffer.gates * buffer.block}", f"i % {buffer.block}"]
+        return [*terms, *([str(start)] if start else [])]
+    return [*terms, *(["i"] if scope is Scope.ELEMENT else [])]
+
+
+def _load(group: Group, form: Form, scope: Scope, operand: Operand, kind: Kind, name: str) -> str:
+    terms = _position(group, form, scope, operand)
+    if scope is Scope.ELEMENT and form is not Form.SCALAR:
+        return f"load({' + '.join([name, *terms])}, which)"
+    read = f"{name}[{' + '.join(terms) or '0'}]"
+    stored, wanted = element_type(group.plan.buffers[operand.buffer]), cpp.TYPES[kind]
+    if wanted == "bool":
+        return f"{read} != 0"
+    return read if stored == wanted else f"static_cast<{wanted}>({read})"
+
+
+def _store(group: Group, form: Form, scope: Scope, operand: Operand, term: Term, name: str) -> str:
+    terms = _position(group, form, scope, operand)
+    if scope is Scope.ELEMENT and form is not Form.SCALAR:
+        value = term.text if term.scope is Scope.ELEMENT else f"broadcast({term.text})"
+        return f"store({' + '.join([name, *terms])}, {value}, which);"
+    stored, found = element_type(group.plan.buffers[operand.buffer]), cpp.TYPES[term.kind]
+    value = term.text if stored == found else f"static_cast<{stored}>({term.text})"
+    return f"{name}[{' + '.join(terms) or '0'}] = {value};"
+
+
+def _draw(form: Form, scope: Scope, key: str, site: str) -> str:
+    element_number = "i" if scope is Scope.ELEMENT else "0"
+    if scope is Scope.ELEMENT and form is Form.VECTOR:
+        return f"draw<real>({key}, {site}, row, {element_number}, which)"
+    return f"draw<real>({key}, {site}, row, {element_number})"

@@ -1,0 +1,227 @@
+"""The translation unit of a model: kernels, entry points, tables, packing and the functions of the interface.
+
+Takes a `Model` and its plans; gives the text of `<name>.cpp`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from seqc.emit.contexts import EntryText, Unit
+from seqc.emit.entry import EntryPrinter, read_inputs, written_buffers
+from seqc.emit.interface import exported, hyper_values, interface
+from seqc.emit.kernel import Shelf
+from seqc.emit.layout import call, commented
+from seqc.emit.memory import Numbers
+from seqc.emit.model import ENTRIES, Model, PlacedPack, bytes_of
+from seqc.emit.render import render
+from seqc.flow.types import Axis, Type
+from seqc.plan.types import Arena, Plan
+
+ABOUT = {
+    "infer": "outputs of whole sequences",
+    "evaluate": "loss and metrics of whole sequences",
+    "gradients": "loss, metrics and gradients",
+    "apply": "the update rules of all parameters",
+    "update": "loss, metrics and the gradients that the update needs",
+    "step": "outputs of one instant, from carried state to carried state",
+    "generate": "outputs of one instant, its inputs given or fed back",
+    "initial": "first values of the optimizer states",
+}
+
+
+def numbers_of(model: Model) -> Numbers:
+    """Positions in the arrays of a call."""
+    return Numbers(
+        Numbers.of([each.name for each in model.inputs]),
+        Numbers.of([each.name for each in model.outputs]),
+        Numbers.of([each.name for each in model.states]),
+        Numbers.of([each.name for each in model.hypers]),
+        Numbers.of(["loss", *(f"metric.{name}" for name in model.metrics)]) | Numbers.of(["loss", *model.metrics]),
+        {each.name: each.offset for each in model.parameters},
+        {each.name: each.offset for each in model.optimizer},
+    )
+
+
+def unit(model: Model, plans: Mapping[str, Plan], source: str) -> str:
+    """The text of `<name>.cpp`."""
+    shelf = Shelf()
+    numbers = numbers_of(model)
+    entries = []
+    for name in (*ENTRIES, "initial"):
+        if name in plans:
+            lines = EntryPrinter(model, plans[name], shelf, numbers).run()
+            entries.append(EntryText(name, ABOUT[name], tuple(lines)))
+    context = Unit(
+        model.program.name,
+        source,
+        f"{model.options.name}.h",
+        model.target.vector_bytes,
+        ("blocks.hpp", "entry.hpp", "random.hpp"),
+        "double" if model.options.real == "f64" else "float",
+        model.target.lanes,
+        tuple(kernel.lines for kernel in shelf.printed),
+        tuple(entries),
+        tuple(tables(model, plans)),
+        tuple(packing(model)),
+        tuple(first_states(model, plans)),
+        tuple(interface(model, plans)),
+        tuple(exported(model, plans)),
+    )
+    return tidy(render("cpp/unit.cpp.jinja", context))
+
+
+def tidy(text: str) -> str:
+    """No two empty lines in a row, none before a closing brace: as a formatter would leave it."""
+    lines: list[str] = []
+    for line in text.split("\n"):
+        line = line.rstrip()
+        if line == "" and lines and lines[-1] == "":
+            continue
+        lines.append(line)
+    return "\n".join(lines).rstrip("\n") + "\n"
+
+
+# ---- tables -------------------------------------------------------------------------------------------------------
+
+
+def listed(head: str, rows: Sequence[tuple[str, str]]) -> list[str]:
+    """A constant array or record, one element on each line with its name."""
+    return [f"{head} = {{", *commented(rows, 4), "};"]
+
+
+def array_info(kind: Type, real_bytes: int) -> str:
+    size, item = max(1, kind.size), bytes_of(kind.kind, real_bytes)
+    return f"{{{size}, {item}, {flag(Axis.TIME in kind.axes)}, {flag(Axis.BATCH in kind.axes)}}}"
+
+
+def flag(value: bool) -> str:
+    return "true" if value else "false"
+
+
+def tables(model: Model, plans: Mapping[str, Plan]) -> list[list[str]]:
+    """Inputs, outputs, states and parameters, then what each entry point reads and advances."""
+    real = model.real_bytes
+    inputs = []
+    for each in model.inputs:
+        flags = ", ".join(flag(value) for value in (each.target, each.length, each.default))
+        inputs.append((f"{{{array_info(each.type, real)}, {each.type.bound or 0}, {flags}}}", each.name))
+    outputs = [(array_info(each.type, real), each.name) for each in model.outputs]
+    states = [(array_info(each.type, real), each.name) for each in model.states]
+    parameters = [(f"{{{each.offset}, {max(1, each.type.size)}}}", each.name) for each in model.parameters]
+    found = []
+    pointers = []
+    for name, kind, rows in (
+        ("inputs", "InputInfo", inputs),
+        ("outputs", "ArrayInfo", outputs),
+        ("states", "ArrayInfo", states),
+        ("parameters", "ParameterInfo", parameters),
+    ):
+        pointers.append((f"{name}_of_model" if rows else "nullptr", name))
+        if rows:
+            found.append(listed(f"const {kind} {name}_of_model[]", rows))
+    counts = {"inputs": len(inputs), "outputs": len(outputs), "states": len(states), "hypers": len(model.hypers)}
+    counts |= {"loss and metrics": 1 + len(model.metrics), "parameters": len(parameters)}
+    numbers = [(str(count), name) for name, count in counts.items()]
+    found.append(listed("const ModelInfo model_info", [*numbers, *pointers, (str(model.plain_bytes), "bytes of weights")]))
+    for entry in (*ENTRIES, "initial"):
+        if entry in plans:
+            found += entry_tables(model, plans, entry)
+    return [hyper_values(model), *found] if model.hypers else found
+
+
+def entry_tables(model: Model, plans: Mapping[str, Plan], entry: str) -> list[list[str]]:
+    """What an entry point reads and advances, how much memory its kernels ask for."""
+    plan = plans[entry]
+    found = []
+    reads = [(flag(each.name in read_inputs(plan) or each.length), each.name) for each in model.inputs]
+    buffers = [plan.buffers[number].home for number in written_buffers(plan)]
+    written = {home.name for home in buffers if home.role == "carried"}
+    advances = [(flag(each.name in written), each.name) for each in model.states]
+    names = []
+    for what, rows in (("reads", reads), ("advances", advances)):
+        names.append((f"{entry}_{what}" if rows else "nullptr", f"what it {what}"))
+        if rows:
+            found.append(listed(f"const bool {entry}_{what}[]", rows))
+    arena = plan.arena
+    rules = whole(plans["apply"].arena) if entry == "update" and "apply" in plans else 0
+    sizes = {"bytes": arena.fixed, "for a row": arena.per_row, "for a step": arena.per_step}
+    sizes |= {"for a step of a row": arena.per_cell, "for the rules": rules}
+    flags = {
+        "gives outputs": entry in ("infer", "step", "generate"),
+        "gives gradients of parameters": entry in ("gradients", "update"),
+        "and all others": entry == "gradients",
+    }
+    rows = [(f"{entry}_nodes", "kernels"), *((str(value), name) for name, value in sizes.items()), *names]
+    rows += [(flag(value), name) for name, value in flags.items()]
+    found.append(listed(f"const EntryInfo {entry}_info", rows))
+    return found
+
+
+def whole(arena: Arena) -> int:
+    """Bytes for one step of one row."""
+    return arena.bytes(1, 1)
+
+
+# ---- packing ------------------------------------------------------------------------------------------------------
+
+
+def packing(model: Model) -> list[str]:
+    """`pack_weights`: every packed matrix from the plain weights."""
+    offsets = {each.name: each.offset for each in model.parameters}
+    body: list[str] = []
+    for placed in model.packs:
+        body += _pack(placed, offsets, model.real_bytes)
+    if not body:
+        return ["int pack_weights(const void *, void *) { return SEQC_OK; }"]
+    head = [
+        "int pack_weights(const void *plain, void *packed) {",
+        "  if (!plain || !packed)",
+        "    return SEQC_BAD_CALL;",
+        "  const char *from = static_cast<const char *>(plain);",
+        "  char *to = static_cast<char *>(packed);",
+    ]
+    return [*head, *body, "  return SEQC_OK;", "}"]
+
+
+def _pack(placed: PlacedPack, offsets: Mapping[str, int], real_bytes: int) -> list[str]:
+    pack = placed.pack
+    assert pack.sources is not None
+    starts = [offsets[name] + offset * real_bytes for name, offset in pack.sources]
+    texts = [f"reinterpret_cast<const real *>(from + {start})" for start in starts]
+    to = f"reinterpret_cast<real *>(to + {placed.offset})"
+    if pack.form == "columns":
+        depth = pack.depth // len(texts)
+        named = [(f"{{{text}, {pack.units}, {depth}}}", name) for text, (name, _) in zip(texts, pack.sources, strict=True)]
+        body = ["    const Rows<real> sources[] = {", *commented(named, 8), "    };"]
+        body += call(4, "pack_columns<real>", [to, str(pack.units), "sources", str(len(texts))])
+    else:
+        named = [(text, name) for text, (name, _) in zip(texts, pack.sources, strict=True)]
+        body = ["    const real *const gates[] = {", *commented(named, 8), "    };"]
+        sizes = [str(pack.depth), str(pack.units), "gates", str(len(texts)), str(pack.depth)]
+        body += call(4, "pack_gates<real>", [to, *sizes])
+    return ["  {", *body, "  }"]
+
+
+# ---- first optimizer states -----------------------------------------------------------------------------------------
+
+
+def first_states(model: Model, plans: Mapping[str, Plan]) -> list[str]:
+    """`first_optimizer_states`: runs the plan `initial` on a workspace of its own, whose size is known here."""
+    plan = plans.get("initial")
+    if plan is None:
+        return []
+    lines = [
+        "int first_optimizer_states(void *optimizer) {",
+        *(["  if (!optimizer)", "    return SEQC_BAD_CALL;"] if model.optimizer else []),
+        "  Frame frame = {};",
+        "  frame.steps = 1;",
+        "  frame.batch = 1;",
+        "  frame.optimizer = static_cast<char *>(optimizer);",
+    ]
+    if model.hypers:
+        lines.append("  frame.hyper = hyper_values;")
+    if whole(plan.arena):
+        lines.append(f"  alignas(64) char memory[{whole(plan.arena)}];")
+        lines.append("  frame.memory = memory;")
+    return [*lines, "  return initial_nodes(frame);", "}"]
