@@ -34,8 +34,6 @@ def bind_generate(
     fed = [number for number in binder.wanted if binder.streams(number) and binder.inputs[number]["default"]]
     given = _given(binder, arrays, fed)
     total = max(given, 1) - 1 + int(count)
-    whole = [None if number in fed else array for number, array in enumerate(arrays)]
-    binder.sizes(whole, single, total, batch if not single else None)
     padded = [_padded(array, total) if number in fed else array for number, array in enumerate(arrays)]
     steps, rows = binder.sizes(padded, single, total, batch)
     inputs = binder.complete(padded, single, steps, rows)
