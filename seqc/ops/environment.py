@@ -14,6 +14,7 @@ import numpy as np
 
 from seqc.flow.types import Axis, Value
 from seqc.ops.op import Array, Call, FlowError
+from seqc.ops.random import draw
 
 Leaves = Mapping[tuple[str, str], Any]
 """Arrays by (operation, name): ("input", "x"), ("param", "W"), ("hyper", "drop"), ("carried", state), …"""
@@ -127,8 +128,6 @@ def drawn(env: Environment, value: Value, call: Call) -> Array:
 
     A value with the axis BATCH alone is drawn at the step at which its row starts; without axes, at 0 in row 0.
     """
-    from seqc.ops.random import draw
-
     type = value.type
     step = row_steps(env, type.axes) if type.axes else np.zeros((1, 1), dtype=np.int64)
     rows = np.zeros(1, dtype=np.int64)

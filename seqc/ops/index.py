@@ -246,10 +246,11 @@ def categorical_meaning(call: Call) -> Run:
         arrays = (z, temperature, u)
         z, temperature, u = (a if lift is None else lift(a) for a, lift in zip(arrays, lifts, strict=True))
         shifted = z - np.max(z, axis=-1, keepdims=True)
-        greedy = temperature <= 0
+        greedy = np.logical_not(temperature > 0)
         weights = np.exp(shifted / np.where(greedy, np.ones_like(temperature), temperature))
         running = np.cumsum(weights, axis=-1)
-        drawn = np.minimum(np.sum(running <= u * running[..., -1:], axis=-1), last)
+        passed = running > u * running[..., -1:]
+        drawn = np.minimum(np.sum(np.logical_not(passed), axis=-1), last)
         best = np.argmax(z, axis=-1)
         flat = greedy[..., 0] if np.ndim(greedy) else greedy
         return np.broadcast_to(np.where(flat, best, drawn), shape)

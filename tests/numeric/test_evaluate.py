@@ -124,6 +124,32 @@ def test_counters_and_leaves_left_out() -> None:
     assert all(isinstance(each, np.ndarray) for each in result.values())
 
 
+def draws(steps: int, batch: int, **counters: Any) -> dict[str, Any]:
+    """One draw of each placing: every step, every row, once for all."""
+    builder = Builder()
+    roots = {
+        name: builder.add("draw", type=Type(Kind.REAL, dims, axes), site=site)
+        for site, (name, dims, axes) in enumerate(
+            (("stream", (5,), STREAM), ("row", (2,), ONCE), ("all", (), NO_AXES))
+        )
+    }
+    return evaluate(builder.finish(roots), {}, steps, batch, **counters)
+
+
+def test_draws_depend_on_seed_call_site_step_row_and_element_alone() -> None:
+    whole = draws(6, 4, seed=3, call=2)
+    assert ((whole["stream"] >= 0) & (whole["stream"] < 1)).all()
+    assert len(np.unique(whole["stream"])) > 110
+    later = draws(2, 1, seed=3, call=2, started=[4], first_row=2)
+    np.testing.assert_array_equal(later["stream"], whole["stream"][4:6, 2:3])
+    np.testing.assert_array_equal(draws(1, 1, seed=3, call=2, first_row=3)["row"], whole["row"][3:])
+    assert draws(1, 9, seed=3, call=2)["all"] == whole["all"]
+    single = draws(6, 4, seed=3, call=2, dtype=np.float32)["stream"]
+    np.testing.assert_array_equal(single, whole["stream"])
+    for other in ({"seed": 4, "call": 2}, {"seed": 3, "call": 1}):
+        assert (draws(6, 4, **other)["stream"] != whole["stream"]).mean() > 0.99
+
+
 def test_a_missing_or_misshapen_leaf_is_named() -> None:
     builder = Builder()
     flow = builder.finish({"y": builder.add("input", type=Type(Kind.REAL, (2,), STREAM), name="x")})

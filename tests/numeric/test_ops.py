@@ -1,5 +1,5 @@
-"""Walks the table of operations: every one has a row, a numpy meaning that agrees with a formula written here, float32
-results in float32, and a derivative that agrees with central differences whatever its operands broadcast over.
+"""Walks the table of operations: every one has a row, a numpy meaning that agrees with a formula written here, and
+float32 results in float32. Their derivatives are in `test_derivatives`.
 """
 
 from __future__ import annotations
@@ -7,8 +7,7 @@ from __future__ import annotations
 import itertools
 import math
 import re
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -16,240 +15,23 @@ import pytest
 
 from seqc.flow.types import NO_AXES, ONCE, STREAM, Axis, Kind, Type
 from seqc.ops import table
-from seqc.ops.build import Builder, sum_to
+from seqc.ops.build import Builder
 from seqc.ops.evaluate import evaluate
 from seqc.ops.op import Call
-from seqc.ops.rule import result_type
-from seqc.ops.table import ELEMENTWISE_NAMES, LEAF_NAMES, TABLE
-from tests.numeric.flows import ALL_AXES, TIME_ONLY, shape_of
-
-T, B = 3, 2
-Attrs = dict[str, Any]
-
-
-@dataclass(frozen=True)
-class Case:
-    """An operation with the dims and domains of its operands. `whole` names operands that are indices below a bound;
-    `keeps`: the result may lack axes of its operands."""
-
-    op: str
-    dims: tuple[tuple[int, ...], ...]
-    attrs: Attrs
-    domain: tuple[float, float] = (-2.0, 2.0)
-    whole: tuple[int | None, ...] = ()
-    result: tuple[int, ...] | None = None
-    keeps: bool = False
-
-    def __str__(self) -> str:
-        return "-".join([self.op, *(str(each) for each in self.attrs.values())])
-
-
-POSITIVE = {"log", "sqrt", "root", "div", "pow"}
-ABOVE_ONE = {"log1p"}
-
-
-def elementwise_cases() -> Iterator[Case]:
-    for name in sorted(ELEMENTWISE_NAMES - {"broadcast", "cast", "select", "clipped"}):
-        row = TABLE[name]
-        if row.derivative is not None:
-            domain = (0.5, 2.0) if name in POSITIVE | ABOVE_ONE else (-1.2, 1.2)
-            yield Case(name, ((2,),) * row.fewest, {}, domain)
-
-
-CASES = (
-    *elementwise_cases(),
-    Case("contract", ((3, 2), (2,)), {"spec": "hd,d->h"}, keeps=True),
-    Case("contract", ((3,), (2,)), {"spec": "h,d->hd"}, keeps=True),
-    Case("contract", ((2, 3), (3, 2)), {"spec": "ab,bc->ca"}, keeps=True),
-    Case("contract", ((2, 3), (2, 3)), {"spec": "ab,ab->a"}, keeps=True),
-    Case("contract", ((2, 3), (2, 3)), {"spec": "ab,ab->ab"}, keeps=True),
-    Case("contract", ((2, 3), (2, 3, 2)), {"spec": "nd,ndk->nk"}, keeps=True),
-    Case("contract", ((2, 3), (2,)), {"spec": "ab,c->ac"}, keeps=True),
-    Case("contract", ((2,), (3,)), {"spec": "a,b->"}, keeps=True),
-    Case("contract", ((), (3,)), {"spec": ",b->b"}, keeps=True),
-    Case("contract", ((2, 2, 3), (3, 2, 2)), {"spec": "abc,cbd->da"}, keeps=True),
-    Case("reduce", ((3,),), {"how": "sum", "dims": (0,)}, keeps=True),
-    Case("reduce", ((2, 3),), {"how": "sum", "dims": (0,)}, keeps=True),
-    Case("reduce", ((2, 3),), {"how": "max", "dims": (1,)}, keeps=True),
-    Case("reduce", ((2, 3),), {"how": "min", "dims": ()}, keeps=True),
-    Case("gather", ((4, 2), ()), {}, whole=(None, 4)),
-    Case("gather", ((4, 2, 3), ()), {}, whole=(None, 4)),
-    Case("gather", ((4,), ()), {}, whole=(None, 4)),
-    Case("scatter", ((), (2,)), {"size": 4}, whole=(4, None), keeps=True),
-    Case("scatter", ((), ()), {"size": 3}, whole=(3, None), keeps=True),
-    Case("pick", ((4,),), {"dim": 0, "indices": (1, 2), "drop": False}),
-    Case("pick", ((2, 4),), {"dim": 1, "indices": (3, 0, 3), "drop": False}),
-    Case("pick", ((2, 4),), {"dim": 0, "indices": (1,), "drop": True}),
-    Case("place", ((2,),), {"dim": 0, "indices": (1, 2), "size": 4, "drop": False}),
-    Case("place", ((2, 3),), {"dim": 1, "indices": (0, 2, 0), "size": 3, "drop": False}),
-    Case("place", ((2,),), {"dim": 1, "indices": (2,), "size": 3, "drop": True}),
-    Case("place", ((),), {"dim": 0, "indices": (1,), "size": 2, "drop": True}),
-    Case("concat", ((2,), (3,)), {"dim": 0}),
-    Case("concat", ((2, 2), (2, 1), (2, 2)), {"dim": 1}),
-    Case("stack", ((), (), ()), {}),
-    Case("reshape", ((2, 3),), {}, result=(3, 2)),
-    Case("transpose", ((2, 3, 4),), {"order": (1, 2, 0)}),
-    Case("reverse", ((2,),), {}),
+from seqc.ops.table import LEAF_NAMES, TABLE
+from tests.numeric.flows import ALL_AXES, shape_of
+from tests.numeric.op_cases import (
+    ABOVE_ONE,
+    CASES,
+    POSITIVE,
+    B,
+    Case,
+    T,
+    array_for,
+    builder_type,
+    leaf,
+    results_of,
 )
-
-
-def axes_of(case: Case) -> Iterator[tuple[frozenset[Axis], ...]]:
-    """All axes for one or two operands; for more, a few that differ."""
-    count = len(case.dims)
-    if count <= 2:
-        yield from itertools.product(ALL_AXES, repeat=count)
-    else:
-        yield from ((STREAM,) * count, (NO_AXES, STREAM, ONCE), (ONCE, TIME_ONLY, NO_AXES))
-
-
-def dims_of(case: Case) -> Iterator[tuple[tuple[int, ...], ...]]:
-    """The dims as stated, and for elementwise operations a scalar in place of one operand."""
-    yield case.dims
-    if case.op in ELEMENTWISE_NAMES and len(case.dims) > 1:
-        for place in range(len(case.dims)):
-            yield tuple(() if each == place else dims for each, dims in enumerate(case.dims))
-
-
-def results_of(case: Case, axes: frozenset[Axis]) -> Iterator[frozenset[Axis]]:
-    """The axes that the result may have."""
-    yield axes
-    if case.keeps:
-        yield from (each for each in ALL_AXES if each < axes)
-
-
-def leaf(builder: Builder, case: Case, place: int, dims: tuple[int, ...], axes: frozenset[Axis]) -> int:
-    bound = case.whole[place] if case.whole else None
-    kind = Kind.REAL if bound is None else Kind.INDEX
-    return builder.add("input", type=Type(kind, dims, axes, bound), name=f"x{place}")
-
-
-def array_for(value_type: Type, domain: tuple[float, float], random: np.random.Generator) -> Any:
-    shape = shape_of(value_type, T, B)
-    if value_type.bound is not None:
-        return random.integers(0, value_type.bound, size=shape)
-    return random.uniform(*domain, size=shape)
-
-
-def scalar_loss(builder: Builder, value: int) -> tuple[int, int]:
-    """sum(value · weight) over everything, and its gradient with respect to value: the weight."""
-    type = builder.type(value)
-    weight = builder.add("input", type=type, name="weight")
-    return builder.reduce("sum", builder.mul(value, weight), axes=NO_AXES), weight
-
-
-def check_gradient(builder: Builder, value: int, domain: tuple[float, float], seed: int = 0) -> None:
-    """Compare the row's derivative with central differences along random directions in each real operand."""
-    random = np.random.default_rng(seed)
-    loss, gradient = scalar_loss(builder, value)
-    args = builder.args(value)
-    parts = TABLE[builder.value(value).op].derivative(builder, value, gradient)  # type: ignore[misc]
-    assert len(parts) == len(args)
-    roots = {"loss": loss}
-    for place, (arg, part) in enumerate(zip(args, parts, strict=True)):
-        type = builder.type(arg)
-        if part is not None:
-            roots[f"grad{place}"] = builder.broadcast(sum_to(builder, part, type), type)
-    flow = builder.finish(roots)
-    leaves = {
-        ("input", str(each.attr("name"))): array_for(each.type, domain, random)
-        for each in flow.values
-        if each.op == "input"
-    }
-    exact = evaluate(flow, leaves, T, B)
-    for place, part in enumerate(parts):
-        if part is None:
-            continue
-        key = ("input", str(builder.value(args[place]).attr("name")))
-        assert exact[f"grad{place}"].shape == np.shape(leaves[key])
-        direction = random.normal(size=np.shape(leaves[key]))
-        step = 1e-6
-        ends = [
-            evaluate(flow, {**leaves, key: leaves[key] + sign * step * direction}, T, B, roots=["loss"])[
-                "loss"
-            ]
-            for sign in (1, -1)
-        ]
-        numeric = (ends[0] - ends[1]) / (2 * step)
-        derived = np.sum(exact[f"grad{place}"] * direction)
-        assert abs(numeric - derived) <= 1e-6 * max(1.0, abs(numeric)), (place, numeric, derived)
-
-
-@pytest.mark.parametrize("case", CASES, ids=str)
-def test_derivative_agrees_with_differences(case: Case) -> None:
-    for dims in dims_of(case):
-        for axes in axes_of(case):
-            for result in results_of(case, NO_AXES.union(*axes)):
-                builder = Builder()
-                args = tuple(
-                    leaf(builder, case, place, each, own)
-                    for place, (each, own) in enumerate(zip(dims, axes, strict=True))
-                )
-                given = None
-                if case.result is not None:
-                    given = Type(Kind.REAL, case.result, result)
-                value = builder.put(case.op, args, case.attrs, given)
-                if case.keeps:
-                    builder.values.pop()
-                    type = builder_type(case, builder, args, result)
-                    value = builder.put(case.op, args, case.attrs, type)
-                check_gradient(builder, value, case.domain)
-
-
-def builder_type(case: Case, builder: Builder, args: tuple[int, ...], axes: frozenset[Axis]) -> Type:
-    """The type that the rule gives, with other axes."""
-    full = result_type(case.op, tuple(builder.type(arg) for arg in args), case.attrs, None)
-    return full.with_axes(axes)
-
-
-def test_select_broadcast_cast_and_reverse_with_lengths_have_right_derivatives() -> None:
-    for axes in itertools.product(ALL_AXES, repeat=2):
-        builder = Builder()
-        a = builder.add("input", type=Type(Kind.REAL, (2,), axes[0]), name="a")
-        b = builder.add("input", type=Type(Kind.REAL, (), axes[1]), name="b")
-        chosen = builder.gt(b, builder.const(0.3))
-        check_gradient(builder, builder.select(chosen, a, b), (-1, 1))
-    for axes_ in ALL_AXES:
-        builder = Builder()
-        a = builder.add("input", type=Type(Kind.REAL, (), axes_), name="a")
-        check_gradient(builder, builder.broadcast(a, Type(Kind.REAL, (3,), STREAM)), (-1, 1))
-        builder = Builder()
-        a = builder.add("input", type=Type(Kind.F64, (2,), axes_), name="a")
-        b = builder.cast(a, Kind.REAL)
-        check_gradient(builder, b, (-1, 1))
-        for length_axes in (NO_AXES, ONCE):
-            builder = Builder()
-            a = builder.add("input", type=Type(Kind.REAL, (2,), axes_ | TIME_ONLY), name="a")
-            n = builder.cast(
-                builder.add("input", type=Type(Kind.INDEX, (), length_axes, T + 1), name="n"), Kind.INT
-            )
-            value = builder.reverse(a, n)
-            check_reversed(builder, value)
-
-
-def check_reversed(builder: Builder, value: int) -> None:
-    """Each row is turned round within its length; turning twice gives the operand."""
-    flow = builder.finish({"once": value, "twice": builder.reverse(value, builder.args(value)[1])})
-    random = np.random.default_rng(3)
-    leaves = {
-        ("input", str(each.attr("name"))): array_for(each.type, (-1, 1), random)
-        for each in flow.values
-        if each.op == "input"
-    }
-    result = evaluate(flow, leaves, T, B)
-    source = wide(leaves["input", "a"], flow.values[0].type)
-    once, twice = (wide(result[name], flow.values[flow.roots[name]].type) for name in ("once", "twice"))
-    lengths = np.broadcast_to(leaves["input", "n"], (B,))
-    assert np.array_equal(twice, source)
-    for row, length in enumerate(lengths):
-        expected = np.concatenate([source[:length, row][::-1], source[length:, row]])
-        assert np.array_equal(once[:, row], expected)
-
-
-def wide(array: Any, type: Type) -> Any:
-    """The array with both axes in full."""
-    index = tuple(slice(None) if axis in type.axes else None for axis in Axis)
-    return np.broadcast_to(array[index], (T, B, *type.dims))
-
 
 FORMULAS: dict[str, Callable[..., Any]] = {
     "neg": lambda x: -x,
@@ -354,31 +136,6 @@ def test_sharp_functions_stay_finite_and_exact_far_out() -> None:
     assert result["tanh"][2] == -1e-30
     nothing = evaluate(builder.finish(roots), {("input", "x"): np.full(6, np.nan)})
     assert all(np.isnan(each).all() for each in nothing.values())
-
-
-def gradient_at(op: str, *points: float, constants: tuple[float, ...] = ()) -> list[float]:
-    """The derivative of an operation at a point, by its row."""
-    builder = Builder()
-    args = [builder.add("input", type=Type(Kind.REAL), name=f"x{place}") for place in range(len(points))]
-    value = builder.add(op, *args, *(builder.const(each) for each in constants))
-    parts = TABLE[op].derivative(builder, value, builder.const(1.0))  # type: ignore[misc]
-    flow = builder.finish({f"g{place}": part for place, part in enumerate(parts) if part is not None})
-    leaves = {("input", f"x{place}"): point for place, point in enumerate(points)}
-    return [float(each) for each in evaluate(flow, leaves).values()]
-
-
-def test_derivatives_at_corners_are_finite() -> None:
-    assert gradient_at("root", 0.0) == [0.0]
-    assert gradient_at("pow", 0.0, constants=(2.0,)) == [0.0]
-    assert gradient_at("pow", -3.0, constants=(2.0,)) == [-6.0]
-    assert gradient_at("pow", -2.0, constants=(3.0,)) == [12.0]
-    assert gradient_at("pow", -2.0, constants=(1.0,)) == [1.0]
-    assert gradient_at("pow", 5.0, constants=(0.0,)) == []
-    assert gradient_at("pow", 0.0, 0.0) == [0.0, 0.0]
-    assert gradient_at("pow", -2.0, 2.0) == [-4.0, 0.0]
-    assert gradient_at("maximum", 0.0, constants=(0.0,))[0] == 0.0
-    assert gradient_at("abs", 0.0) == [0.0]
-    assert gradient_at("clipped", 7.0, constants=(0.25,)) == [0.25]
 
 
 def test_select_shields_from_the_other_side() -> None:
