@@ -40,6 +40,10 @@ class Compiler:
         self.flow, self.blocks = flow, blocks
         self.steps, self.batch, self.real = steps, batch, real
         self.uniform = uniform_values(flow)
+        self.users: list[list[int]] = [[] for _ in flow.values]
+        for index in range(len(flow.values)):
+            for source in sources(flow, index):
+                self.users[source].append(index)
 
     def program(self, names: tuple[str, ...]) -> Program:
         """All actions that the named roots need, in order."""
@@ -195,11 +199,11 @@ class Compiler:
 
     def stored(self, block: Block, inside: set[int], needed: list[bool], kept: set[int]) -> tuple[int, ...]:
         """The values of a loop that someone outside reads."""
-        wanted = {index for index in block.values if index in kept}
-        for index in range(len(self.flow.values)):
-            if needed[index] and index not in inside:
-                wanted.update(source for source in sources(self.flow, index) if source in inside)
-        return tuple(index for index in block.values if index in wanted)
+        return tuple(
+            index
+            for index in block.values
+            if index in kept or any(needed[user] and user not in inside for user in self.users[index])
+        )
 
 
 def uniform_values(flow: Flow) -> list[bool]:

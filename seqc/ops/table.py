@@ -49,6 +49,14 @@ The vocabulary is closed. `axes` below means: unless said otherwise the result h
     reverse(x)                    turns time round; a second operand (int {B}), if there, is each row's own length
     categorical(z, temperature, u)   index(n) drawn with softmax(z / temperature) by inverse sum of u; temperature 0: argmax
     final         state           {B}: a state after the last step in its way
+
+A derivative rule gets the builder, its value and a gradient that has all dims and axes of the value. What it gives for
+an operand has at least the dims of the operand or none; `build.sum_to` sums away what the operand lacks, and what
+misses an axis of the operand is the same along it. contract and gather give their parts at the operand's axes at once.
+
+A draw with the axis TIME is made at the row's own step, one with BATCH alone at the step at which the row starts
+(0 for a fresh row), one without axes at step 0 of row 0; `element` counts row-major through dims.
+Numbers of a call (no axes, no dims, made of const, hyper, step, steps, rows, training alone) are computed in double.
 """
 
 from __future__ import annotations
