@@ -213,7 +213,7 @@ def text_arrays(model: Model, text: str) -> Arrays:
         model.symbols = symbols
     if len(text) < 2:
         raise ModelError("the text is too short; expected at least two characters")
-    codes = encode(text, model.symbols)
+    codes = encode(text, model.symbols, "the text")
     return {given[0]: codes[:-1], wanted[0]: codes[1:]}
 
 

@@ -59,13 +59,17 @@ def _padded(array: Array | None, total: int) -> Array | None:
     return np.concatenate([array, padding]) if len(padding) else array
 
 
-def encode(text: str, symbols: Sequence[str]) -> Array:
+def encode(text: str, symbols: Sequence[str], what: str = "the prompt") -> Array:
     """The numbers of a text's characters; a character that the model has not seen is named."""
-    numbers = {symbol: number for number, symbol in enumerate(symbols)}
-    for place, character in enumerate(text):
-        if character not in numbers:
-            raise ModelError(f"the model has no symbol {character!r} (at {place} of the prompt)")
-    return np.array([numbers[character] for character in text], np.int32)
+    known = {ord(symbol): number for number, symbol in enumerate(symbols) if len(symbol) == 1}
+    points = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32)
+    distinct, places = np.unique(points, return_inverse=True)
+    numbers = np.array([known.get(int(point), -1) for point in distinct], np.int32)
+    codes: Array = numbers[places.reshape(-1)]
+    if len(codes) and int(codes.min()) < 0:
+        place = int(np.argmin(codes))
+        raise ModelError(f"the model has no symbol {text[place]!r} (at {place} of {what})")
+    return codes
 
 
 def decode(numbers: Array, symbols: Sequence[str]) -> str:

@@ -15,6 +15,30 @@ from .library import LibraryEngine
 from .model import Model
 
 SCHEMA = 1
+RUN_FILES = (
+    "__init__.py",
+    "arguments.py",
+    "arrays.py",
+    "data.py",
+    "engine.py",
+    "fault.py",
+    "fit.py",
+    "folder.py",
+    "generate.py",
+    "initial.py",
+    "layout.py",
+    "library.py",
+    "model.py",
+    "package.py",
+    "read.py",
+    "report.py",
+    "results.py",
+    "state.py",
+    "tensors.py",
+    "views.py",
+    "weights.py",
+)
+"""What a written package carries of this room, beside `_host`."""
 
 
 def read_manifest(path: Path) -> Manifest:

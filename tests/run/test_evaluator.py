@@ -128,7 +128,9 @@ def test_lengths_give_each_row_what_it_gives_alone() -> None:
     with pytest.raises(ModelError, match="`tag` holds 4 at step 1, row 1; expected an index from 0 to 3"):
         model.evaluate(x, n, tag, np.zeros(B, np.int32))
     tag[1, 1] = -1
-    with pytest.raises(ModelError, match="the loss counts a step whose label is missing .* at step 1, row 1"):
+    with pytest.raises(
+        ModelError, match=r"the loss counts a step whose label is missing .* at step 1, row 1"
+    ):
         model.evaluate(x, n, tag, np.zeros(B, np.int32))
     model.evaluate(x, n, tag, np.full(B, 2, np.int32))
     with pytest.raises(ModelError, match="`n` holds 6 at row 2; expected a length"):

@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import os
 import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -136,6 +138,33 @@ def test_callbacks_and_plain_lines(toy: Model, capsys: pytest.CaptureFixture[str
     assert history.ended == "callback" and len(seen) == 2
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 2 and lines[0].startswith("epoch 1: loss ")
+
+
+TRAIN = """
+import sys, numpy as np
+sys.path.insert(0, sys.argv[1])
+import conftest, test_fit
+from seqc.run import Model
+from seqc.run.library import LibraryEngine
+model = Model(LibraryEngine(conftest.manifest(), sys.argv[2]))
+resume = __import__("pathlib").Path(sys.argv[3], "last.ckpt").exists()
+history = model.fit(**test_fit.DATA, epochs=40, batch=2, out=sys.argv[3], resume=resume)
+print("done", history.losses)
+"""
+
+
+def test_kills_in_training_lose_nothing(toy: Model, library: Path, tmp_path: Path) -> None:
+    whole = toy.fit(**DATA, epochs=40, batch=2, quiet=True)
+    command = [sys.executable, "-c", TRAIN, str(Path(__file__).parent), str(library), str(tmp_path / "run")]
+    for lines in (3, 5, 9):
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        assert process.stdout is not None
+        for _ in range(lines):
+            process.stdout.readline()
+        process.kill()
+        process.communicate()
+    output = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert output.splitlines()[-1] == f"done {whole.losses}"
 
 
 MISTAKES = [
