@@ -36,7 +36,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from seqc.flow.order import sources, state_of
 from seqc.flow.types import Flow, State, Type, Value, Way
-from seqc.ops.build import Builder
+from seqc.ops.build import Builder, sum_to
 from seqc.ops.table import TABLE
 
 OPPOSITE = {Way.FORWARD: Way.BACKWARD, Way.BACKWARD: Way.FORWARD}
@@ -119,16 +119,6 @@ def spread(start: Sequence[int], edges: Sequence[Sequence[int]]) -> list[bool]:
             found[index] = True
             todo.extend(edges[index])
     return found
-
-
-def sum_to(builder: Builder, part: int, type: Type) -> int:
-    """A contribution summed over the axes and dims that what receives it does not have."""
-    own = builder.type(part)
-    dims = tuple(range(len(own.dims))) if own.dims and not type.dims else ()
-    axes = own.axes & type.axes
-    if not dims and axes == own.axes:
-        return part
-    return builder.reduce("sum", part, dims, axes)
 
 
 class Adjoint:
