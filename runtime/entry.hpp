@@ -541,6 +541,8 @@ static inline int generate(const ModelInfo &model, const EntryInfo &entry, const
       for (int64_t row = 0; lengths && row < frame.batch; ++row)
         lengths[row] += areas.active[row];
     }
+    if (step < first) // what the model guesses inside the prompt ends nothing
+      __builtin_memset(areas.stop, 0, static_cast<size_t>(frame.batch));
     go_on(model, entry, given.state, frame, areas);
   }
   return code;

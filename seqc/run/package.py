@@ -35,6 +35,7 @@ RUN_FILES = (
     "results.py",
     "state.py",
     "tensors.py",
+    "training.py",
     "views.py",
     "weights.py",
 )
