@@ -296,3 +296,28 @@ def test_a_state_and_its_stepper_go_away(toy: Model) -> None:
     del state
     gc.collect()
     assert gone() is None
+
+
+def test_training_shuts_others_out(toy: Model) -> None:
+    long = (np.zeros((20_000, B, 2), np.float32), GAIN, np.zeros((20_000, B), np.int32))
+    found: list[str] = []
+
+    def train() -> None:
+        for _ in range(3):
+            try:
+                toy.update(*long, GOAL)
+            except ModelError as error:  # the other thread was running just then
+                found.append(str(error))
+
+    thread = threading.Thread(target=train)
+    thread.start()
+    while thread.is_alive():
+        try:
+            toy.infer(X, GAIN, KIND)
+        except ModelError as error:
+            found.append(str(error))
+    thread.join()
+    assert set(found) <= {
+        "the model is being trained by another thread, or is in use while it should be trained"
+    }
+    toy.infer(X, GAIN, KIND)
