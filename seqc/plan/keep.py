@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 from seqc.flow.types import Kind
 from seqc.plan.graph import MEMORY, Graph, Use
 
-CHEAP = frozenset(
-    ["add", "sub", "mul", "neg", "abs", "sign", "minimum", "maximum", "select", "eq", "ne", "lt", "le", "gt", "ge", "and", "or", "not", "cast", "broadcast", "const", "draw", "floor"]
-)
+ARITHMETIC = ("add", "sub", "mul", "neg", "abs", "sign", "floor", "minimum", "maximum", "cast")
+LOGIC = ("select", "eq", "ne", "lt", "le", "gt", "ge", "and", "or", "not")
+CHEAP = frozenset((*ARITHMETIC, *LOGIC, "broadcast", "const", "draw"))
 LONGEST = 24
 """How many values are computed again for one that is wanted."""
 

@@ -136,7 +136,9 @@ def may_join(graph: Graph, term: int, total: int) -> bool:
 
 def sum_terms(graph: Graph, total: int) -> tuple[list[int], list[int]]:
     """The additions of a sum in running order, and its terms."""
-    sums, terms, todo = [], [], [total]
+    sums: list[int] = []
+    terms: list[int] = []
+    todo = [total]
     while todo:
         index = todo.pop()
         sums.append(index)

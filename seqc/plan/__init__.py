@@ -1,0 +1,62 @@
+"""The planner: decides everything about how an entry point runs, from a Flow to a Plan with addresses.
+
+Products are hoisted, stacked and chained; elementwise values become loops; states become buffers with one slot more than
+there are steps; what a backward scan needs is kept or computed again; the workspace is laid out.
+"""
+
+from __future__ import annotations
+
+from seqc.flow.types import Flow
+from seqc.lower.program import Program
+from seqc.plan.choose import PlanOptions, StrategyError, choose
+from seqc.plan.layout import optimizer_layout, pack_layout, plain_layout
+from seqc.plan.place import place, workspace_bytes
+from seqc.plan.print import counts, print_plan
+from seqc.plan.schedule import schedule
+from seqc.plan.types import Plan, Target
+from seqc.plan.verify import PlanError, verify, verify_places
+
+PLAN_PASSES = ("schedule", "choose", "place")
+"""The steps from a Flow to a finished Plan; `schedule` holds stacking, keeping and fusing, which work on the Flow."""
+
+
+def plan(
+    flow: Flow,
+    program: Program,
+    entry: str,
+    target: Target,
+    options: PlanOptions | None = None,
+    after: str = "place",
+) -> Plan:
+    """The plan of one entry point; `after` names the step with which to stop."""
+    options = options or PlanOptions()
+    result = schedule(flow, program, entry, target)
+    if options.verify:
+        verify(result)
+    if after == "schedule":
+        return result
+    result = choose(result, target, options)
+    if after == "choose":
+        return result
+    result = place(result, target)
+    if options.verify:
+        verify_places(result, target)
+    return result
+
+
+__all__ = [
+    "PLAN_PASSES",
+    "Plan",
+    "PlanError",
+    "PlanOptions",
+    "StrategyError",
+    "Target",
+    "counts",
+    "optimizer_layout",
+    "pack_layout",
+    "plain_layout",
+    "plan",
+    "print_plan",
+    "verify",
+    "workspace_bytes",
+]

@@ -1,0 +1,69 @@
+"""The choice of strategies: for every product, outer product and scan the cheapest one that is legal.
+
+Takes a Plan; gives it with `strategy` filled in. A strategy that the options force must be legal: if it is not, the error says
+why, and nothing else is taken in its place.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+from seqc.plan.strategies import STRATEGIES, Strategy
+from seqc.plan.strategies.strategy import Chosen
+from seqc.plan.types import Kernel, Node, Outer, Plan, Product, Scan, Target
+
+
+@dataclass(frozen=True, slots=True)
+class PlanOptions:
+    """`force` leads from a kind of node ("product", "outer", "scan") to the strategy that it must take; `fuse` and
+    `recompute` switch passes off, for tests; `verify` checks the plan after each pass."""
+
+    force: tuple[tuple[str, str], ...] = field(default=())
+    recompute: bool = True
+    verify: bool = True
+
+
+class StrategyError(Exception):
+    """A forced strategy that does not exist or is not legal."""
+
+
+def choose(plan: Plan, target: Target, options: PlanOptions) -> Plan:
+    """The plan with strategies."""
+    forced = dict(options.force)
+    for kind, name in options.force:
+        if all((each.kind, each.name) != (kind, name) for each in STRATEGIES):
+            known = ", ".join(each.name for each in STRATEGIES if each.kind == kind)
+            raise StrategyError(f"there is no strategy {name} for {kind}; there are: {known or 'none'}")
+    return replace(plan, nodes=tuple(chosen(plan, node, target, forced) for node in plan.nodes))
+
+
+def chosen(plan: Plan, node: Node, target: Target, forced: dict[str, str]) -> Node:
+    """One node with its strategy, and those inside it."""
+    if isinstance(node, Scan):
+        kernels = tuple(chosen_kernel(plan, kernel, target, forced) for kernel in node.kernels)
+        return replace(node, kernels=kernels, strategy=best(plan, node, target, forced, "scan").name)
+    if isinstance(node, Product | Outer):
+        return chosen_kernel(plan, node, target, forced)
+    return node
+
+
+def chosen_kernel(plan: Plan, node: Kernel, target: Target, forced: dict[str, str]) -> Kernel:
+    """A kernel with its strategy, if there is a choice."""
+    if isinstance(node, Product):
+        return replace(node, strategy=best(plan, node, target, forced, "product").name)
+    if isinstance(node, Outer):
+        return replace(node, strategy=best(plan, node, target, forced, "outer").name)
+    return node
+
+
+def best(plan: Plan, node: Chosen, target: Target, forced: dict[str, str], kind: str) -> Strategy:
+    """The forced strategy, or the cheapest legal one."""
+    candidates = [each for each in STRATEGIES if each.kind == kind]
+    if kind in forced:
+        strategy = next(each for each in candidates if each.name == forced[kind])
+        reason = strategy.legal(plan, node, target)
+        if reason is not None:
+            raise StrategyError(f"{strategy.name} cannot run {node.origin or kind}: {reason}")
+        return strategy
+    legal = [each for each in candidates if each.legal(plan, node, target) is None]
+    return min(legal, key=lambda each: each.cost(plan, node, target))

@@ -1,0 +1,257 @@
+"""Addresses in the workspace: buffers that are alive at different times share memory.
+
+Takes a Plan; gives it with `offsets` and `arena`. Each of four classes (fixed, growing with B, with T, with T * B) is filled
+by first fit in plain numbers, so that T and B may change from call to call. A state's extra slot grows with B alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from seqc.flow.types import Axis, Kind
+from seqc.plan.roots import MAY_BE_NULL
+from seqc.plan.types import (
+    Arena,
+    Buffer,
+    Categorical,
+    Chunks,
+    Einsum,
+    Gather,
+    Guard,
+    Move,
+    Node,
+    Operand,
+    Outer,
+    Pack,
+    Plan,
+    Pointwise,
+    Product,
+    Reduce,
+    Reverse,
+    Scan,
+    Scatter,
+    Target,
+    Transpose,
+)
+
+ALIGNMENT = 64
+SMALL = 8
+HANDED_IN = frozenset({"carried", "fresh", "started", "active"})
+"""Roles of what the caller hands in if he likes; what stands in for them is filled before the first kernel."""
+
+
+def element_bytes(buffer: Buffer, target: Target) -> int:
+    """Bytes of one element as the workspace holds it."""
+    sizes = {Kind.REAL: target.real_bytes, Kind.F32: 4, Kind.F64: 8, Kind.BOOL: 1}
+    if buffer.home.role in ("score", "grad.hyper"):
+        return 8
+    return sizes.get(buffer.kind, 8)
+
+
+def rounded(number: int, to: int) -> int:
+    """The next multiple."""
+    return -(-number // to) * to
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """One kernel reads or writes an operand; `scan` is the number of the scan that it stands in, or -1."""
+
+    position: int
+    scan: int
+    operand: Operand
+    written: bool
+
+
+def reads_and_writes(plan: Plan, node: Node) -> tuple[list[Operand], list[Operand]]:
+    """The operands that a kernel reads, and those that it writes."""
+    match node:
+        case Pointwise():
+            return [operand for _, operand, _ in node.loads], [operand for _, operand in node.stores]
+        case Product():
+            matrices = [plan.packs[each.pack].buffer for each in node.segments]
+            packed = [Operand(number, plan.buffers[number].size) for number in matrices if number >= 0]
+            out = Operand(node.out, plan.buffers[node.out].size, 0, node.shift)
+            return [*(each.operand for each in node.segments), *packed], [out]
+        case Outer() | Einsum():
+            return [node.left, node.right], [node.out]
+        case Reduce() | Move() | Transpose():
+            return [node.operand], [node.out]
+        case Gather():
+            return [node.table, node.index], [node.out]
+        case Scatter():
+            return [node.index, node.operand], [node.out]
+        case Reverse():
+            return [node.operand, *([node.length] if node.length else [])], [node.out]
+        case Categorical():
+            return [node.logits, node.temperature, node.draw], [node.out]
+        case Pack():
+            number = plan.packs[node.pack].buffer
+            return list(node.operands), [Operand(number, plan.buffers[number].size)]
+        case Guard():
+            return [node.condition], []
+        case Scan() | Chunks():
+            return [], []
+
+
+def flat(nodes: tuple[Node, ...]) -> Iterator[tuple[int, Node]]:
+    """All kernels in order, each with the number of its scan or -1."""
+    scans = 0
+    for node in nodes:
+        if isinstance(node, Scan):
+            for kernel in node.kernels:
+                yield scans, kernel
+            scans += 1
+        elif isinstance(node, Chunks):
+            yield from flat(node.nodes)
+        else:
+            yield -1, node
+
+
+def accesses(plan: Plan) -> list[Access]:
+    """Every read and write, in running order."""
+    found = []
+    for position, (scan, node) in enumerate(flat(plan.nodes)):
+        read, written = reads_and_writes(plan, node)
+        found += [Access(position, scan, operand, False) for operand in read]
+        found += [Access(position, scan, operand, True) for operand in written]
+    return found
+
+
+def lifetimes(plan: Plan) -> dict[int, tuple[int, int]]:
+    """First and last kernel that needs each buffer. What is not scratch of one step lives for the whole of a scan."""
+    spans: dict[int, tuple[int, int]] = {}
+    bounds: dict[int, tuple[int, int]] = {}
+    for position, (scan, _) in enumerate(flat(plan.nodes)):
+        if scan >= 0:
+            bounds[scan] = (bounds.get(scan, (position, 0))[0], position)
+    scratch = scratch_buffers(plan)
+    last = max((position for position, _ in enumerate(flat(plan.nodes))), default=0)
+    for access in accesses(plan):
+        number = access.operand.buffer
+        first, end = access.position, access.position
+        if access.scan >= 0 and number not in scratch:
+            first, end = bounds[access.scan]
+        known = spans.get(number, (first, end))
+        spans[number] = (min(known[0], first), max(known[1], end))
+    for number in spans:
+        if plan.buffers[number].home.role in HANDED_IN:
+            spans[number] = (0, last)
+    return spans
+
+
+def scratch_buffers(plan: Plan) -> set[int]:
+    """Buffers without TIME whose every use lies in one scan, written before they are read."""
+    scans: dict[int, set[int]] = {}
+    for access in accesses(plan):
+        scans.setdefault(access.operand.buffer, set()).add(access.scan)
+    return {
+        number
+        for number, found in scans.items()
+        if len(found) == 1 and -1 not in found and Axis.TIME not in plan.buffers[number].axes
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """A buffer to be placed in its class: bytes that grow with the class, further bytes a row, and its life."""
+
+    number: int
+    size: int
+    extra: int
+    span: tuple[int, int]
+
+    def meets(self, other: Box) -> bool:
+        """Whether both are alive at one time."""
+        return self.span[0] <= other.span[1] and other.span[0] <= self.span[1]
+
+
+def class_of(buffer: Buffer) -> str:
+    """What the size of a buffer grows with."""
+    time, batch = Axis.TIME in buffer.axes and not buffer.ring, Axis.BATCH in buffer.axes
+    return {(False, False): "fixed", (False, True): "row", (True, False): "step", (True, True): "cell"}[
+        time, batch
+    ]
+
+
+def boxes(plan: Plan, target: Target) -> dict[str, list[Box]]:
+    """The buffers that need workspace, by class, the longest lived first."""
+    found: dict[str, list[Box]] = {"fixed": [], "row": [], "step": [], "cell": []}
+    written = {access.operand.buffer for access in accesses(plan) if access.written}
+    for number, span in sorted(lifetimes(plan).items()):
+        buffer = plan.buffers[number]
+        role = buffer.home.role
+        if role != "workspace" and not (role in MAY_BE_NULL and (number in written or role in HANDED_IN)):
+            continue
+        once = buffer.stride * element_bytes(buffer, target)
+        size = once * max(1, buffer.ring)
+        size = rounded(size, ALIGNMENT if size >= ALIGNMENT else SMALL)
+        extra = 0 if buffer.ring else rounded(buffer.slots * once, SMALL)
+        found[class_of(buffer)].append(Box(number, size, extra, span))
+    for each in found.values():
+        each.sort(key=lambda box: (box.span[0] - box.span[1], -box.size, box.number))
+    return found
+
+
+def first_fit(boxes: list[Box]) -> dict[int, tuple[int, int]]:
+    """(offset, extra offset) of each box: the lowest gap among those alive at the same time."""
+    placed: list[tuple[Box, int, int]] = []
+    for box in boxes:
+        rivals = sorted(
+            ((other, at, beyond) for other, at, beyond in placed if box.meets(other)),
+            key=lambda each: each[1],
+        )
+        offset = 0
+        for other, at, _ in rivals:
+            if at - offset >= box.size:
+                break
+            offset = max(offset, rounded(at + other.size, ALIGNMENT if box.size >= ALIGNMENT else SMALL))
+        placed.append((box, offset, 0))
+    return settle_extras(placed)
+
+
+def settle_extras(placed: list[tuple[Box, int, int]]) -> dict[int, tuple[int, int]]:
+    """Extra bytes pile up along boxes that lie above each other at one time."""
+    found: dict[int, tuple[int, int]] = {}
+    below: list[tuple[Box, int]] = []
+    for box, offset, _ in sorted(placed, key=lambda each: (each[1], each[0].number)):
+        extra = max((beyond + other.extra for other, beyond in below if other.meets(box)), default=0)
+        found[box.number] = offset, extra
+        below.append((box, extra))
+    return found
+
+
+def place(plan: Plan, target: Target) -> Plan:
+    """The plan with every buffer of the workspace at its address."""
+    offsets: dict[int, Arena] = {}
+    fixed = row = step = 0
+    per_cell = 0
+    found = boxes(plan, target)
+    for name in ("fixed", "row", "step", "cell"):
+        spots = first_fit(found[name])
+        size, extra = 0, 0
+        for box in found[name]:
+            at, beyond = spots[box.number]
+            size, extra = max(size, at + box.size), max(extra, beyond + box.extra)
+            offsets[box.number] = {
+                "fixed": Arena(at, 0, 0, 0),
+                "row": Arena(fixed, at, 0, 0),
+                "step": Arena(fixed + beyond, row, at, 0),
+                "cell": Arena(fixed, row + beyond, step, at),
+            }[name]
+        size, extra = rounded(size, ALIGNMENT), rounded(extra, ALIGNMENT)
+        if name == "fixed":
+            fixed = size
+        elif name == "row":
+            row = size
+        elif name == "step":
+            step, fixed = size, fixed + extra
+        else:
+            per_cell, row = size, row + extra
+    return replace(plan, offsets=dict(sorted(offsets.items())), arena=Arena(fixed, row, step, per_cell))
+
+
+def workspace_bytes(plan: Plan, steps: int, batch: int) -> int:
+    """Bytes of workspace for one call."""
+    return plan.arena.bytes(steps, batch)

@@ -1,0 +1,15 @@
+"""The strategies: ways to run a kernel, each with its name, the kind of node that it serves, when it is legal and what it costs.
+
+A backend prints a kernel by the template of its strategy. A new one is a record in the file of its kind and a name here.
+"""
+
+from __future__ import annotations
+
+from seqc.plan.strategies.outer import BLOCKS
+from seqc.plan.strategies.product import GEMM, PLAIN
+from seqc.plan.strategies.scan import LOOP
+from seqc.plan.strategies.strategy import Strategy
+
+STRATEGIES: tuple[Strategy, ...] = (GEMM, PLAIN, BLOCKS, LOOP)
+
+__all__ = ["STRATEGIES", "Strategy"]
