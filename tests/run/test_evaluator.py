@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,7 +12,8 @@ import pytest
 
 from seqc.emit.manifest import manifest
 from seqc.emit.model import EmitOptions, describe
-from seqc.lower.program import Program
+from seqc.flow.types import Kind, Type
+from seqc.lower.program import Hyper, Program
 from seqc.passes.pipeline import flow_for
 from seqc.passes.update import initial_optimizer, trained_parameters
 from seqc.plan.types import Target
@@ -189,3 +192,24 @@ def test_fits_sequences() -> None:
     x = RANDOM.normal(size=(T, 12, 3))
     history = model.fit(x, np.tanh(x[..., :2]), epochs=5, batch=4, validation=0.25, quiet=True)
     assert history.losses[-1] < history.losses[0] and len(history.validations) == 5
+
+
+def test_fits_text_and_speaks(tmp_path: Path) -> None:
+    from seqc.run.generate import generate_text
+
+    program = hand_models.feedback()
+    rules = {each.name: hand_models.sgd_rule(each.type) for each in program.parameters}
+    hypers = (*program.hypers, Hyper("SGD.lr", Type(Kind.REAL), 0.5))
+    model = model_of(replace(program, rules=rules, hypers=hypers))
+    text = "abcd" * 60
+    history = model.fit(text, epochs=6, batch=4, window=10, validation=0.2, out=tmp_path / "run", quiet=True)
+    assert history.losses[-1] < history.losses[0] and model.symbols == list("abcd")
+    model.symbols = None
+    model.load(tmp_path / "run" / "best.safetensors")
+    assert model.symbols == list("abcd")
+    assert set(generate_text(model, "ab", 8)) <= set("abcd\ufffd")
+    with pytest.raises(ModelError, match="no symbol 'e'"):
+        model.fit("abcde" * 9, epochs=1, quiet=True)
+    model.symbols = None
+    with pytest.raises(ModelError, match="7 distinct characters, hand has room for 5"):
+        model.fit("abcdefg", epochs=1, quiet=True)
