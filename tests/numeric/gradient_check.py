@@ -129,3 +129,21 @@ def check_gradients(
             else:
                 raise AssertionError(f"{root}: {actual!r}, differences give {slopes}")
     return alive
+
+
+def check_passes(program: Program, entry: str, steps: int = STEPS, rows: int = ROWS) -> None:
+    """The evaluator gives the same after every pass of an entry."""
+    leaves = leaves_for(program, 0, steps, rows)
+    flows = observed(program, entry)
+    names = list(flows)
+    start = "ragged" if "ragged" in flows else "specialise"
+    options = {"T": steps, "B": rows, "seed": 7, "call": 1, "started": started(rows)}
+    before = evaluate(flows[start], leaves, **options)
+    for name in names[names.index(start) + 1 :]:
+        now = evaluate(flows[name], leaves, **options)
+        for root, array in before.items():
+            size = max(1.0, float(np.max(np.abs(array), initial=0.0)))
+            np.testing.assert_allclose(
+                now[root], array, rtol=1e-11, atol=1e-12 * size, err_msg=f"after {name}: {root}"
+            )
+        before = now

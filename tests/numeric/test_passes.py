@@ -15,7 +15,7 @@ from seqc.ops.verify import verify
 from seqc.passes import Wanted, flow_for
 from seqc.passes.differentiate import differentiate
 from seqc.passes.update import apply_flow, initial_optimizer
-from tests.numeric.gradient_check import STEPS, check_gradients, leaves_for, observed, started
+from tests.numeric.gradient_check import STEPS, check_gradients, check_passes, leaves_for, started
 from tests.numeric.hand_models import MODELS, Maker, gru, sgd_rule, stacked, trainable
 
 NAMES = sorted(MODELS)
@@ -35,17 +35,7 @@ def options(rows: int = 3) -> dict[str, object]:
 @pytest.mark.parametrize("entry", WHOLE)
 @pytest.mark.parametrize("name", NAMES)
 def test_passes_keep_the_meaning(name: str, entry: str) -> None:
-    program = MODELS[name]()
-    leaves = leaves_for(program)
-    flows = observed(program, entry)
-    start = "ragged" if "ragged" in flows else "specialise"
-    names = list(flows)
-    before = evaluate(flows[start], leaves, **options())
-    for after in names[names.index(start) + 1 :]:
-        now = evaluate(flows[after], leaves, **options())
-        for root, array in before.items():
-            np.testing.assert_allclose(now[root], array, rtol=1e-12, atol=1e-13, err_msg=f"{after}: {root}")
-        before = now
+    check_passes(MODELS[name](), entry)
 
 
 @pytest.mark.parametrize("name", STREAMING)
