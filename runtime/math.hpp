@@ -113,7 +113,7 @@ template <class X> SEQC_INLINE X tanh(X x) {
   d = fma(y, d, whole<X>(0.212078109f));
   d = fma(y, d, whole<X>(1.875f));
   const X m = bounded * p;
-  const X value = (m + m) * d / fma(m, m, settled(d * d));
+  const X value = (m + m) * d / fma(m, m, d * d);
   return at_most(at_least(value, -1.0f), 1.0f);
 }
 

@@ -243,34 +243,52 @@ SEQC_INLINE double fma(double a, double b, double c) {
   return a * b + c;
 #endif
 }
+// For vectors the machine's own instruction by name: left to the compiler, a * b + c is fused in one place
+// and not in another.
+#if SEQC_FUSED && SEQC_VECTOR_BYTES == 64 && defined(__AVX512F__)
+#if defined(__clang__)
+typedef unsigned short LaneBits; // as the two compilers declare the same function
+#else
+typedef short LaneBits;
+#endif
+SEQC_INLINE Vec<float> fma(Vec<float> a, Vec<float> b, Vec<float> c) {
+  return __builtin_ia32_vfmaddps512_mask(a, b, c, static_cast<LaneBits>(-1), 4);
+}
+SEQC_INLINE Vec<double> fma(Vec<double> a, Vec<double> b, Vec<double> c) {
+  return __builtin_ia32_vfmaddpd512_mask(a, b, c, static_cast<unsigned char>(-1), 4);
+}
+#elif SEQC_FUSED && SEQC_VECTOR_BYTES == 32 && defined(__FMA__)
+SEQC_INLINE Vec<float> fma(Vec<float> a, Vec<float> b, Vec<float> c) {
+  return __builtin_ia32_vfmaddps256(a, b, c);
+}
+SEQC_INLINE Vec<double> fma(Vec<double> a, Vec<double> b, Vec<double> c) {
+  return __builtin_ia32_vfmaddpd256(a, b, c);
+}
+#elif SEQC_FUSED && SEQC_VECTOR_BYTES == 16 && defined(__FMA__)
+SEQC_INLINE Vec<float> fma(Vec<float> a, Vec<float> b, Vec<float> c) {
+  return __builtin_ia32_vfmaddps(a, b, c);
+}
+SEQC_INLINE Vec<double> fma(Vec<double> a, Vec<double> b, Vec<double> c) {
+  return __builtin_ia32_vfmaddpd(a, b, c);
+}
+#elif SEQC_FUSED && SEQC_VECTOR_BYTES == 16 && defined(__aarch64__) && !defined(__clang__)
+SEQC_INLINE Vec<float> fma(Vec<float> a, Vec<float> b, Vec<float> c) {
+  return __builtin_aarch64_fmav4sf(a, b, c);
+}
+SEQC_INLINE Vec<double> fma(Vec<double> a, Vec<double> b, Vec<double> c) {
+  return __builtin_aarch64_fmav2df(a, b, c);
+}
+#elif SEQC_FUSED && SEQC_VECTOR_BYTES == 0
+SEQC_INLINE Vec<float> fma(Vec<float> a, Vec<float> b, Vec<float> c) {
+  return Vec<float>{__builtin_fmaf(a[0], b[0], c[0])};
+}
+SEQC_INLINE Vec<double> fma(Vec<double> a, Vec<double> b, Vec<double> c) {
+  return Vec<double>{__builtin_fma(a[0], b[0], c[0])};
+}
+#else
 SEQC_INLINE Vec<float> fma(Vec<float> a, Vec<float> b, Vec<float> c) { return a * b + c; }
 SEQC_INLINE Vec<double> fma(Vec<double> a, Vec<double> b, Vec<double> c) { return a * b + c; }
-
-// settled(x): x itself, past which the compiler may not merge a product into a sum of two products; without
-// it the scalar and the vector form of such a sum could round differently.
-#if !SEQC_FUSED
-#define SEQC_SETTLE(x)
-#elif defined(__aarch64__)
-#define SEQC_SETTLE(x) asm("" : "+w"(x))
-#elif defined(__AVX512F__)
-#define SEQC_SETTLE(x) asm("" : "+v"(x))
-#else
-#define SEQC_SETTLE(x) asm("" : "+x"(x))
 #endif
-SEQC_INLINE float settled(float x) {
-  SEQC_SETTLE(x);
-  return x;
-}
-SEQC_INLINE Vec<float> settled(Vec<float> x) {
-#if SEQC_VECTOR_BYTES >= 16
-  SEQC_SETTLE(x);
-#else
-  for (int i = 0; i < lanes<float>; ++i)
-    x[i] = settled(static_cast<float>(x[i]));
-#endif
-  return x;
-}
-#undef SEQC_SETTLE
 
 // min, max of two reals: NaN where either is NaN, as numpy's minimum and maximum.
 template <class X> SEQC_INLINE X smaller(X a, X b) { return select(either(a < b, a != a), a, b); }

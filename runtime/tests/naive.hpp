@@ -1,4 +1,4 @@
-// The plain form of every product and sum, in double precision: what the fast forms are held against.
+// The plain form of every product and sum, in extended precision: what the fast forms are held against.
 #pragma once
 
 #include <stdint.h>
@@ -10,13 +10,14 @@ struct Sum {
   double value, size;
 };
 template <class R> Sum dot(int64_t depth, const R *a, int64_t a_step, const R *b, int64_t b_step) {
-  Sum sum = {0.0, 0.0};
+  long double value = 0.0L, size = 0.0L;
   for (int64_t k = 0; k < depth; ++k) {
-    const double term = static_cast<double>(a[k * a_step]) * static_cast<double>(b[k * b_step]);
-    sum.value += term;
-    sum.size += term < 0 ? -term : term;
+    const long double term =
+        static_cast<long double>(a[k * a_step]) * static_cast<long double>(b[k * b_step]);
+    value += term;
+    size += term < 0 ? -term : term;
   }
-  return sum;
+  return {static_cast<double>(value), static_cast<double>(size)};
 }
 
 } // namespace naive

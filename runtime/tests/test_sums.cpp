@@ -1,0 +1,91 @@
+// Sums and checks over whole arrays, random numbers against known answers of the generator, and the guard.
+#include "check.hpp"
+#include "naive.hpp"
+
+#include "../guard.hpp"
+#include "../random.hpp"
+#include "../reduce.hpp"
+
+using seqc::lanes;
+using seqc::Vec;
+
+template <class R> static void check_sums(int64_t n) {
+  Data<R> x(n, static_cast<uint32_t>(n));
+  const naive::Sum squares = naive::dot<R>(n, x + 0, 1, x + 0, 1);
+  CHECK(close<R>(seqc::sum_of_squares<R>(n, x), squares.value, squares.size, 16), "sum of %ld squares",
+        long(n));
+  CHECK(seqc::all_finite<R>(n, x), "%ld finite values", long(n));
+  for (const double bad : {HUGE_VAL, -HUGE_VAL, nan("")})
+    if (n > 0) {
+      x[n - 1] = static_cast<R>(bad);
+      CHECK(!seqc::all_finite<R>(n, x), "the last of %ld is not finite", long(n));
+    }
+}
+
+static bool equal_words(seqc::Words a, uint32_t w, uint32_t x, uint32_t y, uint32_t z) {
+  return a.word[0] == w && a.word[1] == x && a.word[2] == y && a.word[3] == z;
+}
+
+// Two answers published with the generator.
+static void check_generator() {
+  const uint32_t ones = 0xffffffffu;
+  CHECK(equal_words(seqc::philox({{0, 0, 0, 0}}, 0, 0), 0x6627e8d5u, 0xe169c58du, 0xbc57ac4cu, 0x9b00dbd8u),
+        "philox of zeros");
+  CHECK(equal_words(seqc::philox({{ones, ones, ones, ones}}, ones, ones), 0x408f276du, 0x41c83b0eu,
+                    0xa20bc7c6u, 0x6d5451fdu),
+        "philox of ones");
+}
+
+template <class R> static void check_lanes_of_draws() {
+  const int64_t started[2] = {7, -1};
+  const seqc::DrawKey key = {11, 12, started, 13, 14};
+  double sum = 0.0;
+  for (int64_t element = 0; element < 4096; ++element) {
+    const Vec<R> many = seqc::draw<R>(key, 3, 1, element, seqc::Whole{});
+    for (int lane = 0; lane < lanes<R>; ++lane)
+      CHECK(many[lane] == seqc::draw<R>(key, 3, 1, element + lane), "lane %d of element %ld", lane,
+            long(element));
+    CHECK(many[0] >= R(0) && many[0] < R(1), "range of draws");
+    sum += static_cast<double>(many[0]);
+  }
+  CHECK(fabs(sum / 4096 - 0.5) < 0.02, "mean of draws %g", sum / 4096);
+}
+
+static void check_guard() {
+  volatile float tiny = 1e-38f;
+  {
+    const seqc::FlushToZero flush;
+    volatile float small = tiny * 0.01f;
+#if defined(__SSE__) || defined(__aarch64__)
+    CHECK(small == 0.0f, "subnormal numbers are flushed");
+#endif
+  }
+  volatile float small = tiny * 0.01f;
+  CHECK(small != 0.0f, "the mode is restored");
+}
+
+// With arguments: seed call site step row, then how many elements: prints 24-bit draws for the numpy twin.
+static int print_draws(char **arguments) {
+  long long number[6];
+  for (int i = 0; i < 6; ++i)
+    number[i] = atoll(arguments[i + 1]);
+  const seqc::Stream from =
+      seqc::stream(static_cast<uint64_t>(number[0]), static_cast<uint64_t>(number[1]), number[2]);
+  for (long long element = 0; element < number[5]; ++element)
+    printf("%.0f\n", seqc::draw_one<double>(from, number[3], number[4], element) * 16777216.0);
+  return 0;
+}
+
+int main(int count, char **arguments) {
+  if (count == 7)
+    return print_draws(arguments);
+  for (const int64_t n : {0, 1, 2, 3, 7, 8, 15, 16, 17, 31, 33, 63, 65, 127, 129, 5000, 9001}) {
+    check_sums<float>(n);
+    check_sums<double>(n);
+  }
+  check_generator();
+  check_lanes_of_draws<float>();
+  check_lanes_of_draws<double>();
+  check_guard();
+  return finish_tests("sums");
+}

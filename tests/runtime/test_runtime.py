@@ -1,0 +1,156 @@
+"""The C++ tests of `runtime/`, compiled and run for several compilers, instruction sets and vector widths.
+
+Each program prints what differs and ends with a code other than 0 on failure; see `runtime/tests/check.hpp`.
+Set SEQC_SWEEP_BITS (up to 32) to sweep the elementary functions over more than 2^22 numbers.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from seqc.driver.toolchain import FLAGS
+from seqc.ops.random import draw
+
+ROOT = Path(__file__).resolve().parents[2]
+WARNINGS = (
+    "-Wall",
+    "-Wextra",
+    "-Wconversion",
+    "-Wshadow",
+    "-Wsign-conversion",
+    "-Wdouble-promotion",
+    "-Werror",
+)
+COMPILERS = [name for name in ("g++", "clang++") if shutil.which(name)]
+X86 = platform.machine() in ("x86_64", "AMD64")
+
+WIDTHS: dict[str, tuple[str, ...]] = {
+    "native": ("-O2", "-march=native"),
+    "plain": ("-O2",),
+    "avx2": ("-O2", "-mavx2", "-mfma"),
+    "scalar": ("-O1", "-DSEQC_VECTOR_BYTES=0"),
+    "half": ("-O1", "-march=native", "-DSEQC_VECTOR_BYTES=32"),
+    "sanitized": ("-O1", "-march=native", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"),
+}
+
+
+def usable(width: str) -> bool:
+    """Whether this machine runs what is compiled for `width`."""
+    if width != "avx2":
+        return True
+    cpu = Path("/proc/cpuinfo")
+    return X86 and cpu.exists() and {"avx2", "fma"} <= set(cpu.read_text().split())
+
+
+def build(compiler: str, source: str, out: Path, *flags: str) -> Path:
+    """The program made of one file of `runtime/tests`; what the compiler says is the failure."""
+    base = [flag for flag in FLAGS if flag not in ("-O3", "-fvisibility=hidden")]
+    command = [
+        compiler,
+        *base,
+        *WARNINGS,
+        *flags,
+        str(ROOT / "runtime/tests" / source),
+        "-o",
+        str(out),
+        "-lm",
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return out
+
+
+def run(program: Path, *arguments: str) -> str:
+    """What the program prints; a code other than 0 fails with it."""
+    done = subprocess.run([program, *arguments], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+@pytest.fixture(params=COMPILERS or [pytest.param("", marks=pytest.mark.skip("no C++ compiler"))])
+def compiler(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture(params=[name for name in WIDTHS if usable(name)])
+def width(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+def test_functions_are_accurate_and_equal_in_vectors(compiler: str, width: str, tmp_path: Path) -> None:
+    program = build(compiler, "test_math.cpp", tmp_path / "math", *WIDTHS[width])
+    few = "22" if width == "native" else "18" if width == "plain" else "16"
+    run(program, os.environ.get("SEQC_SWEEP_BITS", few))
+
+
+def test_products_agree_with_the_plain_form(compiler: str, width: str, tmp_path: Path) -> None:
+    if width in ("half", "plain") and compiler != "g++":
+        pytest.skip("one compiler is enough for this width")
+    more = ("-DSEQC_TEST_ALL",) if width == "native" and compiler == "g++" else ()
+    run(build(compiler, "test_gemm.cpp", tmp_path / "gemm", *WIDTHS[width], *more))
+
+
+def test_sums_draws_and_guard(compiler: str, width: str, tmp_path: Path) -> None:
+    program = build(compiler, "test_sums.cpp", tmp_path / "sums", *WIDTHS[width])
+    run(program)
+
+
+def test_draws_have_the_bits_of_numpy(compiler: str, tmp_path: Path) -> None:
+    program = build(compiler, "test_sums.cpp", tmp_path / "draws", "-O1")
+    for seed, call, site, step, row in (
+        (0, 0, 0, 0, 0),
+        (1, 2, 3, 4, 5),
+        (2**63 - 1, 2**40, 7, 2**35, 2**31),
+    ):
+        printed = run(program, *(str(number) for number in (seed, call, site, step, row, 23)))
+        ours = draw(seed, call, site, step, row, np.arange(23)) * 2.0**24
+        assert [float(line) for line in printed.split()] == list(ours)
+
+
+def test_draws_broadcast_and_spread_evenly() -> None:
+    numbers = draw(5, 6, 7, np.arange(8)[:, None, None], np.arange(16)[None, :, None], np.arange(64))
+    assert numbers.shape == (8, 16, 64)
+    assert np.array_equal(numbers[3, 4], draw(5, 6, 7, 3, 4, np.arange(64)))
+    assert numbers.min() >= 0.0 and numbers.max() < 1.0
+    counts, _ = np.histogram(numbers, bins=32, range=(0.0, 1.0))
+    assert np.abs(counts - numbers.size / 32).max() < 6 * np.sqrt(numbers.size / 32)
+    assert np.unique(numbers).size > 0.99 * numbers.size
+
+
+def test_headers_need_nothing_but_the_c_library(compiler: str, tmp_path: Path) -> None:
+    if shutil.which("nm") is None:
+        pytest.skip("no nm")
+    source, object_file = tmp_path / "all.cpp", tmp_path / "all.o"
+    source.write_text(ALL_HEADERS, encoding="utf-8")
+    command = [compiler, *FLAGS, *WARNINGS, "-march=native", f"-I{ROOT / 'runtime'}", "-c", str(source)]
+    done = subprocess.run([*command, "-o", str(object_file)], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    listed = subprocess.run(["nm", "-u", str(object_file)], capture_output=True, text=True, check=True).stdout
+    assert set(listed.split()) - {"U"} <= {"memcpy", "memset", "_GLOBAL_OFFSET_TABLE_"}
+
+
+ALL_HEADERS = """
+#include "gemm.hpp"
+#include "guard.hpp"
+#include "math.hpp"
+#include "random.hpp"
+#include "reduce.hpp"
+using namespace seqc;
+extern "C" bool all(int64_t rows, const float *h, const float *packed, float *out) {
+  const FlushToZero flush;
+  const Segment<float> segment = {h, 40, packed, 40};
+  product_with<float, 4, 40>(0, rows, &segment, 1, [&](int64_t row, int64_t unit, auto which, Vec<float> *sums) {
+    const Vec<float> keep = draw<float>(DrawKey{1, 2, nullptr, 3, 4}, 5, row, unit, which);
+    store(out + row * 40 + unit, tanh(sums[0]) * sigmoid(sums[1]) + exp(sums[2]) * log(sums[3]) * keep, which);
+  });
+  outer<float, 40>(0, 40, rows, h, 40, h, 40, out, 40, true);
+  return all_finite(rows * 40, out);
+}
+"""
