@@ -11,6 +11,7 @@ from dataclasses import replace
 from seqc.emit.header import header
 from seqc.emit.manifest import manifest, manifest_text
 from seqc.emit.model import EmitOptions, Model, arrange_packs, describe, trained_by
+from seqc.emit.package import cmake_package, embedded, executable, package_init, package_stub
 from seqc.emit.unit import unit
 from seqc.lower.program import Program
 from seqc.plan.types import Plan, Target
@@ -29,11 +30,22 @@ def model_of(program: Program, plans: Mapping[str, Plan], target: Target, option
 def emit(
     program: Program, plans: Mapping[str, Plan], target: Target, options: EmitOptions, source: str = ""
 ) -> Mapping[str, str]:
-    """The files of a model; `plans` holds one plan for each entry point, and `initial` where there is `apply`."""
+    """The files of a model; `plans` holds one plan for each entry point, and `initial` where there is `apply`.
+
+    `<name>.cpp` (with `<name>_weights.c` where weights are built in) becomes the library, `<name>_main.cpp` the
+    program; `__init__.py` and `__init__.pyi` belong into the package beside a copy of the manifest as `model.json`.
+    """
     model = model_of(program, plans, target, options)
     name = options.name
-    return {
+    files = {
         f"{name}.cpp": unit(model, plans, source or f"{name}.seq"),
         f"{name}.h": header(model),
         f"{name}.json": manifest_text(model),
+        f"{name}_main.cpp": executable(model),
+        f"{name}-config.cmake": cmake_package(model),
+        "__init__.py": package_init(model),
+        "__init__.pyi": package_stub(model),
     }
+    if options.embedded is not None:
+        files[f"{name}_weights.c"] = embedded(model)
+    return files

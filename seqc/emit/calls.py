@@ -72,7 +72,7 @@ def summing(plan: Plan, axes: frozenset[Axis], summed: frozenset[Axis], operands
 
 def reduce_call(plan: Plan, node: Reduce, in_scan: bool) -> RuntimeCall:
     operands = (node.operand, node.out)
-    span = summing(plan, node.axes, node.summed, operands, in_scan)
+    span = summing(plan, node.axes - node.summed, node.summed, operands, in_scan)
     row, each, out = span.row(plan, node.operand), span.sum(plan, node.operand), span.row(plan, node.out)
     real = plan.buffers[node.operand.buffer].kind is Kind.REAL
     if node.how == "argmax":
@@ -92,7 +92,7 @@ def reduce_call(plan: Plan, node: Reduce, in_scan: bool) -> RuntimeCall:
 
 def scatter_call(plan: Plan, node: Scatter, in_scan: bool) -> RuntimeCall:
     operands = (node.index, node.operand, node.out)
-    span = summing(plan, node.axes, node.summed, operands, in_scan)
+    span = summing(plan, node.axes - node.summed, node.summed, operands, in_scan)
     index = (span.row(plan, node.index), span.sum(plan, node.index))
     value = (span.row(plan, node.operand), span.sum(plan, node.operand))
     sizes = (str(node.count), str(node.width))
@@ -107,7 +107,7 @@ def move_call(plan: Plan, node: Move, in_scan: bool) -> RuntimeCall:
     steps = [(source + k * node.source_step, target + k * node.target_step, width) for source, target, width in node.runs for k in every]
     runs = compressed(steps)
     rows = tuple("{" + ", ".join(map(str, run)) + "}" for run in runs)
-    clear = plan.buffers[node.out.buffer].stride if node.zero else 0
+    clear = node.out.size if node.zero else 0
     sizes = ("<0>", stride(plan, where, node.operand), "<1>", stride(plan, where, node.out), str(clear))
     table = ("runs", "Run", rows)
     return RuntimeCall("move", (where.rows(), *sizes, "runs", str(len(runs))), operands, where, (table,))

@@ -86,15 +86,28 @@ class PythonArgument:
 
 @dataclass(frozen=True, slots=True)
 class Package:
-    """`python/init.py.jinja` and `python/init.pyi.jinja`: the importable package."""
+    """`python/init.py.jinja`: the importable package."""
 
     name: str
+    module: str
     doc: str
     inputs: tuple[PythonArgument, ...]
     targets: tuple[PythonArgument, ...]
     outputs: tuple[PythonArgument, ...]
     parameters: tuple[PythonArgument, ...]
     hypers: tuple[PythonArgument, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Stub:
+    """`python/init.pyi.jinja`: the types of the package."""
+
+    name: str
+    doc: str
+    real: str
+    inputs: tuple[PythonArgument, ...]
+    targets: tuple[PythonArgument, ...]
+    outputs: tuple[PythonArgument, ...]
     result: str
     named: bool
     trains: bool
@@ -104,34 +117,17 @@ class Package:
 
 
 @dataclass(frozen=True, slots=True)
-class Column:
-    """One number of a line that the executable reads or writes: `kind` is real, int or bool."""
-
-    name: str
-    kind: str
-    size: int
-    bound: int
-
-
-@dataclass(frozen=True, slots=True)
 class Executable:
-    """`aot/main.cpp.jinja`: the program that streams from standard input to standard output."""
+    """`aot/main.cpp.jinja`: the program that streams from standard input to standard output.
+
+    `present` names the tables that exist, which are members of `seqc_aot::Program` as well.
+    """
 
     title: str
     header: str
     symbol: str
-    real: str
-    real_bytes: int
-    parameters: tuple[tuple[str, int, int, str], ...]
-    columns: tuple[Column, ...]
-    once: tuple[Column, ...]
-    results: tuple[Column, ...]
-    states: tuple[tuple[int, int], ...]
-    inputs: int
-    outputs: int
-    input_names: str
-    output_names: str
-    streams: bool
+    tables: tuple[tuple[str, ...], ...]
+    present: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -132,6 +132,11 @@ def axes_of(plan: Plan, operand: Operand) -> frozenset[Axis]:
     return axes - {Axis.TIME} if operand.at else axes
 
 
+def gate_of(plan: Plan, operand: Operand) -> int | None:
+    """The row of an interleaved buffer that an operand reads; None where its elements lie side by side."""
+    return operand.gate if plan.buffers[operand.buffer].gates > 1 else None
+
+
 def place(
     plan: Plan, axes: frozenset[Axis], operands: Sequence[Operand], in_scan: bool, stepwise: bool = False
 ) -> Place:

@@ -75,10 +75,9 @@ def address(plan: Plan, number: int, written: bool, numbers: Numbers) -> str:
     if role == "plain":
         return f"frame.{'changed' if written else 'plain'}<{kind}>({numbers.parameters[name]})"
     if role == "grad":
-        place = "gradient" if written else "given_gradient"
-        return f"frame.{place}<{kind}>({numbers.parameters[name]})"
+        return f"frame.gradient<{kind}>({numbers.parameters[name]})"
     if role == "optimizer":
-        return f"frame.optimizer_state<{kind}>({numbers.optimizer[name]})"
+        return f"frame.moment<{kind}>({numbers.optimizer[name]})"
     if role == "score":
         return f"frame.scores + {numbers.scores[name]}"
     if role == "grad.hyper":

@@ -12,7 +12,7 @@ from enum import Enum
 
 from seqc.emit import cpp
 from seqc.emit.expression import INSTANT, UNIFORM, Scope, Term, element, print_statements
-from seqc.emit.kernel import Kernel, Parameter, Place, Pointer, Scalar, place
+from seqc.emit.kernel import Kernel, Parameter, Place, Pointer, Scalar, gate_of, place
 from seqc.emit.memory import element_type
 from seqc.flow.types import Kind
 from seqc.plan.types import Operand, Plan, Pointwise
@@ -41,7 +41,7 @@ class Group:
 
     def scope(self, operand: Operand) -> Scope:
         """How often the operand is read in the forms that go row by row."""
-        if operand.size > 1 or (self.node.size == 1 and operand.gate is not None):
+        if operand.size > 1 or (self.node.size == 1 and gate_of(self.plan, operand) is not None):
             return Scope.ELEMENT if self.node.size > 1 else Scope.ROW
         return Scope.ROW if self.place.varies(self.plan, operand) else Scope.KERNEL
 
@@ -82,7 +82,7 @@ def _form(group: Group) -> Form:
 def _dense(group: Group, operand: Operand) -> bool:
     buffer = group.plan.buffers[operand.buffer]
     size = group.node.size
-    return operand.gate is None and operand.size == size and buffer.stride == size and operand.offset == 0
+    return gate_of(group.plan, operand) is None and operand.size == size and buffer.stride == size and operand.offset == 0
 
 
 def _is_real(group: Group, operand: Operand) -> bool:
@@ -218,12 +218,13 @@ def _position(group: Group, form: Form, scope: Scope, operand: Operand) -> list[
     terms = []
     if group.place.varies(group.plan, operand):
         terms.append("row" if buffer.stride == 1 else f"row * {buffer.stride}")
-    if operand.gate is not None and buffer.gates > 0:
-        start = operand.gate * buffer.block
+    gate = gate_of(group.plan, operand)
+    if gate is not None:
+        start = gate * buffer.block
         if scope is not Scope.ELEMENT:
             return [*terms, *([str(start)] if start else [])]
         if form is Form.VECTOR and buffer.block == group.lanes:
-            terms.append(f"i * {buffer.gates}" if buffer.gates > 1 else "i")
+            terms.append(f"i * {buffer.gates}")
         else:
             terms += [f"i / {buffer.block} * {buffer.gates * buffer.block}", f"i % {buffer.block}"]
         return [*terms, *([str(start)] if start else [])]

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from seqc.emit.kernel import Kernel, Parameter, Place, Pointer, Scalar, place
+from seqc.emit.kernel import Kernel, Parameter, Place, Pointer, Scalar, gate_of, place
 from seqc.emit.layout import call
 from seqc.emit.memory import element_type
 from seqc.plan.types import Operand, Outer, Plan, Product
@@ -69,7 +69,7 @@ def outer_kernel(plan: Plan, node: Outer, in_scan: bool) -> Made:
         lda = left.stride if where.varies(plan, node.left) else 0
         ldb = right.stride if where.varies(plan, node.right) else 0
         more = names[3] if steps else "false"
-        if node.left.gate is None and node.right.gate is None:
+        if gate_of(plan, node.left) is None and gate_of(plan, node.right) is None:
             arguments = ["0", str(m), "rows", names[0], str(lda), names[1], str(ldb), names[2], str(n), more]
             return call(2, f"outer<real, {n}>", arguments)
         return _interleaved_outer(plan, node, names, lda, ldb, more)
@@ -80,7 +80,7 @@ def outer_kernel(plan: Plan, node: Outer, in_scan: bool) -> Made:
 def _interleaved_outer(plan: Plan, node: Outer, names: Sequence[str], lda: int, ldb: int, more: str) -> list[str]:
     """Block by block of the interleaved side; the other side must be dense."""
     m, n = node.left.size, node.right.size
-    on_left = node.left.gate is not None
+    on_left = gate_of(plan, node.left) is not None
     side = node.left if on_left else node.right
     buffer = plan.buffers[side.buffer]
     block, gate = buffer.block, side.gate or 0

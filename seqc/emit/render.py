@@ -15,7 +15,7 @@ TEMPLATES: dict[str, type[Any]] = {
     "cpp/unit.cpp.jinja": contexts.Unit,
     "cpp/header.h.jinja": contexts.Header,
     "python/init.py.jinja": contexts.Package,
-    "python/init.pyi.jinja": contexts.Package,
+    "python/init.pyi.jinja": contexts.Stub,
     "aot/main.cpp.jinja": contexts.Executable,
     "aot/config.cmake.jinja": contexts.CMakePackage,
 }

@@ -1,0 +1,173 @@
+"""The files around a compiled model: importable package, standalone program, CMake package, embedded weights.
+
+Takes a `Model`; gives texts. The driver puts them where they belong.
+"""
+
+from __future__ import annotations
+
+import json
+import keyword
+from collections.abc import Sequence
+
+from seqc.emit.contexts import CMakePackage, Executable, Package, PythonArgument, Stub
+from seqc.emit.layout import commented
+from seqc.emit.model import Model
+from seqc.emit.render import render
+from seqc.flow.types import Axis, Kind, Type
+from seqc.lower.program import Input
+
+OPTIONS = frozenset({"state", "out", "seed", "steps", "batch", "accumulate", "wrt", "self"})
+
+
+def quoted(text: str) -> str:
+    """Text that may stand inside a Python docstring."""
+    return text.replace("\\", "\\\\").replace('"""', '\\"\\"\\"').strip()
+
+
+def python_name(name: str) -> str:
+    """A parameter's name: an underscore keeps it apart from options and words of Python."""
+    return f"{name}_" if name in OPTIONS or keyword.iskeyword(name) else name
+
+
+def shape(kind: Type, dtype: str) -> str:
+    """`float32[T, B, 4]`."""
+    lead = [letter for axis, letter in ((Axis.TIME, "T"), (Axis.BATCH, "B")) if axis in kind.axes]
+    sizes = ", ".join([*lead, *map(str, kind.dims)])
+    bound = f", below {kind.bound}" if kind.bound is not None else ""
+    return f"{dtype}[{sizes}]{bound}"
+
+
+def dtype_name(kind: Kind, model: Model) -> str:
+    real = "float64" if model.options.real == "f64" else "float32"
+    names = {Kind.REAL: real, Kind.F32: "float32", Kind.F64: "float64", Kind.BOOL: "bool_"}
+    return names.get(kind, "int32")
+
+
+def _input(each: Input, model: Model, optional: bool) -> PythonArgument:
+    about = shape(each.type, dtype_name(each.type.kind, model))
+    if each.length:
+        about += ", steps of each row; left out: all"
+    doc = " ".join(each.doc.split())
+    annotation = "ArrayLike | None = None" if optional else "ArrayLike"
+    return PythonArgument(python_name(each.name), annotation, f"{about}. {quoted(doc)}" if doc else about)
+
+
+def _inputs(model: Model, target: bool) -> tuple[PythonArgument, ...]:
+    """In manifest order; once one may be left out, all that follow may by name only, so they get a default too."""
+    found = []
+    optional = False
+    for each in model.inputs:
+        if each.target == target:
+            optional = optional or each.length or each.default
+            found.append(_input(each, model, optional))
+    return tuple(found)
+
+
+def _outputs(model: Model) -> tuple[PythonArgument, ...]:
+    found = []
+    for each in model.outputs:
+        dtype = dtype_name(each.type.kind, model)
+        found.append(PythonArgument(python_name(each.name), f"NDArray[np.{dtype}]", shape(each.type, dtype)))
+    return tuple(found)
+
+
+def package_init(model: Model) -> str:
+    """`__init__.py` of the importable package."""
+    real = dtype_name(Kind.REAL, model)
+    parameters = tuple(PythonArgument(p.name, "", shape(p.type, real)) for p in model.parameters)
+    hypers = tuple(PythonArgument(h.name, "", f"{h.value!r} in the source") for h in model.hypers)
+    doc = quoted(model.program.doc) or f"The model {model.program.name}."
+    inputs, targets = _inputs(model, False), _inputs(model, True)
+    context = Package(
+        model.program.name, model.options.name, doc, inputs, targets, _outputs(model), parameters, hypers
+    )
+    return render("python/init.py.jinja", context)
+
+
+def package_stub(model: Model) -> str:
+    """`__init__.pyi`."""
+    outputs = _outputs(model)
+    name = model.program.name
+    result = f"{name}Outputs" if len(outputs) > 1 else (outputs[0].annotation if outputs else "tuple[()]")
+    targets = _inputs(model, True)
+    if any("=" in each.annotation for each in _inputs(model, False)):
+        targets = tuple(PythonArgument(t.name, "ArrayLike | None = None", t.about) for t in targets)
+    context = Stub(
+        name,
+        quoted(model.program.doc) or f"The model {name}.",
+        dtype_name(Kind.REAL, model),
+        _inputs(model, False),
+        targets,
+        outputs,
+        result,
+        len(outputs) > 1,
+        "update" in model.entries,
+        "evaluate" in model.entries,
+        "step" in model.entries,
+        "generate" in model.entries,
+    )
+    return render("python/init.pyi.jinja", context)
+
+
+# ---- the standalone program ---------------------------------------------------------------------------------------
+
+
+def column(name: str, kind: Type, model: Model, flags: Sequence[bool]) -> str:
+    """A row of a table of `seqc_aot::Column`."""
+    letter = {"float32": "f", "float64": "d", "bool_": "b"}.get(dtype_name(kind.kind, model), "i")
+    words = ", ".join("true" if flag else "false" for flag in flags)
+    return f"{{{json.dumps(name)}, '{letter}', {max(1, kind.size)}, {words}}}"
+
+
+def executable(model: Model) -> str:
+    """The `main` of the standalone program."""
+    tables: list[tuple[str, ...]] = []
+    present: list[str] = []
+    tensors = []
+    for number, each in enumerate(model.parameters):
+        dims = ", ".join(map(str, each.type.dims))
+        rank = len(each.type.dims)
+        if rank:
+            tables.append((f"static const int64_t dims_{number}[] = {{{dims}}};",))
+        size = max(1, each.type.size)
+        tensors.append(f"{{{json.dumps(each.name)}, {each.offset}, {size}, {rank}, {f'dims_{number}' if rank else 'nullptr'}}}")
+    inputs = [column(i.name, i.type, model, (Axis.TIME in i.type.axes, i.target, i.length)) for i in model.inputs]
+    outputs = [column(o.name, o.type, model, (Axis.TIME in o.type.axes, False, False)) for o in model.outputs]
+    states = [column(s.name, s.type, model, (False, False, False)) for s in model.states]
+    hypers = [json.dumps(each.name) for each in model.hypers]
+    for name, kind, rows in (
+        ("tensors", "Tensor", tensors),
+        ("inputs", "Column", inputs),
+        ("outputs", "Column", outputs),
+        ("states", "Column", states),
+        ("hyper_names", "char *const", hypers),
+    ):
+        if rows:
+            numbered = [(row, str(number)) for number, row in enumerate(rows)]
+            tables.append((f"static const {kind} {name}[] = {{", *commented(numbered, 4), "};"))
+            present.append(name)
+    context = Executable(
+        model.program.name, f"{model.options.name}.h", model.symbol, tuple(tables), tuple(present)
+    )
+    return render("aot/main.cpp.jinja", context)
+
+
+def cmake_package(model: Model) -> str:
+    """`lib/cmake/<name>/<name>-config.cmake`."""
+    return render("aot/config.cmake.jinja", CMakePackage(model.symbol, f"lib{model.options.name}.a"))
+
+
+def embedded(model: Model) -> str:
+    """The plain weights as a C source of their own: 64-bit words, so that it compiles fast and needs no tool."""
+    data = model.options.embedded or b""
+    data += b"\0" * (-len(data) % 8)
+    words = [int.from_bytes(data[k : k + 8], "little") for k in range(0, len(data), 8)]
+    lines = [f"/* The weights of {model.program.name}, built in. Generated by seqc. */", "#include <stdint.h>", ""]
+    lines.append("#if defined(__BYTE_ORDER__) && __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__")
+    lines += ['#error "built-in weights need a little-endian machine"', "#endif", ""]
+    lines.append(f"extern const uint64_t {model.symbol}_embedded[{max(1, len(words))}];")
+    lines.append(f"__attribute__((aligned(64))) const uint64_t {model.symbol}_embedded[{max(1, len(words))}] = {{")
+    for start in range(0, max(1, len(words)), 5):
+        row = words[start : start + 5] or [0]
+        lines.append("    " + " ".join(f"0x{word:016x}u," for word in row))
+    return "\n".join([*lines, "};"]) + "\n"
