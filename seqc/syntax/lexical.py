@@ -68,6 +68,9 @@ _CHARACTERS = {
     "²": ("", "`²` is not part of the language", "write `^ 2`"),
     "³": ("", "`³` is not part of the language", "write `^ 3`"),
 }
+_LOOKALIKES = dict(
+    zip("асеорхуіјѕԁһАВЕКМНОРСТХУΑΒΕΖΗΙΚΜΝΟΡΤΥΧο", "aceopxyijsdhABEKMHOPCTXYABEZHIKMNOPTYXo", strict=True)
+)
 _QUOTES = {"'": "'", "“": "”", "”": "”", "‘": "’", "’": "’", "«": "»"}
 
 
@@ -233,6 +236,8 @@ def _letters(source: Source, start: int, end: int) -> Diagnostic:
     title = f"a name holds {_described(odd)}"
     plain = unicodedata.normalize("NFKD", odd).encode("ascii", "ignore").decode()
     hint = "names are made of the letters A to Z, a to z, digits and `_`"
+    if odd in _LOOKALIKES:
+        hint = f"it looks like `{_LOOKALIKES[odd]}` but is another letter; " + hint
     greek = re.fullmatch(r"GREEK (?:SMALL|CAPITAL) LETTER ([A-Z]+)", unicodedata.name(odd, ""))
     if greek:
         hint = f"write it out: `{greek[1].lower().replace('lamda', 'lambda')}`"

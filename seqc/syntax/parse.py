@@ -15,7 +15,8 @@ from seqc.source.span import Span
 from seqc.source.text import Source
 from seqc.syntax import tree
 from seqc.syntax.build import ACTIONS, EXPRESSIONS, Workshop
-from seqc.syntax.mistakes import ITEMS, STATEMENTS, Stuck, explain
+from seqc.syntax.mistakes import explain
+from seqc.syntax.stuck import ITEMS, STATEMENTS, Stuck
 from seqc.syntax.tables import Rule, Tables, load
 from seqc.syntax.tokens import Token, Tokens, tokenize
 
@@ -42,6 +43,9 @@ class _Stack:
         self.starts.append(start)
         self.ends.append(end)
         self.depths.append(depth)
+
+    def copy(self) -> _Stack:
+        return _Stack([*self.states], [*self.values], [*self.starts], [*self.ends], [*self.depths])
 
     def cut(self, size: int) -> None:
         """Leaves the lowest `size` symbols."""
@@ -75,19 +79,31 @@ def _alone(source: Source, line: int, comment: Token) -> bool:
 
 
 def _run(tables: Tables, tokens: Tokens, shop: Workshop) -> tuple[tuple[tree.Item, ...], list[Diagnostic]]:
-    stack, problems, begun, position = _Stack(), list[Diagnostic](), 0, 0
+    stack, start, problems, begun, position = _Stack(), _Stack(), list[Diagnostic](), 0, 0
     stream = tokens.tokens
     while True:
         stopped = _advance(tables, stream, position, stack, shop)
         if stopped is None:
             return stack.values[0], problems
-        stuck = Stuck(shop.source, stream, stopped, _expected(tables, stack.states), tuple(stack.values))
+        stack = _before(tables, stream, begun, stopped, start, shop.source)
+        expected = _expected(tables, stack.states)
         if not _follows_lexical(tokens, stream[begun].start, stream[stopped].start):
-            problems.append(explain(stuck))
-        position = _resume(tables, shop.source, stream, stopped, begun, stack)
-        begun = position
+            problems.append(
+                explain(Stuck(shop.source, stream, begun, stopped, expected, tuple(stack.values)))
+            )
+        begun = position = _resume(tables, shop.source, stream, stopped, begun, stack)
+        start = stack.copy()
         if position >= len(stream) - 1 or len(problems) >= MESSAGE_LIMIT:
             return (), problems
+
+
+def _before(
+    tables: Tables, stream: tuple[Token, ...], begun: int, stopped: int, start: _Stack, source: Source
+) -> _Stack:
+    """The stack as it was before the token that does not fit had made the parser reduce what it could."""
+    stack = start.copy()
+    _advance(tables, stream[:stopped], begun, stack, Workshop(source, {}))
+    return stack
 
 
 def _follows_lexical(tokens: Tokens, begun: int, stopped: int) -> bool:
