@@ -1,5 +1,8 @@
 """One body of equations being read: its names, and their values on demand.
 
+`labels` names the anonymous instances of an equation by their node, `waiting` holds what the first call will bring,
+`callers` leads from a layer to the definitions that call it.
+
 A body is made for a file's constants, a model, a call of a function or cell, or an optimizer. A definition is
 evaluated when somebody asks for it, once; asking for one that is being evaluated is a cycle within one step.
 `run` asks for all of them in an order in which nobody has to wait for others long.
@@ -53,6 +56,7 @@ class Definition:
     span: Span
     node: object
     compute: Callable[[Definition], tuple[Meaning, ...]]
+    after: Callable[[], None] | None = None
     status: Status = Status.NEW
     meanings: tuple[Meaning, ...] = ()
 
@@ -72,6 +76,8 @@ class Entry:
     slot: Slot | None = None
     read: bool = False
     opening: bool = False
+    loose: bool | None = None
+    first: Meaning | None = None
 
 
 @dataclass(slots=True, eq=False)
@@ -91,8 +97,12 @@ class Body:
     ports: tuple[tree.Port, ...] = ()
     results: tuple[tree.Port, ...] = ()
     lifted: bool = False
+    lifted_ports: bool = False
     place: frozenset[Axis] = STREAM
     labels: dict[int, str] = field(default_factory=dict)
+    anonymous: dict[str, Instance] = field(default_factory=dict)
+    waiting: set[str] = field(default_factory=set)
+    callers: dict[str, list[Definition]] = field(default_factory=dict)
 
     def dotted(self, name: str) -> str:
         """The full name of something in this body."""
@@ -107,7 +117,7 @@ class Body:
 
     def bind(self, name: str, kind: str, span: Span, meaning: Meaning) -> None:
         """Enters a name whose meaning is known."""
-        definition = Definition((name,), kind, span, None, lambda _: (), Status.DONE, (meaning,))
+        definition = Definition((name,), kind, span, None, lambda _: (), None, Status.DONE, (meaning,))
         self.define(Entry(name, kind, span, definition))
 
     def ask(self, entry: Entry, span: Span | None) -> Meaning:
@@ -134,6 +144,8 @@ class Body:
             with shop.at(self, definition.span, self.dotted(definition.names[0])):
                 definition.meanings = definition.compute(definition)
             definition.status = Status.DONE
+            if definition.after is not None:
+                definition.after()
         except SeqError as error:
             definition.status = Status.POISON
             shop.problems.add(self.with_calls(error))

@@ -80,12 +80,15 @@ class Shop:
     inputs: dict[str, Input] = field(default_factory=dict)
     hypers: dict[str, Hyper] = field(default_factory=dict)
     frames: list[Frame] = field(default_factory=list)
+    unsettled: set[str] = field(default_factory=set)
     files: dict[str, Body] = field(default_factory=dict)
     names: set[str] = field(default_factory=set)
     place: frozenset[Axis] = STREAM
     sites: int = 0
     rule: bool = False
     length: int | None = None
+    instances: int = 0
+    stopped: bool = False
 
     def fresh_site(self) -> int:
         """The number of the next draw."""

@@ -156,7 +156,7 @@ def fits_error(wanted: Wanted, place: Span, found: str, notes: tuple[str, ...] =
     )
 
 
-def fit_port(body: Body, wanted: Wanted, meaning: Meaning, place: Span, advice: str | None) -> Meaning:
+def fit_port(body: Body, wanted: Wanted, meaning: Meaning, place: Span, advice: tuple[str, ...] = ()) -> Meaning:
     """The argument as the port asks for it, its sizes inferred or checked."""
     node = wanted.node
     kind = kind_of(node)
@@ -181,7 +181,7 @@ def fit_port(body: Body, wanted: Wanted, meaning: Meaning, place: Span, advice: 
     if type.kind is not kind and not (kind is Kind.INT and type.kind is Kind.INDEX):
         raise kind_error(wanted, type, place)
     if len(node.sizes) != len(type.dims):
-        raise fits_error(wanted, place, shown(type), hint=advice)
+        raise fits_error(wanted, place, shown(type), notes=advice)
     pairs = list(zip(node.sizes, type.dims, strict=True))
     if kind is Kind.INDEX and node.bound is not None and type.bound is not None:
         pairs.append((node.bound, type.bound))
@@ -221,7 +221,7 @@ def check_result(body: Body, port: tree.Port, meaning: Meaning, place: Span) -> 
     if port.type is None:
         return meaning
     wanted = Wanted(port.name.text, port.type, f"`{body.title}`")
-    return fit_port(body, wanted, meaning, place, None)
+    return fit_port(body, wanted, meaning, place)
 
 
 def fit_declared(body: Body, meaning: Meaning, wanted: Type, place: Span, what: str, declared: Span | None) -> int:

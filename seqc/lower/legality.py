@@ -1,0 +1,117 @@
+"""What is legal about a whole graph: loops through time, rows that mix, outputs that read targets, and streaming.
+
+Takes a pruned Flow with the place of each value; adds what it finds to the collector.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from seqc.flow.order import Reason, faults, sources, state_of
+from seqc.flow.types import Axis, Flow, Value
+from seqc.lower.body import Body
+from seqc.lower.model import Draft
+from seqc.lower.shop import Site
+from seqc.source.diagnostic import Collector, Label, fail
+from seqc.source.span import Span
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why a model cannot stream: `span` is where the user wrote it, `inner` where the library says it."""
+
+    text: str
+    span: Span
+    inner: Span | None
+
+
+def user_place(site: Site) -> Span:
+    """The place that led to a value, in a file of the user's own."""
+    span = site.span
+    body: Body | None = site.body
+    while body is not None and span.source.name.startswith("std/") and body.call is not None:
+        span, body = body.call, body.parent
+    return span
+
+
+def reduces(flow: Flow, value: Value, axis: Axis) -> bool:
+    """Whether a value is a reduction over an axis."""
+    return value.op == "reduce" and axis in flow.values[value.args[0]].type.axes and axis not in value.type.axes
+
+
+def check_flow(flow: Flow, sites: list[Site], draft: Draft, problems: Collector) -> None:
+    """S0403, S0502, S0604."""
+    for fault in faults(flow):
+        span = user_place(sites[fault.value])
+        if fault.reason is Reason.REVERSE:
+            problems.add(fail("S0403", "time is turned round inside a loop", span, "`reverse` needs every step of its operand", hint="reverse outside the recurrence"))
+        else:
+            names = [flow.states[state].name for state in fault.states]
+            title = f"`{names[0]}` depends on the whole sequence of itself" if names else "a loop needs the whole sequence of itself"
+            problems.add(fail("S0403", title, span, "needs every step of its operand", notes=("no step could be computed before all the others",), hint="accumulate step by step instead: `state total = 0  total = prev total + …`"))
+    targets = {each.name for each in draft.shop.inputs.values() if each.target}
+    mixed = tainted(flow, lambda value: reduces(flow, value, Axis.BATCH))
+    labelled = tainted(flow, lambda value: value.op == "input" and value.attr("name") in targets)
+    for name, root in flow.roots.items():
+        kind, _, short = name.partition(".")
+        if kind not in ("output", "until", "default"):
+            continue
+        what = {"output": f"the output `{short}`", "until": "`until`", "default": f"the default of `{short}`"}[kind]
+        place = draft.spans[name]
+        if root in mixed:
+            problems.add(fail("S0502", f"{what} mixes the rows of a batch", place, "reads a value reduced over batch", others=(Label(user_place(sites[mixed[root]]), "reduced here"),), notes=("each sequence must be computed as if it were alone",), hint="such values may reach losses and metrics only"))
+        if root in labelled:
+            target = flow.values[labelled[root]].attr("name")
+            problems.add(fail("S0604", f"{what} reads the target `{target}`", place, "not there when the model runs", notes=("a target is given in training only",), hint=f"make `{target}` an input, or {what.replace('the ', 'this ')} a metric"))
+    for state in flow.states:
+        for root in (state.init, state.next):
+            if root in mixed:
+                problems.add(fail("S0502", f"the state `{state.name}` mixes the rows of a batch", user_place(sites[mixed[root]]), "reduced over batch here", notes=("each sequence must be computed as if it were alone",), hint="such values may reach losses and metrics only"))
+                break
+
+
+def tainted(flow: Flow, starts: Callable[[Value], bool]) -> dict[int, int]:
+    """All values that depend on one where `starts` holds, with the first such one."""
+    users: dict[int, list[int]] = {}
+    for index in range(len(flow.values)):
+        for source in sources(flow, index):
+            users.setdefault(source, []).append(index)
+    found: dict[int, int] = {}
+    for index, value in enumerate(flow.values):
+        if not starts(value):
+            continue
+        pending = [index]
+        while pending:
+            each = pending.pop()
+            if each not in found:
+                found[each] = index
+                pending.extend(users.get(each, ()))
+    return found
+
+
+def streaming(flow: Flow, sites: list[Site]) -> Refusal | None:
+    """Why no `step` can be made of a model: an output needs what only the whole sequence tells. None if one can."""
+    outputs = [root for name, root in flow.roots.items() if name.startswith(("output.", "until", "default."))]
+    seen: set[int] = set()
+    pending = list(reversed(outputs))
+    worst: int | None = None
+    while pending:
+        index = pending.pop()
+        if index in seen:
+            continue
+        seen.add(index)
+        value = flow.values[index]
+        if value.op in ("reverse", "steps") or reduces(flow, value, Axis.TIME):
+            if worst is None or index < worst:
+                worst = index
+        pending.extend(sources(flow, index))
+        if value.op == "final":
+            pending.append(flow.states[state_of(value)].init)
+    if worst is None:
+        return None
+    value, site = flow.values[worst], sites[worst]
+    word = {"reverse": "`reverse`", "steps": "`steps`"}.get(value.op, "a reduction over time")
+    place = user_place(site)
+    inner = site.span if place != site.span else None
+    return Refusal(f"uses {word}", place, inner)
