@@ -7,7 +7,7 @@ independent mistakes together.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -39,9 +39,19 @@ class LowerOptions:
     dims: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
 
 
-def lower(file: tree.File, source: Source, read: Read, options: LowerOptions | None = None) -> tuple[Program, ...]:
-    """The programs of a file."""
-    return check(file, source, read, options)[0]
+def lower(
+    file: tree.File,
+    source: Source,
+    read: Read,
+    options: LowerOptions | None = None,
+    warn: Callable[[Diagnostic], None] | None = None,
+) -> tuple[Program, ...]:
+    """The programs of a file; `warn` is given each warning."""
+    programs, warnings = check(file, source, read, options)
+    if warn is not None:
+        for each in warnings:
+            warn(each)
+    return programs
 
 
 def check(
