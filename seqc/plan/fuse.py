@@ -52,7 +52,9 @@ def find_levels(graph: Graph, stacks: dict[int, Stack]) -> Levels:
                 levels.level[index] = needed
                 levels.ready[index] = needed + 1
         else:
-            levels.ready[index] = needed
+            # A state may be filled by copies, which stand on the level on which their values are ready.
+            copied = graph.op[index] in ("prev", "final") and graph.before(index) != ()
+            levels.ready[index] = needed + 1 if copied else needed
     sink(levels)
     return levels
 

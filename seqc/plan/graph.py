@@ -148,7 +148,7 @@ class Graph:
         if self.op[index] in ("prev", "final"):
             state = self.flow.states[self.state(index)]
             cyclic = self.op[index] == "prev" and self.cyclic(self.phase[index])
-            return () if cyclic else (state.init, state.next)
+            return () if cyclic else tuple(each for each in (state.init, state.next) if self.live[each])
         return () if self.op[index] in MEMORY else self.sources(index)
 
     def inline_always(self, index: int) -> bool:
@@ -194,7 +194,8 @@ def settle(graph: Graph) -> None:
     """Find the uniforms that kernels, states or roots read from memory."""
     read = [root for root in graph.flow.roots.values()]
     for number in live_states(graph):
-        read += [graph.flow.states[number].init, graph.flow.states[number].next]
+        state = graph.flow.states[number]
+        read += [each for each in (state.init, state.next) if graph.live[each]]
     for index in graph.in_order():
         if not graph.uniform[index] and graph.op[index] not in POINTWISE:
             read += graph.args[index]
@@ -268,7 +269,8 @@ def collect_uses(graph: Graph, recomputed: dict[int, list[int]] | None = None) -
         add(root, -1, len(graph.phases))
     for number in live_states(graph):
         state = graph.flow.states[number]
-        add(state.init, -1, graph.phase[state.init])
+        if graph.live[state.init]:
+            add(state.init, -1, graph.phase[state.init])
         add(state.next, -1, graph.phase[state.next])
     for phase, values in sorted(inlined.items()):
         for index in values:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
-from seqc.flow.types import Axis, Type
+from seqc.flow.types import Axis, Type, Way
 from seqc.lower.program import Program
 from seqc.plan.fuse import Levels
 from seqc.plan.graph import MEMORY, Graph, live_states, way_shift
@@ -135,8 +135,17 @@ def find_storage(graph: Graph, levels: Levels, program: Program, entry: str, blo
 def make_states(storage: Storage) -> None:
     """A buffer for each state, and the places where its first and its following values have to go."""
     graph = storage.graph
+    followed: dict[tuple[int, Way], int] = {}
     for number in live_states(graph):
         state = graph.flow.states[number]
+        if graph.live[state.init]:
+            followed.setdefault((state.next, state.way), number)
+    for number in live_states(graph):
+        state = graph.flow.states[number]
+        known = followed.setdefault((state.next, state.way), number)
+        if known < number and not graph.live[state.init]:
+            storage.state_buffer[number] = storage.state_buffer[known]
+            continue
         type = state.type
         slots = 1
         buffer = Buffer(state.name, type.kind, type.size, type.axes, WORKSPACE, slots)
@@ -144,7 +153,8 @@ def make_states(storage: Storage) -> None:
         _, shift = way_shift(state.way)
         whole = Operand(storage.state_buffer[number], type.size)
         target(storage, state.next, replace(whole, shift=shift))
-        target(storage, state.init, replace(whole, at="first" if shift else "last"))
+        if graph.live[state.init]:
+            target(storage, state.init, replace(whole, at="first" if shift else "last"))
 
 
 def target(storage: Storage, index: int, operand: Operand) -> None:

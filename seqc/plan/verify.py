@@ -74,6 +74,8 @@ def check_writes(plan: Plan) -> None:
 
 def precedes(write: Access, read: Access) -> bool:
     """Whether a write comes before a read: earlier, or in a step before within the same scan."""
+    if write.operand.at and not read.operand.at:
+        return False
     if write.position < read.position:
         return True
     same_scan = write.scan >= 0 and write.scan == read.scan

@@ -84,7 +84,7 @@ def compare(
     arrays: dict[Home, Array] = {Home("started"): started.copy()}
     for value in flow.values:
         name = str(value.attrs[0][1]) if value.attrs else ""
-        if (value.op, name) in leaves and value.op not in ("hyper", "given"):
+        if (value.op, name) in leaves and value.op not in ("hyper", "given", "step"):
             home = leaf_home(value.op, name, entry)
             arrays[home] = border(home, leaves[value.op, name], value.type)
     for name, index in flow.roots.items():
