@@ -398,6 +398,21 @@ static inline void accumulate(const ModelInfo &model, const Given &given, const 
     add_to<R>(given.grads[2 + model.inputs + i], frame.state_gradients[i], model.state[i].size * frame.batch);
 }
 
+// Clears the gradients that are asked for: kernels write only those that something reaches.
+static inline void clear_gradients(const ModelInfo &model, const Given &given, const Frame &frame) {
+  const auto clear = [](void *to, int64_t bytes) { __builtin_memset(to, 0, static_cast<size_t>(bytes)); };
+  if (given.grads[0])
+    clear(frame.gradients, model.plain_bytes);
+  if (given.grads[1])
+    clear(frame.hyper_gradients, model.hypers * static_cast<int64_t>(sizeof(double)));
+  for (int i = 0; i < model.inputs; ++i)
+    if (given.grads[2 + i])
+      clear(frame.input_gradients[i], bytes_of(model.input[i].array, frame.steps, frame.batch));
+  for (int i = 0; i < model.states; ++i)
+    if (given.grads[2 + model.inputs + i])
+      clear(frame.state_gradients[i], bytes_of(model.state[i], 1, frame.batch));
+}
+
 // infer, evaluate, gradients and step: one run of the kernels. `stepping`: one step, without a time axis.
 template <class R>
 static inline int run(const ModelInfo &model, const EntryInfo &entry, const seqc_call *call,
@@ -409,6 +424,8 @@ static inline int run(const ModelInfo &model, const EntryInfo &entry, const seqc
   int code = begin(model, entry, call, given, steps, stepping, areas, frame);
   if (code == SEQC_OK)
     code = check_inputs(model, entry, call, given.inputs, steps, steps);
+  if (code == SEQC_OK && given.grads)
+    clear_gradients(model, given, frame);
   if (code == SEQC_OK)
     code = entry.nodes(frame);
   if (code == SEQC_OK && given.scores)

@@ -215,7 +215,7 @@ class EntryPrinter:
         inside = deeper + 2 if block and not loop else deeper
         for name, kind, rows in made.tables:
             lines += table(inside, name, kind, [_fill(row, texts) for row in rows])
-        lines += call(inside, made.name, [_fill(argument, texts) for argument in made.arguments])
+        lines += call(inside, f"seqc::{made.name}", [_fill(argument, texts) for argument in made.arguments])
         if block and not loop:
             lines.append(" " * deeper + "}")
         self._emit(lines, indent, loop)
