@@ -6,17 +6,20 @@ there are steps; what a backward scan needs is kept or computed again; the works
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from seqc.flow.types import Flow
 from seqc.lower.program import Program
 from seqc.plan.choose import PlanOptions, StrategyError, choose
 from seqc.plan.layout import optimizer_layout, pack_layout, plain_layout
 from seqc.plan.place import place, workspace_bytes
 from seqc.plan.print import counts, print_plan
+from seqc.plan.rings import make_rings
 from seqc.plan.schedule import schedule
 from seqc.plan.types import Plan, Target
 from seqc.plan.verify import PlanError, verify, verify_places
 
-PLAN_PASSES = ("schedule", "choose", "place")
+PLAN_PASSES = ("schedule", "rings", "choose", "place")
 """The steps from a Flow to a finished Plan; `schedule` holds stacking, keeping and fusing, which work on the Flow."""
 
 
@@ -30,17 +33,18 @@ def plan(
 ) -> Plan:
     """The plan of one entry point; `after` names the step with which to stop."""
     options = options or PlanOptions()
+    steps: dict[str, Callable[[Plan], Plan]] = {
+        "rings": make_rings,
+        "choose": lambda made: choose(made, target, options),
+        "place": lambda made: place(made, target),
+    }
     result = schedule(flow, program, entry, target)
+    for name in PLAN_PASSES[1 : PLAN_PASSES.index(after) + 1]:
+        result = steps[name](result)
     if options.verify:
         verify(result)
-    if after == "schedule":
-        return result
-    result = choose(result, target, options)
-    if after == "choose":
-        return result
-    result = place(result, target)
-    if options.verify:
-        verify_places(result, target)
+        if result.offsets:
+            verify_places(result, target)
     return result
 
 

@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 
 from seqc.flow.types import Flow
 from seqc.lower.program import Program
-from seqc.plan.fuse import GroupKey, Levels, find_levels
+from seqc.plan.direct import Groups, find_direct, find_groups
+from seqc.plan.fuse import Levels, find_levels
 from seqc.plan.graph import Graph, collect_uses, make_graph
 from seqc.plan.groups import Uniforms, build_copy, build_group
 from seqc.plan.keep import find_recomputed
@@ -53,28 +54,26 @@ def schedule(flow: Flow, program: Program, entry: str, target: Target) -> Plan:
     recomputed = find_recomputed(graph)
     collect_uses(graph, recomputed)
     levels = find_levels(graph, find_stacks(graph))
-    storage = find_storage(graph, levels, program, entry, target.lanes)
+    groups = find_groups(levels)
+    direct = find_direct(levels, groups, program, entry)
+    storage = find_storage(levels, program, entry, target.lanes, direct)
     made = Schedule(graph, levels, storage, Uniforms(graph), Packs(storage), recomputed)
-    add_groups(made)
+    add_groups(made, groups)
     add_kernels(made)
     add_copies(made)
-    nodes = [*phase_nodes(made), *tail_nodes(made)]
-    return Plan(
-        entry, tuple(storage.buffers), tuple(made.packs.table), tuple(made.uniforms.table), tuple(nodes)
-    )
+    nodes = tuple([*phase_nodes(made), *tail_nodes(made)])
+    return Plan(entry, tuple(storage.buffers), tuple(made.packs.table), tuple(made.uniforms.table), nodes)
 
 
-def add_groups(made: Schedule) -> None:
-    """The loops over elements."""
+def add_groups(made: Schedule, groups: Groups) -> None:
+    """The loops over elements; those that write the caller's memory in place form a phase behind all others."""
     graph = made.graph
-    groups: dict[GroupKey, list[int]] = {}
-    for index in graph.computed():
-        if index in made.levels.level and graph.is_pointwise(index):
-            groups.setdefault(made.levels.group(index), []).append(index)
-    for (phase, level, _, _), members in groups.items():
+    for (phase, level, _, _), parts in groups.items():
         again = frozenset(made.recomputed.get(phase, ()))
-        kernel = build_group(made.storage, made.uniforms, members, again)
-        made.put(phase, (level, 1, graph.position[members[0]]), kernel)
+        for members in parts:
+            kernel = build_group(made.storage, made.uniforms, members, again)
+            last = len(graph.phases) if members[0] in made.storage.direct else phase
+            made.put(last, (level, 1, graph.position[members[0]]), kernel)
 
 
 def add_kernels(made: Schedule) -> None:
@@ -135,7 +134,7 @@ def tail_nodes(made: Schedule) -> list[Node]:
         inner.append(copy)
     if "finite" in graph.flow.roots:
         outer.append(Guard(guarded(made)))
-    return [*outer, *inner]
+    return [*outer, *made.sorted(len(graph.phases)), *inner]
 
 
 def guarded(made: Schedule) -> Operand:

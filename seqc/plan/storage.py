@@ -41,6 +41,7 @@ class Storage:
     program: Program
     entry: str
     block: int
+    direct: set[int]
     buffers: list[Buffer] = field(default_factory=list)
     primary: dict[int, Operand] = field(default_factory=dict)
     extra: dict[int, list[Operand]] = field(default_factory=dict)
@@ -121,9 +122,10 @@ class Storage:
         return self.leaves[home]
 
 
-def find_storage(graph: Graph, levels: Levels, program: Program, entry: str, block: int) -> Storage:
-    """Place every stored value in a buffer."""
-    storage = Storage(graph, levels, program, entry, block)
+def find_storage(levels: Levels, program: Program, entry: str, block: int, direct: set[int]) -> Storage:
+    """Place every stored value in a buffer. The loops of `direct` values write the caller's memory in place."""
+    graph = levels.graph
+    storage = Storage(graph, levels, program, entry, block, direct)
     make_states(storage)
     make_roots(storage)
     for index in reversed(graph.computed()):
@@ -183,7 +185,9 @@ def make_roots(storage: Storage) -> None:
         if storage.primary.get(base) == operand or is_itself(storage, base, offset, home):
             continue
         whole = offset == 0 and graph.size(base) == graph.size(index)
-        direct = whole and home.role not in IN_PLACE and base in storage.levels.level
+        direct = (
+            whole and base in storage.levels.level and (home.role not in IN_PLACE or base in storage.direct)
+        )
         if direct and graph.type(base).axes == type.axes:
             storage.targets.setdefault(base, []).append(operand)
         else:
