@@ -189,16 +189,17 @@ template <class T> static inline void permute(const Turn *turns, int count, cons
   }
 }
 
-// turn(steps, batch, width, from, out, lengths): out[t] = from[T - 1 - t], or round each row's own length.
-template <class T, class I>
-static inline void turn(int64_t steps, int64_t batch, int64_t width, const T *from, T *out,
-                        const I *lengths) {
+// turn(steps, batch, width, from, from_row, out, out_row, lengths): out[t] = from[T - 1 - t], or round each
+// row's own length.
+template <class T, class O, class I>
+static inline void turn(int64_t steps, int64_t batch, int64_t width, const T *from, int64_t from_row, O *out,
+                        int64_t out_row, const I *lengths) {
   for (int64_t t = 0; t < steps; ++t)
     for (int64_t row = 0; row < batch; ++row) {
       const int64_t length = lengths ? static_cast<int64_t>(lengths[row]) : steps;
       const int64_t source = t < length ? length - 1 - t : t;
       for (int64_t i = 0; i < width; ++i)
-        out[(t * batch + row) * width + i] = from[(source * batch + row) * width + i];
+        out[(t * batch + row) * out_row + i] = static_cast<O>(from[(source * batch + row) * from_row + i]);
     }
 }
 

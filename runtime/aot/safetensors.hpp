@@ -1,5 +1,5 @@
-// Reads a safetensors file into a weight arena: names, element types and shapes are checked, and a file that is cut,
-// padded or contradicts itself is refused before anything is written. Needs the C library only.
+// Reads a safetensors file into a weight arena: names, element types and shapes are checked, and a file that
+// is cut, padded or contradicts itself is refused before anything is written. Needs the C library only.
 #pragma once
 
 #include <stdint.h>
@@ -24,7 +24,8 @@ struct Cursor {
 };
 
 static inline void skip_blanks(Cursor &cursor) {
-  while (cursor.at < cursor.end && (*cursor.at == ' ' || *cursor.at == '\n' || *cursor.at == '\t' || *cursor.at == '\r'))
+  while (cursor.at < cursor.end &&
+         (*cursor.at == ' ' || *cursor.at == '\n' || *cursor.at == '\t' || *cursor.at == '\r'))
     ++cursor.at;
 }
 
@@ -58,14 +59,16 @@ static inline int64_t take_number(Cursor &cursor) {
   skip_blanks(cursor);
   int64_t value = 0;
   int digits = 0;
-  for (; cursor.at < cursor.end && *cursor.at >= '0' && *cursor.at <= '9' && digits < 16; ++cursor.at, ++digits)
+  for (; cursor.at < cursor.end && *cursor.at >= '0' && *cursor.at <= '9' && digits < 16;
+       ++cursor.at, ++digits)
     value = value * 10 + (*cursor.at - '0');
   cursor.good = cursor.good && digits > 0 && digits < 16;
   return value;
 }
 
 static inline bool same(const char *text, int64_t length, const char *other) {
-  return static_cast<int64_t>(strlen(other)) == length && memcmp(text, other, static_cast<size_t>(length)) == 0;
+  return static_cast<int64_t>(strlen(other)) == length &&
+         memcmp(text, other, static_cast<size_t>(length)) == 0;
 }
 
 constexpr int most_dims = 8;
@@ -142,8 +145,9 @@ static inline bool fits(const Found &found, const Tensor &tensor, int64_t real_b
 }
 
 // Copies every tensor of the header to its place; gives a sentence in `why`, or null.
-static inline const char *place_tensors(Cursor cursor, const char *data, int64_t data_bytes, const Tensor *tensors,
-                                        int count, int64_t real_bytes, char *plain, char *placed) {
+static inline const char *place_tensors(Cursor cursor, const char *data, int64_t data_bytes,
+                                        const Tensor *tensors, int count, int64_t real_bytes, char *plain,
+                                        char *placed) {
   take(cursor, '{');
   for (int seen = 0; cursor.good && !next_is(cursor, '}'); ++seen) {
     Found found = {};

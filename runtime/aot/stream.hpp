@@ -1,5 +1,5 @@
-// The standalone program of a model: a line of numbers in, a line of numbers out, with carried state. Models that
-// cannot stream read the whole sequence first. Needs the C library only.
+// The standalone program of a model: a line of numbers in, a line of numbers out, with carried state. Models
+// that cannot stream read the whole sequence first. Needs the C library only.
 #pragma once
 
 #include "../seqc_abi.h"
@@ -38,7 +38,8 @@ struct Run {
 static inline int64_t width(char kind) { return kind == 'd' ? 8 : kind == 'b' ? 1 : 4; }
 static inline int64_t bytes(const Column &column) { return column.size * width(column.kind); }
 
-static inline int fail(const Program &program, int code, const char *what, const char *name, const char *why) {
+static inline int fail(const Program &program, int code, const char *what, const char *name,
+                       const char *why) {
   fprintf(stderr, "%s: %s%s%s%s%s\n", program.title, what, *name ? " `" : "", name, *name ? "`: " : "", why);
   return code;
 }
@@ -63,10 +64,12 @@ static inline void put_number(const Column &column, void *data, int64_t index, d
 }
 
 static inline bool is_whole(double value) {
-  return value >= -2147483648.0 && value <= 2147483647.0 && value == static_cast<double>(static_cast<int64_t>(value));
+  return value >= -2147483648.0 && value <= 2147483647.0 &&
+         value == static_cast<double>(static_cast<int64_t>(value));
 }
 
-// One number from text, stepping over what separates numbers; false at the end of the line or at anything else.
+// One number from text, stepping over what separates numbers; false at the end of the line or at anything
+// else.
 static inline bool read_number(const char *&text, const Column &column, double &value) {
   while (*text == ' ' || *text == '\t' || *text == ',' || *text == ';')
     ++text;
@@ -203,7 +206,8 @@ static inline int next_step(const Run &run, int64_t step, int64_t number, char *
       continue;
     if (parse_step(run, line, step))
       return 1;
-    const bool letters = (*line >= 'A' && *line <= 'Z') || (*line >= 'a' && *line <= 'z') || *line == '"' || *line == '#';
+    const bool letters =
+        (*line >= 'A' && *line <= 'Z') || (*line >= 'a' && *line <= 'z') || *line == '"' || *line == '#';
     if (number > 0 || !letters)
       return -1;
     number = 1; // the first line may name the columns
@@ -259,8 +263,8 @@ static inline int run_whole(Run &run) {
   for (;; ++steps) {
     if (steps == capacity) {
       for (uint32_t i = 0; i < model.inputs; ++i)
-        if (run.program->inputs[i].time &&
-            !grow(&run.inputs[i], capacity * bytes(run.program->inputs[i]), 2 * capacity * bytes(run.program->inputs[i])))
+        if (run.program->inputs[i].time && !grow(&run.inputs[i], capacity * bytes(run.program->inputs[i]),
+                                                 2 * capacity * bytes(run.program->inputs[i])))
           return fail(*run.program, 2, "not enough memory", "", "");
       capacity *= 2;
     }
@@ -274,7 +278,9 @@ static inline int run_whole(Run &run) {
     return fail(*run.program, 1, "input", "", "there are no steps");
   bool enough = true;
   for (uint32_t i = 0; i < model.outputs; ++i)
-    enough = grow(&run.outputs[i], 0, (run.program->outputs[i].time ? steps : 1) * bytes(run.program->outputs[i])) && enough;
+    enough = grow(&run.outputs[i], 0,
+                  (run.program->outputs[i].time ? steps : 1) * bytes(run.program->outputs[i])) &&
+             enough;
   run.workspace = memory(model.workspace_bytes(SEQC_INFER, steps, 1));
   if (!run.workspace || !enough)
     return fail(*run.program, 2, "not enough memory", "", "");
@@ -294,9 +300,11 @@ static inline int run_whole(Run &run) {
 
 static inline void help(const Program &program) {
   const seqc_model &model = *program.model;
-  printf("usage: %s [--weights FILE.safetensors] [--raw] [--set NAME=NUMBERS] [--steps N] [--seed N] < IN > OUT\n\n",
+  printf("usage: %s [--weights FILE.safetensors] [--raw] [--set NAME=NUMBERS] [--steps N] [--seed N] < IN > "
+         "OUT\n\n",
          program.title);
-  printf("One step on a line, numbers between commas; the first line may name the columns.\n\ninputs of a step:\n");
+  printf("One step on a line, numbers between commas; the first line may name the columns.\n\ninputs of a "
+         "step:\n");
   for (uint32_t i = 0; i < model.inputs; ++i)
     if (wanted(program.inputs[i]))
       printf("  %s[%lld]\n", program.inputs[i].name, static_cast<long long>(program.inputs[i].size));
@@ -360,7 +368,8 @@ static inline bool prepare(Run &run) {
   for (uint32_t i = 0; i < model.outputs; ++i)
     enough = grow(&run.outputs[i], 0, bytes(program.outputs[i])) && enough;
   for (uint32_t i = 0; i < model.states; ++i) {
-    enough = grow(&run.state[2 * i], 0, bytes(program.states[i])) && grow(&run.state[2 * i + 1], 0, 1) && enough;
+    enough =
+        grow(&run.state[2 * i], 0, bytes(program.states[i])) && grow(&run.state[2 * i + 1], 0, 1) && enough;
     if (enough)
       *static_cast<uint8_t *>(run.state[2 * i + 1]) = 1;
   }
@@ -403,8 +412,8 @@ static inline int stream_main(const Program &program, int argc, char **argv) {
     ++i;
   }
   if (weights) {
-    const char *const why =
-        load_weights(weights, program.tensors, static_cast<int>(model.parameters), model.real_bytes, run.plain);
+    const char *const why = load_weights(weights, program.tensors, static_cast<int>(model.parameters),
+                                         model.real_bytes, run.plain);
     if (why)
       return fail(program, 2, "weights", weights, why);
   } else if (model.embedded_plain) {

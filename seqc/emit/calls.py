@@ -145,10 +145,11 @@ def reverse_call(plan: Plan, node: Reverse) -> RuntimeCall:
     lengths = () if node.length is None else (node.length,)
     operands = (node.operand, node.out, *lengths)
     length = "<2>" if lengths else "static_cast<const int32_t *>(nullptr)"
-    width = str(plan.buffers[node.operand.buffer].stride)
+    width = str(node.operand.size)
+    source, target = (str(plan.buffers[operand.buffer].stride) for operand in (node.operand, node.out))
     whole = Place(frozenset({Axis.TIME, Axis.BATCH}), False)
     batch = "batch" if Axis.BATCH in plan.buffers[node.operand.buffer].axes else "1"
-    return RuntimeCall("turn", ("steps", batch, width, "<0>", "<1>", length), operands, whole)
+    return RuntimeCall("turn", ("steps", batch, width, "<0>", source, "<1>", target, length), operands, whole)
 
 
 def categorical_call(plan: Plan, node: Categorical, in_scan: bool) -> RuntimeCall:

@@ -42,7 +42,7 @@ class HeaderField:
     """A member of a struct, with the comment that says its shape."""
 
     declaration: str
-    about: str
+    about: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ class HeaderStruct:
     """A struct of the C header."""
 
     name: str
-    about: str
+    about: tuple[str, ...]
     fields: tuple[HeaderField, ...]
 
 
@@ -58,7 +58,7 @@ class HeaderStruct:
 class HeaderFunction:
     """A function of the C header; `lines` are its declaration."""
 
-    about: str
+    about: tuple[str, ...]
     lines: tuple[str, ...]
 
 
@@ -66,11 +66,10 @@ class HeaderFunction:
 class Header:
     """`cpp/header.h.jinja`: the C99 header of a model."""
 
-    title: str
-    doc: tuple[str, ...]
+    about: tuple[str, ...]
     guard: str
     prefix: str
-    macros: tuple[tuple[str, str, str], ...]
+    macros: tuple[str, ...]
     structs: tuple[HeaderStruct, ...]
     functions: tuple[HeaderFunction, ...]
 

@@ -15,6 +15,10 @@ from seqc.flow.types import Kind
 from seqc.plan.types import Statement
 
 WIDEST = 76
+"""Longest text of one value; beyond it, parts get names, so that every line fits."""
+
+SHORT = 20
+"""Values up to this length are not worth a name."""
 
 INSTANT = -1
 UNIFORM = -2
@@ -61,20 +65,39 @@ def print_statements(
 ) -> Printed:
     """All statements, given the terms of loads, draws and uniforms; `used_outside` are the ids that stores read."""
     uses = _count_uses(statements, used_outside)
-    terms = dict(known)
-    lines: dict[Scope, list[str]] = {scope: [] for scope in Scope}
+    writer = _Writer(dict(known), {scope: [] for scope in Scope}, prefix)
     for statement in statements:
-        arguments = [terms[number] for number in statement.args]
-        term = _term(statement, arguments, terms, real)
+        term = _term(statement, [writer.terms[number] for number in statement.args], writer.terms, real)
+        while len(term.text) > WIDEST and writer.shorten(statement.args):
+            term = _term(statement, [writer.terms[number] for number in statement.args], writer.terms, real)
         users = uses.get(statement.id, [])
-        alone = len(users) == 1 and users[0] is not None and _same_scope(users[0], term.scope, statements, terms)
+        alone = len(users) == 1 and _same_scope(users[0], term.scope, statements, writer.terms)
         plain = term.level == cpp.ATOM and (statement.op == "const" or term.text.isidentifier())
-        if not (plain or (alone and len(term.text) <= WIDEST)):
-            name = f"{prefix}{sum(map(len, lines.values())) + 1}"
-            lines[term.scope].append(f"const auto {name} = {term.text};")
-            term = Term(name, cpp.ATOM, term.kind, term.scope)
-        terms[statement.id] = term
-    return Printed({scope: tuple(found) for scope, found in lines.items()}, terms)
+        writer.terms[statement.id] = term if plain or alone else writer.named(term)
+    return Printed({scope: tuple(found) for scope, found in writer.lines.items()}, writer.terms)
+
+
+@dataclass(slots=True)
+class _Writer:
+    """Terms so far and the lines that declare the named ones."""
+
+    terms: dict[int, Term]
+    lines: dict[Scope, list[str]]
+    prefix: str
+
+    def named(self, term: Term) -> Term:
+        """The term behind a name of its own."""
+        name = f"{self.prefix}{sum(map(len, self.lines.values())) + 1}"
+        self.lines[term.scope].append(f"const auto {name} = {term.text};")
+        return Term(name, cpp.ATOM, term.kind, term.scope)
+
+    def shorten(self, arguments: Sequence[int]) -> bool:
+        """Names the longest argument that stands there in full; False if all are short."""
+        longest = max(arguments, key=lambda number: len(self.terms[number].text), default=None)
+        if longest is None or len(self.terms[longest].text) <= SHORT:
+            return False
+        self.terms[longest] = self.named(self.terms[longest])
+        return True
 
 
 def _count_uses(statements: Sequence[Statement], used_outside: Sequence[int]) -> dict[int, list[Statement | None]]:

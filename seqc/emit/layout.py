@@ -34,6 +34,20 @@ def call(indent: int, head: str, arguments: Sequence[str], tail: str = ");") -> 
     return lines
 
 
+def block_comment(text: str, indent: int = 0) -> list[str]:
+    """`text` as a C comment, broken between words where it is longer than a line; it cannot end early."""
+    safe = text.replace("*/", "* /").replace("/*", "/ *").replace("\\", "/").replace("??/", "?/")
+    margin = " " * indent
+    lines: list[str] = []
+    current = margin + "/*"
+    for word in safe.split():
+        if len(current) + 1 + len(word) > COLUMNS - 3 and current.strip() != "/*":
+            lines.append(current)
+            current = margin + "  "
+        current += " " + word
+    return [*lines, current + " */"]
+
+
 def mentions(lines: Sequence[str], name: str) -> bool:
     """Whether the identifier `name` occurs."""
     word = re.compile(rf"\b{re.escape(name)}\b")

@@ -62,6 +62,6 @@ class Namer:
         word = mangle(wanted)
         free, number = word, 2
         while free.lower() in self._taken:
-            free, number = f"{word}_{number}", number + 1
+            free, number = f"{word.rstrip('_')}_{number}", number + 1
         self._taken.add(free.lower())
         return free

@@ -13,6 +13,7 @@ from enum import Enum
 from seqc.emit import cpp
 from seqc.emit.expression import INSTANT, UNIFORM, Scope, Term, element, print_statements
 from seqc.emit.kernel import Kernel, Parameter, Place, Pointer, Scalar, gate_of, place
+from seqc.emit.layout import COLUMNS
 from seqc.emit.memory import element_type
 from seqc.flow.types import Kind
 from seqc.plan.types import Operand, Plan, Pointwise
@@ -186,18 +187,24 @@ def _loops(group: Group, form: Form, lines: dict[Scope, list[str]]) -> list[str]
     out = [f"  {line}" for line in lines[Scope.KERNEL]]
     if form is Form.FLAT:
         count = "rows" if size == 1 else f"rows * {size}"
-        out.append(f"  sweep<real>(0, {count}, [&](int64_t i, auto which) {{")
-        out += [f"    {line}" for line in lines[Scope.ELEMENT]]
-        return [*out, "  });"]
+        return [*out, *_swept(count, lines[Scope.ELEMENT], 2)]
     inner: list[str] = [f"    {line}" for line in lines[Scope.ROW]]
     if lines[Scope.ELEMENT]:
         if form is Form.VECTOR:
-            inner.append(f"    sweep<real>(0, {size}, [&](int64_t i, auto which) {{")
+            inner += _swept(str(size), lines[Scope.ELEMENT], 4)
         else:
             inner.append(f"    for (int64_t i = 0; i < {size}; ++i) {{")
-        inner += [f"      {line}" for line in lines[Scope.ELEMENT]]
-        inner.append("    });" if form is Form.VECTOR else "    }")
+            inner += [*(f"      {line}" for line in lines[Scope.ELEMENT]), "    }"]
     return [*out, "  for (int64_t row = 0; row < rows; ++row) {", *inner, "  }"]
+
+
+def _swept(count: str, lines: Sequence[str], indent: int) -> list[str]:
+    """A loop over vectors; a single statement that fits stands on the line of the loop."""
+    margin = " " * indent
+    head = f"{margin}sweep<real>(0, {count}, [&](int64_t i, auto which) {{"
+    if len(lines) == 1 and len(head) + len(lines[0]) + 5 <= COLUMNS:
+        return [f"{head} {lines[0]} }});"]
+    return [head, *(f"{margin}  {line}" for line in lines), f"{margin}}});"]
 
 
 def _loop_scope(group: Group, form: Form, operand: Operand) -> Scope:
