@@ -144,9 +144,17 @@ def faults(flow: Flow) -> tuple[Fault, ...]:
     return tuple(sorted(found, key=lambda fault: fault.values[0]))
 
 
+def is_held(flow: Flow, index: int) -> bool:
+    """Whether a value reads a state that goes on with itself: what it starts with stays, which `specialise` resolves."""
+    value = flow.values[index]
+    return value.op == "prev" and flow.states[state_of(value)].next == index
+
+
 def fault_of(flow: Flow, members: list[int]) -> Fault | None:
     """What is wrong with one cycle, if anything."""
     states = states_of(flow, members)
+    if len(members) == 1 and is_held(flow, members[0]):
+        return None
     for index in members:
         value = flow.values[index]
         if value.op == "reverse":

@@ -5,8 +5,8 @@ Takes a Flow; gives nothing, or raises a `FlowError` that names the value, state
 
 from __future__ import annotations
 
-from seqc.flow.order import faults
-from seqc.flow.types import STREAM, Axis, Flow, Kind, State, Type
+from seqc.flow.order import faults, is_held
+from seqc.flow.types import ONCE, STREAM, Axis, Flow, Kind, State, Type
 from seqc.ops.op import FlowError, ShapeError
 from seqc.ops.rule import result_type
 from seqc.ops.table import TABLE
@@ -67,7 +67,8 @@ def verify_reader(flow: Flow, index: int, where: str) -> None:
 def verify_state(flow: Flow, place: int, state: State) -> None:
     """`next` has the type of the state, `init` the same without time."""
     where = f"state {place} {state.name}"
-    if state.type.axes != STREAM:
+    held = 0 <= state.next < len(flow.values) and is_held(flow, state.next)
+    if state.type.axes != STREAM and not (held and state.type.axes == ONCE):
         raise FlowError(f"{where}: its axes are time and batch, found {state.type}")
     once = state.type.with_axes(state.type.axes - {Axis.TIME})
     for part, index, expected in (("init", state.init, once), ("next", state.next, state.type)):
