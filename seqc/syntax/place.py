@@ -204,10 +204,10 @@ def _alignments(source: Source, lines: Sequence[Row]) -> dict[Key, int]:
 
 
 def _blanks(source: Source, token: Token) -> int:
-    """Blanks before the token on its line."""
+    """Blanks before the token on its line; none before the first token of a line."""
     start = source.line_start(source.line_of(token.start))
     before = source.text[start : token.start]
-    return len(before) - len(before.rstrip())
+    return len(before) - len(before.rstrip()) if before.strip() else 0
 
 
 def _column(source: Source, token: Token) -> int:

@@ -1,0 +1,33 @@
+"""What all tests share: `pytest --accept` writes golden files anew, and the fixture `golden` compares with them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+Golden = Callable[[Path, str], None]
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--accept", action="store_true", help="write golden files instead of comparing with them"
+    )
+
+
+@pytest.fixture
+def golden(request: pytest.FixtureRequest) -> Golden:
+    """`golden(path, text)`: the file holds exactly this text; with `--accept` it does afterwards."""
+    accept = bool(request.config.getoption("--accept"))
+
+    def compare(path: Path, text: str) -> None:
+        if accept:
+            path.write_text(text, encoding="utf-8", newline="\n")
+            return
+        assert path.exists(), f"{path.name} is missing; run pytest --accept and read what it holds"
+        assert text == path.read_text("utf-8"), (
+            f"{path.name} differs; run pytest --accept and read the difference"
+        )
+
+    return compare
