@@ -61,7 +61,7 @@ def _compiled(path: Path, options: Options, seed: int, note: Callable[[str], Non
 
     built = prepare(path, options, ("shared",), note)
     manifest = json.loads((built.folder / f"{built.name}.json").read_text(encoding="utf-8"))
-    return Model(LibraryEngine(manifest, built.folder / manifest["library"]), seed=seed)
+    return Model(LibraryEngine(manifest, built.folder / manifest["library"]), seed)
 
 
 def _interpreted(path: Path, options: Options, seed: int) -> Model:
@@ -76,4 +76,4 @@ def _interpreted(path: Path, options: Options, seed: int) -> Model:
     initial = flows.pop("initial", None)
     apply = flows.pop("apply", None)
     manifest = manifest_of(program, options, pipeline.name_of(program, options, path))
-    return Model(EvaluatorEngine(manifest, flows, apply, initial), seed=seed)
+    return Model(EvaluatorEngine(manifest, flows, apply, initial), seed)

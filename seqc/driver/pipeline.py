@@ -13,7 +13,7 @@ from seqc.driver.options import Options
 from seqc.driver.sources import Reader
 from seqc.driver.toolchain import Toolchain
 from seqc.flow.types import Flow
-from seqc.lower import LowerOptions, lower
+from seqc.lower import LowerOptions, check
 from seqc.lower.program import Deploy, Program
 from seqc.passes import apply_flow, flow_for, initial_optimizer
 from seqc.plan import plan
@@ -26,14 +26,17 @@ Observe = Callable[[str, Flow], None]
 
 
 def programs(
-    reader: Reader, options: Options, warn: Callable[[Diagnostic], None] | None = None
+    reader: Reader, options: Options, warn: Callable[[Diagnostic], None] = lambda _: None
 ) -> tuple[Program, ...]:
     """All models of a file; SeqError with every independent mistake."""
     source = reader.first()
-    return lower(parse(source), source, reader, LowerOptions(options.model, dict(options.dims)), warn)
+    found, warnings = check(parse(source), source, reader, LowerOptions(options.model, dict(options.dims)))
+    for each in warnings:
+        warn(each)
+    return found
 
 
-def program(reader: Reader, options: Options, warn: Callable[[Diagnostic], None] | None = None) -> Program:
+def program(reader: Reader, options: Options, warn: Callable[[Diagnostic], None] = lambda _: None) -> Program:
     """The one model of a file, or the one that `options.model` names."""
     found = programs(reader, options, warn)
     if options.model is not None:

@@ -51,7 +51,7 @@ def _flow(program: pipeline.Program, entry: str, after: str | None) -> str:
 
 def _plan(program: pipeline.Program, options: Options, entry: str) -> str:
     from seqc.driver import toolchain
-    from seqc.plan.print import show as print_plan
+    from seqc.plan import print_plan
 
     target = pipeline.target_of(toolchain.probe(options.compiler, options.march), options.real)
     return print_plan(pipeline.plans(program, target)[entry])

@@ -11,6 +11,7 @@ import platform
 import re
 import shutil
 import subprocess
+import sys
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -31,6 +32,19 @@ FLAGS = (
     "-fno-ident",
     "-fno-semantic-interposition",
 )
+
+CXX_ONLY = ("-std=c++17", "-fno-rtti", "-fno-exceptions")
+"""Flags that a C compilation does not take."""
+
+LINK = (
+    ("-Wl,--as-needed", "-Wl,--build-id=none", "-Wl,-z,noexecstack", "-lm")
+    if sys.platform != "darwin"
+    else ("-lm",)
+)
+"""Only what is really used is linked: the C library and its mathematics, never libstdc++."""
+
+ARCHIVE = ("rcsD",) if sys.platform != "darwin" else ("rcs",)
+"""Archives without dates and owners."""
 
 _FEATURES = (
     "__AVX512F__",
@@ -75,6 +89,11 @@ class Toolchain:
         """Compiler and flags that every compilation of a model uses."""
         march = [f"-march={self.march}"] if self.march else []
         return [self.compiler, *FLAGS, *march]
+
+
+def soname(name: str) -> tuple[str, ...]:
+    """The linker's argument for the name by which a shared library is found again."""
+    return (f"-Wl,-install_name,@rpath/{name}",) if sys.platform == "darwin" else (f"-Wl,-soname,{name}",)
 
 
 def candidates(wanted: str | None) -> list[str]:

@@ -1,0 +1,63 @@
+"""What a deploy profile asks for, held against what this build can do: raised here, with the place of the wish."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from seqc.lower.program import Deploy, Program
+from seqc.plan import workspace_bytes
+from seqc.plan.types import Plan, Target
+from seqc.source.diagnostic import SeqError, fail
+from seqc.source.span import Span
+
+
+def check_profile(program: Program, profile: Deploy, plans: Mapping[str, Plan], target: Target) -> None:
+    """SeqError S0608 for what no build offers yet, S0609 where more memory is needed than `ram` grants."""
+    if profile.weights not in ("real", "f32", "f64"):
+        raise _not_yet(
+            profile,
+            "weights",
+            profile.weights,
+            "leave `weights` out: they are stored in the precision of `math`",
+        )
+    if profile.math not in ("f32", "f64"):
+        raise _not_yet(profile, "math", profile.math, "write `math = f32` or `math = f64`")
+    if profile.ram is not None:
+        _check_ram(program, profile, plans, target)
+
+
+def _span(profile: Deploy, key: str) -> Span | None:
+    return dict(profile.spans).get(key)
+
+
+def _not_yet(profile: Deploy, key: str, found: str, hint: str) -> SeqError:
+    title = f"`{key} = {found}` cannot be built yet"
+    return fail("S0608", title, _span(profile, key), "asked for here", hint=hint)
+
+
+def memory(program: Program, profile: Deploy, plans: Mapping[str, Plan], target: Target) -> dict[str, int]:
+    """Bytes that the deployed model needs: its state and its workspace, for the largest batch of the profile."""
+    streaming = profile.mode == "streaming"
+    plan = plans["step" if streaming else "infer"]
+    batch = max(profile.batch, default=1)
+    steps = 1 if streaming else max(profile.steps, default=1)
+    state = 8 * batch
+    for each in program.flow.states:
+        if each.carried:
+            state += batch * (each.type.size * (target.real_bytes if each.type.kind.is_real else 4) + 1)
+    return {"state": state, "workspace": workspace_bytes(plan, steps, batch)}
+
+
+def _check_ram(program: Program, profile: Deploy, plans: Mapping[str, Plan], target: Target) -> None:
+    parts = memory(program, profile, plans, target)
+    total = sum(parts.values())
+    if profile.ram is not None and total > profile.ram:
+        notes = tuple(f"{name}: {size:,} bytes".replace(",", "_") for name, size in parts.items())
+        raise fail(
+            "S0609",
+            f"the profile needs {total:_} bytes of RAM",
+            _span(profile, "ram"),
+            f"allows {profile.ram:_}",
+            notes=notes,
+            hint="use a smaller model or batch, or raise `ram`",
+        )

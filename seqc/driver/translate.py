@@ -1,0 +1,208 @@
+"""From a `.seq` file to the files of a build: text by `emit`, then compiler, archiver and linker on it.
+
+`translate` gives a `Translation`: everything decided, nothing compiled. Its `make` fills a folder with the files.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from seqc.driver import pipeline, resources, toolchain
+from seqc.driver.cache import digest
+from seqc.driver.fault import UserFault
+from seqc.driver.options import Options
+from seqc.driver.profile import check_profile
+from seqc.driver.sources import Reader
+from seqc.driver.toolchain import Toolchain
+from seqc.emit import EmitOptions, emit, model_of
+from seqc.emit import manifest as emit_manifest
+from seqc.lower.program import Program
+from seqc.plan.types import Target
+
+
+@dataclass(frozen=True, slots=True)
+class Translation:
+    """A model as text. `files` are the sources read, with digests; `key` is a hash of all that shapes the result."""
+
+    name: str
+    texts: Mapping[str, str]
+    files: Mapping[str, str]
+    key: str
+    tools: Toolchain
+    emit: tuple[str, ...]
+    embedded: bool
+
+    def make(self, folder: Path) -> None:
+        """Compiles what `emit` lists into `folder`."""
+        with tempfile.TemporaryDirectory(prefix="seqc-") as scratch:
+            Maker(self, folder, Path(scratch)).make()
+
+
+def translate(
+    path: Path, options: Options, emits: tuple[str, ...], note: Callable[[str], None]
+) -> Translation:
+    """Everything up to the text of the generated files."""
+    reader = Reader(path)
+    program = pipeline.program(reader, options)
+    profile = pipeline.profile(program, options)
+    real = options.real if profile is None else profile.math
+    tools = toolchain.probe(options.compiler, options.march if profile is None else profile.cpu)
+    target = pipeline.target_of(tools, real)
+    plans = pipeline.plans(program, target)
+    name = pipeline.name_of(program, options, path)
+    chosen = _emit_options(program, options, name, real, reader)
+    if profile is not None:
+        check_profile(program, profile, plans, target)
+    embedded = _embedded(program, plans, target, chosen, options.embed, reader)
+    chosen = EmitOptions(
+        name,
+        real,
+        chosen.source_hash,
+        chosen.version,
+        f"lib{name}.so",
+        embedded,
+        True if profile is None else profile.heap,
+        () if profile is None else profile.batch,
+        () if profile is None else profile.steps,
+    )
+    texts = emit(program, plans, target, chosen, path.name)
+    shown = sorted((Path(file).name, value) for file, value in reader.files.items())
+    key = digest(repr(shown), options.key(), repr(emits), tools.version, tools.march, *tools.features)
+    return Translation(name, texts, dict(reader.files), key, tools, emits, embedded is not None)
+
+
+def _emit_options(program: Program, options: Options, name: str, real: str, reader: Reader) -> EmitOptions:
+    from seqc import __version__
+
+    names = sorted((Path(file).name, value) for file, value in reader.files.items())
+    source = hashlib.sha256(repr((names, options.dims, program.name, real)).encode()).hexdigest()
+    return EmitOptions(name, real, source[:16], __version__, f"lib{name}.so")
+
+
+def _embedded(
+    program: Program, plans: Any, target: Target, chosen: EmitOptions, weights: str | None, reader: Reader
+) -> bytes | None:
+    """The plain arena with the weights of a file, None where none is asked for."""
+    if weights is None:
+        return None
+    import numpy as np
+
+    from seqc.run.weights import load_weights
+
+    manifest = emit_manifest(model_of(program, plans, target, chosen))
+    path = Path(weights)
+    if not path.is_file():
+        raise UserFault("S0801", f"there is no weights file `{weights}`")
+    parsed = json.loads(json.dumps(manifest))
+    plain = np.zeros(parsed["plain_bytes"], np.uint8)
+    load_weights(path, parsed, plain)
+    data = plain.tobytes()
+    reader.files[str(path.resolve())] = hashlib.sha256(path.read_bytes()).hexdigest()
+    return data
+
+
+def manifest_of(program: Program, options: Options, name: str) -> Mapping[str, Any]:
+    """The manifest without a compiler, for the evaluator: a portable target."""
+    target = Target(real_bytes=8 if options.real == "f64" else 4)
+    chosen = EmitOptions(name, options.real, library="")
+    manifest = emit_manifest(model_of(program, pipeline.plans(program, target), target, chosen))
+    parsed: Mapping[str, Any] = json.loads(json.dumps(manifest))
+    return parsed
+
+
+@dataclass(frozen=True, slots=True)
+class Maker:
+    """Compiles one translation: objects in `scratch`, finished files in `folder`."""
+
+    translation: Translation
+    folder: Path
+    scratch: Path
+
+    def make(self) -> None:
+        """Writes the texts, compiles each once, links what is wanted."""
+        name = self.translation.name
+        for file, text in self.translation.texts.items():
+            (self.scratch / file).write_text(text, encoding="utf-8")
+        objects = [self._object(f"{name}.cpp")]
+        if self.translation.embedded:
+            objects.append(self._object(f"{name}_weights.c"))
+        wanted = self.translation.emit
+        if {"shared", "py"} & set(wanted):
+            library = self._link(objects, f"lib{name}.so", shared=True)
+        if "shared" in wanted:
+            self._place(library, f"lib{name}.so")
+        if "header" in wanted or "shared" in wanted or "static" in wanted:
+            self._place(self.scratch / f"{name}.h", f"{name}.h")
+            self._place(resources.runtime() / "seqc_abi.h", "seqc_abi.h")
+            self._place(self.scratch / f"{name}.json", f"{name}.json")
+        if "static" in wanted:
+            self._archive(objects, f"lib{name}.a")
+            self._place(self.scratch / f"{name}-config.cmake", f"lib/cmake/{name}/{name}-config.cmake")
+        if "exe" in wanted:
+            main = self._object(f"{name}_main.cpp")
+            self._place(self._link([main, *objects], name, shared=False), name)
+        if "py" in wanted:
+            self._package(library)
+
+    def _object(self, source: str) -> Path:
+        target = self.scratch / (source.rsplit(".", 1)[0] + ".o")
+        arguments = self.translation.tools.arguments()
+        if source.endswith(".c"):
+            arguments = [each for each in arguments if each not in toolchain.CXX_ONLY]
+            arguments += ["-x", "c", "-std=c11"]
+        include = [f"-I{resources.runtime()}", f"-I{resources.runtime() / 'aot'}", "-I."]
+        maps = [f"-ffile-prefix-map={resources.runtime()}=runtime", f"-ffile-prefix-map={self.scratch}=."]
+        command = [*arguments, *include, *maps, "-c", source, "-o", target.name]
+        toolchain.run(command, f"compiling {source}", cwd=self.scratch)
+        return target
+
+    def _link(self, objects: list[Path], name: str, *, shared: bool) -> Path:
+        kind = ["-shared", *toolchain.soname(name)] if shared else []
+        names = [each.name for each in objects]
+        command = [self.translation.tools.compiler, *kind, "-o", f"{name}.linked", *names, *toolchain.LINK]
+        toolchain.run(command, f"linking {name}", cwd=self.scratch)
+        return self.scratch / f"{name}.linked"
+
+    def _archive(self, objects: list[Path], name: str) -> None:
+        archiver = shutil.which("ar")
+        if archiver is None:
+            raise toolchain.ToolFault(
+                "S0901", "`ar` was not found", "a static library needs it", "install binutils"
+            )
+        names = [each.name for each in objects]
+        toolchain.run([archiver, *toolchain.ARCHIVE, name, *names], f"archiving {name}", cwd=self.scratch)
+        self._place(self.scratch / name, name)
+
+    def _place(self, source: Path, name: str) -> None:
+        target = self.folder / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(source, target)
+        target.chmod(0o755 if source.suffix == ".linked" else 0o644)
+
+    def _package(self, library: Path) -> None:
+        """The importable package: it carries the host and the numpy part of `run`, so it needs no seqc."""
+        from seqc.run.package import RUN_FILES
+
+        name = self.translation.name
+        self._place(library, f"{name}/lib{name}.so")
+        self._place(self.scratch / f"{name}.json", f"{name}/model.json")
+        for file in ("__init__.py", "__init__.pyi"):
+            self._place(self.scratch / file, f"{name}/{file}")
+        (self.folder / name / "py.typed").touch()
+        room = resources.run_room()
+        for file in RUN_FILES:
+            self._place(room / file, f"{name}/_run/{file}")
+        hosts = sorted(room.glob("_host*.so")) + sorted(room.glob("_host*.pyd"))
+        if not hosts:
+            raise toolchain.ToolFault(
+                "S0912", "the host extension is missing", "install seqc again: `pip install .`"
+            )
+        for host in hosts:
+            self._place(host, f"{name}/_run/{host.name}")
