@@ -39,7 +39,8 @@ def leaves_for(program: Program, seed: int = 0, steps: int = STEPS, rows: int = 
         elif each.type.kind is Kind.BOOL:
             leaves["input", each.name] = rng.random(shape) < 0.5
         else:
-            leaves["input", each.name] = rng.integers(0, each.type.bound or 3, shape)
+            low, high = (0, each.type.bound) if each.type.bound else (1, 4)
+            leaves["input", each.name] = rng.integers(low, high, shape)
     for hyper in program.hypers:
         leaves["hyper", hyper.name] = hyper.value
     for value in program.flow.values:

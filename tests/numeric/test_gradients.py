@@ -56,14 +56,12 @@ def test_passes_keep_the_meaning_of_cells(name: str) -> None:
     check_passes(cell_program(name), "gradients")
 
 
-UPDATES = {"adding": 150, "pendulum": 150}
-FASTER = {"AdaDelta.eps": 1e-3, "Adam.lr": 0.02, "AdaGrad.lr": 0.1}
+FASTER = {"AdaDelta.eps": 1e-3, "Adam.lr": 0.02, "AdaGrad.lr": 0.1, "drop": 0.05}
 """Hypers with which tens of updates are enough."""
 
 
-def trained(program: Program, updates: int) -> list[float]:
+def trained(program: Program, updates: int, steps: int, rows: int) -> list[float]:
     """The losses of the evaluator while it learns one batch by heart."""
-    steps, rows = 6, 4
     leaves: dict[tuple[str, str], Any] = batch_for(program, steps, rows)
     leaves |= {("hyper", each.name): FASTER.get(each.name, each.value) for each in program.hypers}
     weights = started_weights(program)
@@ -86,7 +84,13 @@ def trained(program: Program, updates: int) -> list[float]:
     return losses
 
 
-@pytest.mark.parametrize("name", EXAMPLES)
+@pytest.mark.parametrize("name", [name for name in EXAMPLES if name != "pendulum"])
 def test_examples_learn_in_the_evaluator(name: str) -> None:
-    losses = trained(example(name), UPDATES.get(name, 60))
+    losses = trained(example(name), 200 if name == "charlm" else 80, 6, 4)
     assert np.mean(losses[-5:]) < 0.8 * np.mean(losses[:5]), losses[:: len(losses) // 6]
+
+
+def test_the_controller_learns_in_the_evaluator() -> None:
+    """In forty steps of a hundredth of a second it can do little, but each update makes it better."""
+    losses = trained(example("pendulum"), 30, 40, 2)
+    assert np.all(np.diff(losses) < 0), losses
