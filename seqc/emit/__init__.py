@@ -39,7 +39,7 @@ def emit(
     name = options.name
     files = {
         f"{name}.cpp": unit(model, plans, source or f"{name}.seq"),
-        f"{name}.h": header(model),
+        f"{name}.h": header(model, plans),
         f"{name}.json": manifest_text(model),
         f"{name}_main.cpp": executable(model),
         f"{name}-config.cmake": cmake_package(model),

@@ -10,7 +10,19 @@ from dataclasses import dataclass
 
 from seqc.emit.kernel import Place, axes_of, place
 from seqc.flow.types import Axis, Kind
-from seqc.plan.types import Categorical, Einsum, Gather, Move, Operand, Pack, Plan, Reduce, Reverse, Scatter, Transpose
+from seqc.plan.types import (
+    Categorical,
+    Einsum,
+    Gather,
+    Move,
+    Operand,
+    Pack,
+    Plan,
+    Reduce,
+    Reverse,
+    Scatter,
+    Transpose,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,9 +74,14 @@ class Summing:
         return f"batch * {buffer.stride}" if over_batch else str(buffer.stride)
 
 
-def summing(plan: Plan, axes: frozenset[Axis], summed: frozenset[Axis], operands: Sequence[Operand], in_scan: bool) -> Summing:
+def summing(
+    plan: Plan, axes: frozenset[Axis], summed: frozenset[Axis], operands: Sequence[Operand], in_scan: bool
+) -> Summing:
     """In a scan the time axis of `axes` is the step at hand."""
-    mixed = any(Axis.TIME in axes and Axis.BATCH in axes and axes_of(plan, o) & axes not in (axes, frozenset()) for o in operands)
+    mixed = any(
+        Axis.TIME in axes and Axis.BATCH in axes and axes_of(plan, o) & axes not in (axes, frozenset())
+        for o in operands
+    )
     where = Place(axes, in_scan or mixed)
     sums = [name for axis, name in ((Axis.TIME, "steps"), (Axis.BATCH, "batch")) if axis in summed]
     return Summing(where.rows(), " * ".join(sums) or "1", where, summed)
@@ -80,10 +97,14 @@ def reduce_call(plan: Plan, node: Reduce, in_scan: bool) -> RuntimeCall:
         return RuntimeCall("find_largest", (span.rows, "<0>", row, *sizes, "<1>", out), operands, span.place)
     if node.how == "sum" and real and node.middle == 1 and node.summed:
         width = str(node.outer * node.inner)
-        return RuntimeCall("sum_rows", (span.rows, span.sums, "<0>", row, each, width, "<1>", out), operands, span.place)
+        return RuntimeCall(
+            "sum_rows", (span.rows, span.sums, "<0>", row, each, width, "<1>", out), operands, span.place
+        )
     if node.how == "sum" and real and node.outer * node.inner == 1:
         width = str(node.middle)
-        return RuntimeCall("sum_all", (span.rows, span.sums, "<0>", row, each, width, "<1>", out), operands, span.place)
+        return RuntimeCall(
+            "sum_all", (span.rows, span.sums, "<0>", row, each, width, "<1>", out), operands, span.place
+        )
     how = {"sum": "Sum", "max": "Largest", "min": "Smallest"}[node.how]
     sizes = (str(node.outer), str(node.middle), str(node.inner))
     arguments = (span.rows, span.sums, "<0>", row, each, *sizes, "<1>", out)
@@ -104,7 +125,11 @@ def move_call(plan: Plan, node: Move, in_scan: bool) -> RuntimeCall:
     operands = (node.operand, node.out)
     where = place(plan, node.axes, operands, in_scan)
     every = range(node.count)
-    steps = [(source + k * node.source_step, target + k * node.target_step, width) for source, target, width in node.runs for k in every]
+    steps = [
+        (source + k * node.source_step, target + k * node.target_step, width)
+        for source, target, width in node.runs
+        for k in every
+    ]
     runs = compressed(steps)
     rows = tuple("{" + ", ".join(map(str, run)) + "}" for run in runs)
     clear = node.out.size if node.zero else 0
@@ -119,7 +144,9 @@ def compressed(runs: Sequence[tuple[int, int, int]]) -> list[tuple[int, int, int
     for source, target, width in runs:
         if out:
             first, begin, wide, count, step, jump = out[-1]
-            if wide == width and (count == 1 or (source, target) == (first + count * step, begin + count * jump)):
+            if wide == width and (
+                count == 1 or (source, target) == (first + count * step, begin + count * jump)
+            ):
                 if count == 1:
                     step, jump = source - first, target - begin
                 out[-1] = (first, begin, wide, count + 1, step, jump)
@@ -171,7 +198,9 @@ def einsum_call(plan: Plan, node: Einsum, in_scan: bool) -> RuntimeCall:
     outer = _axis_loops(plan, node.axes, operands, in_scan)
     outer += [_letter_loop(letter, extents, steps) for letter in result]
     inner = _axis_loops(plan, node.summed, operands, False)
-    inner += [_letter_loop(letter, extents, steps) for letter in dict.fromkeys(left + right) if letter not in result]
+    inner += [
+        _letter_loop(letter, extents, steps) for letter in dict.fromkeys(left + right) if letter not in result
+    ]
     inner = inner or ["{1, 0, 0, 0}"]
     outer = outer or ["{1, 0, 0, 0}"]
     arguments = ("outer", str(len(outer)), "inner", str(len(inner)), "<0>", "<1>", "<2>")
@@ -216,8 +245,18 @@ def pack_call(plan: Plan, node: Pack, packed: str) -> RuntimeCall:
     pack = plan.packs[node.pack]
     where = Place(frozenset(), False)
     if pack.form == "columns":
-        table = ("sources", "Rows<real>", tuple(f"{{<{k}>, {pack.units}, {pack.depth}}}" for k in range(len(node.operands))))
-        return RuntimeCall("pack_columns<real>", (packed, str(pack.units), "sources", str(len(node.operands))), node.operands, where, (table,))
+        table = (
+            "sources",
+            "Rows<real>",
+            tuple(f"{{<{k}>, {pack.units}, {pack.depth}}}" for k in range(len(node.operands))),
+        )
+        return RuntimeCall(
+            "pack_columns<real>",
+            (packed, str(pack.units), "sources", str(len(node.operands))),
+            node.operands,
+            where,
+            (table,),
+        )
     gates = ("gates", "real *const", tuple(f"<{k}>" for k in range(len(node.operands))))
     sizes = (packed, str(pack.depth), str(pack.units), "gates", str(len(node.operands)), str(pack.depth))
     return RuntimeCall("pack_gates<real>", sizes, node.operands, where, (gates,))

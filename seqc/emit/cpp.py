@@ -107,7 +107,7 @@ def literal(value: float | int | bool | None, kind: Kind) -> str:
         return f"int64_t{{{int(value or 0)}}}"
     number = float(value or 0.0)
     if math.isnan(number):
-        text = "__builtin_nan(\"\")"
+        text = '__builtin_nan("")'
     elif math.isinf(number):
         text = "__builtin_inf()" if number > 0 else "-__builtin_inf()"
     else:

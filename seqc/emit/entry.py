@@ -23,7 +23,9 @@ from seqc.flow.types import Axis, Kind, Way
 from seqc.plan import types as plan_types
 from seqc.plan.types import Operand, Plan, Statement
 
-LOCALS = frozenset({"frame", "t", "steps", "batch", "key", "runs", "outer", "inner", "turns", "sources", "gates", "kernels"})
+LOCALS = frozenset(
+    {"frame", "t", "steps", "batch", "key", "runs", "outer", "inner", "turns", "sources", "gates", "kernels"}
+)
 
 
 @dataclass(slots=True)
@@ -49,11 +51,19 @@ class EntryPrinter:
         for node in self.plan.nodes:
             self._node(node, 2)
         body = [*uniform_lines, *self.lines]
-        sizes = [f"  const int64_t {n} = frame.{n};" for n in ("steps", "batch") if mentions([*body, *self._declarations], n)]
+        sizes = [
+            f"  const int64_t {n} = frame.{n};"
+            for n in ("steps", "batch")
+            if mentions([*body, *self._declarations], n)
+        ]
         head = [f"static int {self.plan.entry}_nodes(const Frame &frame) {{"]
         if not mentions([*sizes, *body, *self._declarations], "frame"):
             head = [f"static int {self.plan.entry}_nodes(const Frame &) {{"]
-        kept = [line for line in uniform_lines if not line.lstrip().startswith("const") or mentions(body, line.split()[2])]
+        kept = [
+            line
+            for line in uniform_lines
+            if not line.lstrip().startswith("const") or mentions(body, line.split()[2])
+        ]
         return [*head, *sizes, *self._declarations, *kept, *self.lines, "  return SEQC_OK;", "}"]
 
     # ---- operands -------------------------------------------------------------------------------------------------
@@ -67,7 +77,9 @@ class EntryPrinter:
             wanted = short(buffer.name)
             name = self._namer.name(f"next.{wanted}" if written and buffer.home.role == "carried" else wanted)
             self._pointers[key] = name
-            self._declarations.append(f"  auto *{name} = {address(self.plan, operand.buffer, changing, self.numbers)};")
+            self._declarations.append(
+                f"  auto *{name} = {address(self.plan, operand.buffer, changing, self.numbers)};"
+            )
         return self._pointers[key]
 
     def _pointer(self, operand: Operand, written: bool, by_step: bool) -> str:
@@ -82,7 +94,9 @@ class EntryPrinter:
             name = self._base(Operand(pack.buffer, 1), True)
         else:
             offset = next(p.offset for p in self.model.packs if pack_key(p.pack) == pack_key(pack))
-            name = self._namer.name("packed." + short(pack.sources[0][0]) + (".t" if pack.form == "columns" else ""))
+            name = self._namer.name(
+                "packed." + short(pack.sources[0][0]) + (".t" if pack.form == "columns" else "")
+            )
             self._declarations.append(f"  auto *{name} = frame.packed<real>({offset});")
         self._packs[number] = name
         return name
@@ -129,7 +143,9 @@ class EntryPrinter:
                 self._node(inner, indent)
         elif isinstance(node, plan_types.Guard):
             base = self._pointer(node.condition, False, False)
-            self.lines += [f"{' ' * indent}if (*({base}) == 0)" if "+" in base else f"{' ' * indent}if (*{base} == 0)"]
+            self.lines += [
+                f"{' ' * indent}if (*({base}) == 0)" if "+" in base else f"{' ' * indent}if (*{base} == 0)"
+            ]
             self.lines.append(f"{' ' * indent}  return SEQC_NOT_FINITE;")
         else:
             self._kernel(node, indent, False)
@@ -138,7 +154,11 @@ class EntryPrinter:
         way = "forward" if node.way is Way.FORWARD else "backward"
         label = f"loop over time, {way}" + (f": {node.origin}" if node.origin else "")
         self.lines += comment(label, indent)
-        head = "int64_t t = 0; t < steps; ++t" if node.way is Way.FORWARD else "int64_t t = steps - 1; t >= 0; --t"
+        head = (
+            "int64_t t = 0; t < steps; ++t"
+            if node.way is Way.FORWARD
+            else "int64_t t = steps - 1; t >= 0; --t"
+        )
         self.lines.append(f"{' ' * indent}for ({head}) {{")
         for kernel in node.kernels:
             self._kernel(kernel, indent + 2, True)

@@ -100,7 +100,9 @@ class _Writer:
         return True
 
 
-def _count_uses(statements: Sequence[Statement], used_outside: Sequence[int]) -> dict[int, list[Statement | None]]:
+def _count_uses(
+    statements: Sequence[Statement], used_outside: Sequence[int]
+) -> dict[int, list[Statement | None]]:
     uses: dict[int, list[Statement | None]] = {}
     for statement in statements:
         for number in statement.args:
@@ -150,7 +152,10 @@ def _spell(op: str, kind: Kind, arguments: Sequence[Term]) -> tuple[str, int]:
         quotient = f"floor({arguments[0].at(cpp.TIMES)} / {arguments[1].at(cpp.TIMES, strict=True)})"
         if op == "idiv":
             return quotient, cpp.ATOM
-        return f"{arguments[0].at(cpp.PLUS)} - {arguments[1].at(cpp.TIMES, strict=True)} * {quotient}", cpp.PLUS
+        return (
+            f"{arguments[0].at(cpp.PLUS)} - {arguments[1].at(cpp.TIMES, strict=True)} * {quotient}",
+            cpp.PLUS,
+        )
     if kind.is_integer and op == "pow":
         pair = ", ".join(f"static_cast<double>({argument.text})" for argument in arguments)
         return f"static_cast<int64_t>(pow({pair}))", cpp.ATOM

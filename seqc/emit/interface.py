@@ -12,9 +12,21 @@ FORWARD = "const seqc_call *call, const seqc_weights *weights, const double *hyp
 PARAMETERS = {
     "infer": [*FORWARD.split(", "), "const void *const *inputs", "void *const *outputs"],
     "evaluate": [*FORWARD.split(", "), "const void *const *inputs", "double *scores"],
-    "gradients": [*FORWARD.split(", "), "const void *const *inputs", "void *const *grads", "int accumulate", "double *scores"],
+    "gradients": [
+        *FORWARD.split(", "),
+        "const void *const *inputs",
+        "void *const *grads",
+        "int accumulate",
+        "double *scores",
+    ],
     "apply": ["const seqc_call *call", "const seqc_trainer *trainer", "const void *grads"],
-    "update": ["const seqc_call *call", "const seqc_trainer *trainer", "void *const *state", "const void *const *inputs", "double *scores"],
+    "update": [
+        "const seqc_call *call",
+        "const seqc_trainer *trainer",
+        "void *const *state",
+        "const void *const *inputs",
+        "double *scores",
+    ],
 }
 PARAMETERS["step"] = PARAMETERS["generate"] = PARAMETERS["infer"]
 
@@ -32,7 +44,7 @@ def interface(model: Model, plans: Mapping[str, Plan]) -> list[str]:
     lines: list[str] = []
     for entry in ENTRIES:
         if entry in plans:
-            lines += call(0, f"int run_{entry}", PARAMETERS[entry], ") {")
+            lines += call(0, f"SEQC_KERNEL int run_{entry}", PARAMETERS[entry], ") {")
             lines += [*_body(entry), "}", ""]
     return [*lines, *_workspace(plans)]
 
@@ -41,10 +53,25 @@ def _body(entry: str) -> list[str]:
     if entry == "apply":
         return ["  return apply(model_info, apply_info, call, trainer, grads, pack_weights);"]
     if entry == "update":
-        arguments = ["model_info", "update_info", "apply_info", "call", "trainer", "state", "inputs", "scores", "pack_weights"]
+        arguments = [
+            "model_info",
+            "update_info",
+            "apply_info",
+            "call",
+            "trainer",
+            "state",
+            "inputs",
+            "scores",
+            "pack_weights",
+        ]
         return call(2, "return update", arguments)
     fields = {"infer": ["outputs"], "step": ["outputs"], "generate": ["outputs"], "evaluate": ["scores"]}
-    lines = ["  Given given = {};", "  given.weights = weights;", "  given.hyper = hyper;", "  given.state = state;"]
+    lines = [
+        "  Given given = {};",
+        "  given.weights = weights;",
+        "  given.hyper = hyper;",
+        "  given.state = state;",
+    ]
     lines.append("  given.inputs = inputs;")
     for name in fields.get(entry, ["grads", "scores"]):
         lines.append(f"  given.{name} = {name};")
@@ -52,7 +79,10 @@ def _body(entry: str) -> list[str]:
         lines.append("  given.accumulate = accumulate != 0;")
     if entry == "generate":
         return [*lines, "  return generate(model_info, generate_info, call, given);"]
-    return [*lines, f"  return run<real>(model_info, {entry}_info, call, given, {'true' if entry == 'step' else 'false'});"]
+    return [
+        *lines,
+        f"  return run<real>(model_info, {entry}_info, call, given, {'true' if entry == 'step' else 'false'});",
+    ]
 
 
 def _workspace(plans: Mapping[str, Plan]) -> list[str]:
@@ -80,19 +110,29 @@ def exported(model: Model, plans: Mapping[str, Plan]) -> list[str]:
     rows += [(str(model.plain_bytes), "bytes of weights"), (str(model.packed_bytes), "of packed weights")]
     rows += [(str(model.optimizer_bytes), "of optimizer states")]
     rows += [("hyper_values" if model.hypers else "nullptr", "hypers"), ("pack_weights", "pack")]
-    rows += [("workspace_bytes", "workspace"), ("first_optimizer_states" if "initial" in plans else "nullptr", "optimizer")]
+    rows += [
+        ("workspace_bytes", "workspace"),
+        ("first_optimizer_states" if "initial" in plans else "nullptr", "optimizer"),
+    ]
     for entry in ("infer", "step", "generate", "evaluate", "gradients", "apply", "update"):
         rows.append((f"run_{entry}" if entry in plans else "nullptr", entry))
     embedded = model.options.embedded is not None
     rows.append((f"{symbol}_embedded" if embedded else "nullptr", "weights built in"))
-    lines = [f"const seqc_model *{symbol}_get(void) {{", "  static const seqc_model model = {"]
+    lines = [f'extern "C" const uint64_t {symbol}_embedded[];', ""] if embedded else []
+    lines += [f"const seqc_model *{symbol}_get(void) {{", "  static const seqc_model model = {"]
     lines += commented(rows, 6)
     lines += ["  };", "  return &model;", "}"]
-    lines += ["", "int64_t {0}_workspace_bytes(int entry, int64_t steps, int64_t batch) {{".format(symbol)]
+    lines += ["", f"int64_t {symbol}_workspace_bytes(int entry, int64_t steps, int64_t batch) {{"]
     lines += ["  return workspace_bytes(entry, steps, batch);", "}"]
-    lines += ["", f"int {symbol}_pack(const {symbol}_weights *plain, void *packed) {{ return pack_weights(plain, packed); }}"]
+    lines += [
+        "",
+        f"int {symbol}_pack(const {symbol}_weights *plain, void *packed) {{ return pack_weights(plain, packed); }}",
+    ]
     if "initial" in plans:
-        lines += ["", f"int {symbol}_initial_optimizer(void *optimizer) {{ return first_optimizer_states(optimizer); }}"]
+        lines += [
+            "",
+            f"int {symbol}_initial_optimizer(void *optimizer) {{ return first_optimizer_states(optimizer); }}",
+        ]
     for entry in ENTRIES:
         if entry in plans:
             lines += ["", *typed(model, entry)]
@@ -101,7 +141,10 @@ def exported(model: Model, plans: Mapping[str, Plan]) -> list[str]:
 
 TYPED = {
     "void *const *state": ("const {0}_state *state", "reinterpret_cast<void *const *>(state)"),
-    "const void *const *inputs": ("const {0}_inputs *inputs", "reinterpret_cast<const void *const *>(inputs)"),
+    "const void *const *inputs": (
+        "const {0}_inputs *inputs",
+        "reinterpret_cast<const void *const *>(inputs)",
+    ),
     "void *const *outputs": ("const {0}_outputs *outputs", "reinterpret_cast<void *const *>(outputs)"),
     "void *const *grads": ("const {0}_grads *grads", "reinterpret_cast<void *const *>(grads)"),
     "const void *grads": ("const {0}_weights *grads", "grads"),

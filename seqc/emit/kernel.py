@@ -96,10 +96,23 @@ class Shelf:
         return self._by_body[key]
 
     def _print(self, name: str, kernel: Kernel) -> list[str]:
-        namer = Namer(frozenset({"x", "v", "R", "T", "K", name, *(f"x{n}" for n in range(200)), *(f"v{n}" for n in range(400))}))
+        namer = Namer(
+            frozenset(
+                {
+                    "x",
+                    "v",
+                    "R",
+                    "T",
+                    "K",
+                    name,
+                    *(f"x{n}" for n in range(200)),
+                    *(f"v{n}" for n in range(400)),
+                }
+            )
+        )
         names = [namer.name(short(parameter.wanted)) for parameter in kernel.parameters]
         signature = [declared(p, n) for p, n in zip(kernel.parameters, names, strict=True)]
-        head = call(0, f"static void {name}", ["int64_t rows", *signature], ") {")
+        head = call(0, f"SEQC_KERNEL static void {name}", ["int64_t rows", *signature], ") {")
         origin = comment(kernel.origin) if kernel.origin else []
         return [*origin, *head, *kernel.body(names), "}"]
 

@@ -56,7 +56,9 @@ def manifest(model: Model) -> Mapping[str, Any]:
             }
             for placed, parameter in zip(model.parameters, program.parameters, strict=True)
         ],
-        "states": [{"name": each.name, **_kind(each.type), "bound": each.type.bound} for each in model.states],
+        "states": [
+            {"name": each.name, **_kind(each.type), "bound": each.type.bound} for each in model.states
+        ],
         "optimizer": [
             {
                 "name": each.name,

@@ -104,5 +104,10 @@ def _workspace(plan: Plan, number: int) -> str:
 
 def polynomial(arena: Arena) -> str:
     """`64 + 128 * batch`."""
-    factors = ((arena.fixed, ""), (arena.per_row, " * batch"), (arena.per_step, " * steps"), (arena.per_cell, " * steps * batch"))
+    factors = (
+        (arena.fixed, ""),
+        (arena.per_row, " * batch"),
+        (arena.per_step, " * steps"),
+        (arena.per_cell, " * steps * batch"),
+    )
     return " + ".join(f"{number}{tail}" for number, tail in factors if number) or "0"

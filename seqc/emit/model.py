@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from seqc.emit.names import mangle
 from seqc.flow.types import Axis, Kind, Type
-from seqc.lower.program import Hyper, Input, Parameter, Program
+from seqc.lower.program import Hyper, Input, Program
 from seqc.plan.types import PackedMatrix, Plan, Target
 
 ALIGNMENT = 64
@@ -72,6 +72,7 @@ class Model:
     outputs: tuple[Port, ...]
     states: tuple[Port, ...]
     metrics: tuple[str, ...]
+    trained: tuple[str, ...]
     plain_bytes: int
     optimizer_bytes: int
     packs: tuple[PlacedPack, ...] = ()
@@ -94,10 +95,6 @@ class Model:
     def hypers(self) -> tuple[Hyper, ...]:
         return self.program.hypers
 
-    @property
-    def trained(self) -> frozenset[str]:
-        return frozenset(parameter_of(each.name, self.program) for each in self.optimizer) | frozenset(self.program.rules)
-
 
 def aligned(size: int) -> int:
     """The next multiple of 64."""
@@ -119,11 +116,6 @@ def arrange(items: Sequence[tuple[str, Type]], real_bytes: int) -> tuple[tuple[P
     return tuple(placed), offset
 
 
-def parameter_of(state: str, program: Program) -> str:
-    """The parameter of an optimizer state's full name."""
-    return state.rsplit(".", 1)[0]
-
-
 def carried_states(program: Program) -> tuple[Port, ...]:
     """States that live on between calls; a model that turns time round has none."""
     if any(value.op == "reverse" for value in program.flow.values):
@@ -141,7 +133,10 @@ def describe(
     found = []
     for name in trained:
         rule = program.rules[name]
-        found += [(f"{name}.{state}", _plain(rule.flow.values[rule.flow.roots[state]].type)) for state in rule.states]
+        found += [
+            (f"{name}.{state}", _plain(rule.flow.values[rule.flow.roots[state]].type))
+            for state in rule.states
+        ]
     optimizer, moments = arrange(found, real_bytes)
     roots = program.flow.roots
     outputs = tuple(
@@ -160,6 +155,7 @@ def describe(
         outputs,
         carried_states(program),
         metrics,
+        tuple(trained),
         plain,
         moments,
     )
@@ -193,7 +189,3 @@ def arrange_packs(plans: Mapping[str, Plan], real_bytes: int) -> tuple[tuple[Pla
             placed[pack_key(pack)] = PlacedPack(pack, offset)
             offset += aligned(pack.elements * real_bytes)
     return tuple(placed.values()), offset
-
-
-def parameter_named(program: Program, name: str) -> Parameter:
-    return next(each for each in program.parameters if each.name == name)

@@ -18,7 +18,9 @@ import module mutable namespace new noexcept not not_eq operator or or_eq privat
 reinterpret_cast requires static_cast synchronized template this throw try typeid typename using virtual wchar_t xor
 xor_eq override final"""
 
-_CUDA = """blockDim blockIdx gridDim threadIdx warpSize dim3 uint3 float2 float3 float4 double2 int2 int3 int4"""
+_CUDA = (
+    """blockDim blockIdx gridDim threadIdx warpSize dim3 uint3 float2 float3 float4 double2 int2 int3 int4"""
+)
 
 _PYTHON = """and as assert async await class def del elif except finally from global import in is lambda None nonlocal
 not or pass raise try with yield True False print self type match case"""

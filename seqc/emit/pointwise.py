@@ -47,7 +47,9 @@ class Group:
         return Scope.ROW if self.place.varies(self.plan, operand) else Scope.KERNEL
 
 
-def pointwise_kernel(plan: Plan, node: Pointwise, in_scan: bool, real: str, lanes: int) -> tuple[Kernel, Place]:
+def pointwise_kernel(
+    plan: Plan, node: Pointwise, in_scan: bool, real: str, lanes: int
+) -> tuple[Kernel, Place]:
     """The kernel of a group, and how it is called."""
     operands = [operand for _, operand, _ in node.loads] + [operand for _, operand in node.stores]
     counts = any(statement.op == "instant" for statement in node.statements)
@@ -83,7 +85,12 @@ def _form(group: Group) -> Form:
 def _dense(group: Group, operand: Operand) -> bool:
     buffer = group.plan.buffers[operand.buffer]
     size = group.node.size
-    return gate_of(group.plan, operand) is None and operand.size == size and buffer.stride == size and operand.offset == 0
+    return (
+        gate_of(group.plan, operand) is None
+        and operand.size == size
+        and buffer.stride == size
+        and operand.offset == 0
+    )
 
 
 def _is_real(group: Group, operand: Operand) -> bool:
@@ -164,12 +171,16 @@ def _body(group: Group, form: Form, names: Sequence[str], index: dict[object, in
     for count, (number, site) in enumerate(group.node.draws, start=1):
         scope = Scope.ELEMENT if group.node.size > 1 else Scope.ROW
         name = f"d{count}"
-        reading[scope].append(f"const auto {name} = {_draw(form, scope, names[index['key']], names[index['site', site]])};")
+        reading[scope].append(
+            f"const auto {name} = {_draw(form, scope, names[index['key']], names[index['site', site]])};"
+        )
         known[number] = Term(name, cpp.ATOM, Kind.REAL, scope)
     for statement in group.node.statements:
         if statement.op == "uniform":
             number = int(statement.value or 0)
-            known[UNIFORM - number] = Term(names[index["uniform", statement.value]], cpp.ATOM, statement.kind, Scope.KERNEL)
+            known[UNIFORM - number] = Term(
+                names[index["uniform", statement.value]], cpp.ATOM, statement.kind, Scope.KERNEL
+            )
         elif statement.op == "instant":
             known[INSTANT] = Term(names[index["instant"]], cpp.ATOM, Kind.INT, Scope.KERNEL)
     outside = [number for number, _ in group.node.stores]
@@ -177,7 +188,9 @@ def _body(group: Group, form: Form, names: Sequence[str], index: dict[object, in
     lines = {scope: [*reading[scope], *printed.lines[scope]] for scope in Scope}
     for number, operand in group.node.stores:
         scope = _store_scope(group, form)
-        lines[scope].append(_store(group, form, scope, operand, printed.terms[number], names[index[_key(operand)]]))
+        lines[scope].append(
+            _store(group, form, scope, operand, printed.terms[number], names[index[_key(operand)]])
+        )
     return _loops(group, form, lines)
 
 

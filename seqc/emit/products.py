@@ -41,12 +41,17 @@ def product_kernel(plan: Plan, node: Product, in_scan: bool) -> Made:
         for number, segment in enumerate(node.segments):
             source = plan.buffers[segment.operand.buffer]
             stride = source.stride if where.varies(plan, segment.operand) else 0
-            lines.append(f"      {{{names[2 * number]}, {stride}, {names[2 * number + 1]}, {segment.depth}}},")
+            lines.append(
+                f"      {{{names[2 * number]}, {stride}, {names[2 * number + 1]}, {segment.depth}}},"
+            )
         lines.append("  };")
         count, result = len(node.segments), names[-1]
         stride = buffer.stride if where.varies(plan, out) else 0
         if pack.gates <= 1:
-            return [*lines, f"  product_segments<real, {pack.units}>(0, rows, segments, {count}, {result}, {stride});"]
+            return [
+                *lines,
+                f"  product_segments<real, {pack.units}>(0, rows, segments, {count}, {result}, {stride});",
+            ]
         head = f"  product_gates<real, {pack.gates}, {pack.units}>"
         return [*lines, f"{head}(0, rows, segments, {count}, {result}, {stride});"]
 
@@ -77,7 +82,9 @@ def outer_kernel(plan: Plan, node: Outer, in_scan: bool) -> Made:
     return Kernel(plan.buffers[node.out.buffer].name, node.origin, tuple(parameters_with_step), body), where
 
 
-def _interleaved_outer(plan: Plan, node: Outer, names: Sequence[str], lda: int, ldb: int, more: str) -> list[str]:
+def _interleaved_outer(
+    plan: Plan, node: Outer, names: Sequence[str], lda: int, ldb: int, more: str
+) -> list[str]:
     """Block by block of the interleaved side; the other side must be dense."""
     m, n = node.left.size, node.right.size
     on_left = gate_of(plan, node.left) is not None

@@ -37,7 +37,7 @@ def numbers_of(model: Model) -> Numbers:
         Numbers.of([each.name for each in model.outputs]),
         Numbers.of([each.name for each in model.states]),
         Numbers.of([each.name for each in model.hypers]),
-        Numbers.of(["loss", *(f"metric.{name}" for name in model.metrics)]) | Numbers.of(["loss", *model.metrics]),
+        Numbers.of(["loss", *model.metrics]),
         {each.name: each.offset for each in model.parameters},
         {each.name: each.offset for each in model.optimizer},
     )
@@ -62,7 +62,7 @@ def unit(model: Model, plans: Mapping[str, Plan], source: str) -> str:
         model.target.lanes,
         tuple(kernel.lines for kernel in shelf.printed),
         tuple(entries),
-        tuple(tables(model, plans)),
+        tuple(tuple(table) for table in tables(model, plans)),
         tuple(packing(model)),
         tuple(first_states(model, plans)),
         tuple(interface(model, plans)),
@@ -120,10 +120,19 @@ def tables(model: Model, plans: Mapping[str, Plan]) -> list[list[str]]:
         pointers.append((f"{name}_of_model" if rows else "nullptr", name))
         if rows:
             found.append(listed(f"const {kind} {name}_of_model[]", rows))
-    counts = {"inputs": len(inputs), "outputs": len(outputs), "states": len(states), "hypers": len(model.hypers)}
+    counts = {
+        "inputs": len(inputs),
+        "outputs": len(outputs),
+        "states": len(states),
+        "hypers": len(model.hypers),
+    }
     counts |= {"loss and metrics": 1 + len(model.metrics), "parameters": len(parameters)}
     numbers = [(str(count), name) for name, count in counts.items()]
-    found.append(listed("const ModelInfo model_info", [*numbers, *pointers, (str(model.plain_bytes), "bytes of weights")]))
+    found.append(
+        listed(
+            "const ModelInfo model_info", [*numbers, *pointers, (str(model.plain_bytes), "bytes of weights")]
+        )
+    )
     for entry in (*ENTRIES, "initial"):
         if entry in plans:
             found += entry_tables(model, plans, entry)
@@ -192,7 +201,10 @@ def _pack(placed: PlacedPack, offsets: Mapping[str, int], real_bytes: int) -> li
     to = f"reinterpret_cast<real *>(to + {placed.offset})"
     if pack.form == "columns":
         depth = pack.depth // len(texts)
-        named = [(f"{{{text}, {pack.units}, {depth}}}", name) for text, (name, _) in zip(texts, pack.sources, strict=True)]
+        named = [
+            (f"{{{text}, {pack.units}, {depth}}}", name)
+            for text, (name, _) in zip(texts, pack.sources, strict=True)
+        ]
         body = ["    const Rows<real> sources[] = {", *commented(named, 8), "    };"]
         body += call(4, "pack_columns<real>", [to, str(pack.units), "sources", str(len(texts))])
     else:

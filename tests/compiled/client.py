@@ -16,7 +16,15 @@ import numpy as np
 
 RUNTIME = Path(__file__).resolve().parents[2] / "runtime"
 STRICT = ("-Wall", "-Wextra", "-Wconversion", "-Wshadow", "-Wsign-conversion", "-Werror")
-FLAGS = ("-std=c++17", "-fPIC", "-fvisibility=hidden", "-fno-exceptions", "-fno-rtti", "-fno-math-errno", "-fno-trapping-math")
+FLAGS = (
+    "-std=c++17",
+    "-fPIC",
+    "-fvisibility=hidden",
+    "-fno-exceptions",
+    "-fno-rtti",
+    "-fno-math-errno",
+    "-fno-trapping-math",
+)
 ENTRIES = ("infer", "evaluate", "gradients", "apply", "update", "step", "generate")
 
 
@@ -61,7 +69,10 @@ class ModelRecord(C.Structure):
         ("name", C.c_char_p),
         ("source_hash", C.c_char_p),
         ("real_bytes", C.c_uint32),
-        *((name, C.c_uint32) for name in ("parameters", "inputs", "outputs", "states", "hypers", "metrics", "optimizer_states")),
+        *(
+            (name, C.c_uint32)
+            for name in ("parameters", "inputs", "outputs", "states", "hypers", "metrics", "optimizer_states")
+        ),
         ("plain_bytes", C.c_uint64),
         ("packed_bytes", C.c_uint64),
         ("optimizer_bytes", C.c_uint64),
@@ -69,17 +80,37 @@ class ModelRecord(C.Structure):
         ("pack", C.c_void_p),
         ("workspace_bytes", C.CFUNCTYPE(C.c_int64, C.c_int, C.c_int64, C.c_int64)),
         ("initial_optimizer", C.c_void_p),
-        *((name, C.c_void_p) for name in ("infer", "step", "generate", "evaluate", "gradients", "apply", "update")),
+        *(
+            (name, C.c_void_p)
+            for name in ("infer", "step", "generate", "evaluate", "gradients", "apply", "update")
+        ),
         ("embedded_plain", C.c_void_p),
     )
 
 
-def build(files: Mapping[str, str], folder: Path, name: str, flags: Sequence[str] = ("-O1", "-march=native"), compiler: str = "g++") -> Path:
+def build(
+    files: Mapping[str, str],
+    folder: Path,
+    name: str,
+    flags: Sequence[str] = ("-O1", "-march=native"),
+    compiler: str = "g++",
+) -> Path:
     """Writes the text and compiles it to a shared library."""
     for file, text in files.items():
         (folder / file).write_text(text)
     library = folder / f"lib{name}.so"
-    command = [compiler, *FLAGS, *flags, "-I", str(RUNTIME), "-shared", "-o", str(library), str(folder / f"{name}.cpp"), "-lm"]
+    command = [
+        compiler,
+        *FLAGS,
+        *flags,
+        "-I",
+        str(RUNTIME),
+        "-shared",
+        "-o",
+        str(library),
+        str(folder / f"{name}.cpp"),
+        "-lm",
+    ]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[:4000]
     return library
@@ -114,7 +145,10 @@ class Client:
         self.hyper = np.array([each["value"] for each in self.manifest["hypers"]], np.float64)
         self.updates = np.zeros(1, np.int64)
         if self.model.initial_optimizer:
-            assert C.CFUNCTYPE(C.c_int, C.c_void_p)(self.model.initial_optimizer)(self.optimizer.ctypes.data) == 0
+            assert (
+                C.CFUNCTYPE(C.c_int, C.c_void_p)(self.model.initial_optimizer)(self.optimizer.ctypes.data)
+                == 0
+            )
 
     def view(self, arena: Any, entry: Mapping[str, Any]) -> Any:
         """A named array inside an arena."""
@@ -147,7 +181,12 @@ class Client:
         ]
 
     def pack(self) -> None:
-        assert C.CFUNCTYPE(C.c_int, C.c_void_p, C.c_void_p)(self.model.pack)(self.plain.ctypes.data, self.packed.ctypes.data) == 0
+        assert (
+            C.CFUNCTYPE(C.c_int, C.c_void_p, C.c_void_p)(self.model.pack)(
+                self.plain.ctypes.data, self.packed.ctypes.data
+            )
+            == 0
+        )
 
     def record(self, entry: str, steps: int, batch: int, **more: int) -> Call:
         """A call record with a workspace full of rubbish."""
@@ -155,7 +194,9 @@ class Client:
         self.workspace = aligned(size + 64)
         self.workspace[:] = 0xA5
         self.where = Where()
-        call = Call(C.sizeof(Call), 0, steps, batch, more.get("seed", 0), more.get("call", 0), more.get("given", 0))
+        call = Call(
+            C.sizeof(Call), 0, steps, batch, more.get("seed", 0), more.get("call", 0), more.get("given", 0)
+        )
         call.first_row = more.get("first_row", 0)
         call.workspace = self.workspace.ctypes.data
         call.where = C.addressof(self.where)
@@ -169,25 +210,53 @@ class Client:
         assert (self.workspace[self._guarded :] == 0xA5).all(), "wrote past the workspace"
         return int(code)
 
-    def forward(self, entry: str, inputs: Sequence[Any], outputs: Sequence[Any], state: Any, steps: int, batch: int, **more: int) -> int:
+    def forward(
+        self,
+        entry: str,
+        inputs: Sequence[Any],
+        outputs: Sequence[Any],
+        state: Any,
+        steps: int,
+        batch: int,
+        **more: int,
+    ) -> int:
         """infer, step and generate."""
         self.pack()
         weights = Weights(self.plain.ctypes.data, self.packed.ctypes.data)
         call = self.record(entry, steps, batch, **more)
         states = None if state is None else pointers(state)
-        return self._run(entry, call, C.addressof(weights), self._hyper(), states, pointers(inputs), pointers(outputs))
+        return self._run(
+            entry, call, C.addressof(weights), self._hyper(), states, pointers(inputs), pointers(outputs)
+        )
 
-    def evaluate(self, inputs: Sequence[Any], state: Any, steps: int, batch: int, **more: int) -> tuple[int, Any]:
+    def evaluate(
+        self, inputs: Sequence[Any], state: Any, steps: int, batch: int, **more: int
+    ) -> tuple[int, Any]:
         self.pack()
         weights = Weights(self.plain.ctypes.data, self.packed.ctypes.data)
         scores = np.zeros(1 + len(self.manifest["metrics"]))
         call = self.record("evaluate", steps, batch, **more)
         states = None if state is None else pointers(state)
-        code = self._run("evaluate", call, C.addressof(weights), self._hyper(), states, pointers(inputs), scores.ctypes.data)
+        code = self._run(
+            "evaluate",
+            call,
+            C.addressof(weights),
+            self._hyper(),
+            states,
+            pointers(inputs),
+            scores.ctypes.data,
+        )
         return code, scores
 
     def gradients(
-        self, inputs: Sequence[Any], grads: Sequence[Any], state: Any, steps: int, batch: int, accumulate: int = 0, **more: int
+        self,
+        inputs: Sequence[Any],
+        grads: Sequence[Any],
+        state: Any,
+        steps: int,
+        batch: int,
+        accumulate: int = 0,
+        **more: int,
     ) -> tuple[int, Any]:
         """`grads`: parameter arena, hypers, then one array for each input and each state."""
         self.pack()
@@ -198,7 +267,9 @@ class Client:
         code = self._gradients(call, weights, states, inputs, grads, accumulate, scores)
         return code, scores
 
-    def _gradients(self, call: Call, weights: Weights, states: Any, inputs: Any, grads: Any, accumulate: int, scores: Any) -> int:
+    def _gradients(
+        self, call: Call, weights: Weights, states: Any, inputs: Any, grads: Any, accumulate: int, scores: Any
+    ) -> int:
         function = C.CFUNCTYPE(C.c_int, *([C.c_void_p] * 6), C.c_int, C.c_void_p)(self.model.gradients)
         held = [pointers(inputs), pointers(grads)]
         code = function(
@@ -215,10 +286,16 @@ class Client:
 
     def trainer(self) -> Trainer:
         return Trainer(
-            self.plain.ctypes.data, self.packed.ctypes.data, self.optimizer.ctypes.data, self._hyper(), self.updates.ctypes.data
+            self.plain.ctypes.data,
+            self.packed.ctypes.data,
+            self.optimizer.ctypes.data,
+            self._hyper(),
+            self.updates.ctypes.data,
         )
 
-    def update(self, inputs: Sequence[Any], state: Any, steps: int, batch: int, **more: int) -> tuple[int, Any]:
+    def update(
+        self, inputs: Sequence[Any], state: Any, steps: int, batch: int, **more: int
+    ) -> tuple[int, Any]:
         self.pack()
         scores = np.zeros(1 + len(self.manifest["metrics"]))
         call = self.record("update", steps, batch, **more)

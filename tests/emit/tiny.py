@@ -1,6 +1,6 @@
 """A hand-built model of one recurrent layer, with the plan of `infer` and `step`, for tests of the text alone.
 
-    h = tanh(W x + b + U prev h), 5 units, 3 inputs; output y = h
+h = tanh(W x + b + U prev h), 5 units, 3 inputs; output y = h
 """
 
 from __future__ import annotations
@@ -46,7 +46,6 @@ def program() -> Program:
 def plan(entry: str, target: Target) -> Plan:
     """Across: W x. Scan: U h, then the layer. `step` has no time."""
     axes = STREAM if entry == "infer" else ONCE
-    real = target.real_bytes
     buffers = (
         Buffer("x", Kind.REAL, INPUTS, axes, Home("input", "x")),
         Buffer("layer.Wx", Kind.REAL, UNITS, axes, Home("workspace")),
@@ -62,11 +61,6 @@ def plan(entry: str, target: Target) -> Plan:
         PackedMatrix("rows", (("layer.W", 0),), UNITS, INPUTS, 1, block),
         PackedMatrix("rows", (("layer.U", 0),), UNITS, UNITS, 1, block),
     )
-    row = UNITS * real
-    offsets = {
-        1: Arena(0, 0, 0, row) if entry == "infer" else Arena(0, 0, 0, 0),
-        2: Arena(0, 0, 0, row) if entry != "infer" else Arena(0, 0, 0, row),
-    }
     first = Pointwise(
         BATCH,
         UNITS,
@@ -81,7 +75,11 @@ def plan(entry: str, target: Target) -> Plan:
     layer = Pointwise(
         BATCH,
         UNITS,
-        ((0, Operand(1, UNITS), Kind.REAL), (1, Operand(2, UNITS), Kind.REAL), (2, Operand(4, UNITS), Kind.REAL)),
+        (
+            (0, Operand(1, UNITS), Kind.REAL),
+            (1, Operand(2, UNITS), Kind.REAL),
+            (2, Operand(4, UNITS), Kind.REAL),
+        ),
         (),
         (
             Statement(3, "add", (0, 2), Kind.REAL),
@@ -102,7 +100,9 @@ def plan(entry: str, target: Target) -> Plan:
     )
     if entry == "step":
         offsets = {1: Arena(0, 0, 0, 0), 2: Arena(0, 64, 0, 0), 3: Arena(0, 128, 0, 0)}
-        return Plan(entry, buffers, packs, (), (first, hoisted, inner, layer, last), Arena(0, 192, 0, 0), offsets)
+        return Plan(
+            entry, buffers, packs, (), (first, hoisted, inner, layer, last), Arena(0, 192, 0, 0), offsets
+        )
     offsets = {1: Arena(0, 0, 0, 0), 2: Arena(0, 0, 0, 64), 3: Arena(0, 64, 0, 64)}
     nodes = (first, hoisted, Scan(Way.FORWARD, (inner, layer), "layer.h"), last)
     return Plan(entry, buffers, packs, (), nodes, Arena(0, 128, 0, 128), offsets)
