@@ -292,7 +292,7 @@ def make_slices(storage: Storage, index: int) -> None:
             and graph.type(base).axes == graph.type(index).axes
             and graph.type(base).kind is graph.type(index).kind
         )
-        fits = fits and (graph.phase[base] == graph.phase[index] or not local) and graph.is_pointwise(base)
+        fits = fits and (not local or storage.is_local(base)) and graph.is_pointwise(base)
         if in_pieces and fits:
             storage.targets.setdefault(base, []).append(part)
             parts.append(None)
