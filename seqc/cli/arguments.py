@@ -63,3 +63,20 @@ def _dim(text: str) -> tuple[str, int]:
             "expected a name and a whole number, as in `--dim H=256`",
         )
     return name.strip(), int(digits)
+
+
+def hypers(texts: list[str] | None) -> tuple[tuple[str, float], ...]:
+    """Names and numbers of `--set NAME=VALUE`."""
+    return tuple(_hyper(text) for text in texts or [])
+
+
+def _hyper(text: str) -> tuple[str, float]:
+    name, _, value = text.partition("=")
+    try:
+        return name.strip(), float(value)
+    except ValueError:
+        raise UserFault(
+            "S0906",
+            f"`--set {text}` is not a number",
+            "expected a name and a number, as in `--set Adam.lr=1e-3`",
+        ) from None

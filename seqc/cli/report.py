@@ -13,6 +13,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from seqc.source.diagnostic import Diagnostic
 
+INTERRUPTED = 130
+"""The exit code of what was ended by Ctrl-C, as shells expect it."""
+
 _json = False
 
 
@@ -54,7 +57,7 @@ def guarded(run: Callable[..., Any]) -> int:
     from seqc.source.diagnostic import SeqError
 
     try:
-        run(standalone_mode=False)
+        code = run(standalone_mode=False)
     except SeqError as error:
         show(error.diagnostics)
         return 1
@@ -63,26 +66,26 @@ def guarded(run: Callable[..., Any]) -> int:
         return fault.exit_code
     except KeyboardInterrupt:
         say("interrupted")
-        return 130
+        return INTERRUPTED
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except Exception as error:
         return _other(error)
-    return 0
+    return code if isinstance(code, int) else 0
 
 
 def _other(error: Exception) -> int:
     """Command line mistakes, mistakes about data, and what nobody foresaw."""
-    import click
+    import typer
 
-    if isinstance(error, click.exceptions.Exit):
-        return error.exit_code
-    if isinstance(error, click.Abort):
+    if isinstance(error, typer.Exit):
+        return int(error.exit_code)
+    if isinstance(error, typer.Abort):
         say("interrupted")
-        return 130
-    if isinstance(error, click.ClickException):
-        error.show()
+        return INTERRUPTED
+    if _is_usage(error, typer.BadParameter):
+        error.show()  # type: ignore[attr-defined]
         return 1
     from seqc.driver.fault import ToolFault, UserFault
 
@@ -100,6 +103,12 @@ def _other(error: Exception) -> int:
         raise error
     show((fault.diagnostic,))
     return fault.exit_code
+
+
+def _is_usage(error: Exception, example: type) -> bool:
+    """Whether typer found a mistake in the command line; its base class lies in click, or in typer's own copy of it."""
+    bases = [each for each in example.__mro__ if each.__name__ == "ClickException"]
+    return isinstance(error, tuple(bases))
 
 
 def _is_model_error(error: Exception) -> bool:

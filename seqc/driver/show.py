@@ -9,6 +9,7 @@ from seqc.driver import pipeline
 from seqc.driver.fault import UserFault
 from seqc.driver.options import Options
 from seqc.driver.sources import Reader
+from seqc.lower.program import Program
 from seqc.source.suggest import nearest
 
 
@@ -34,7 +35,7 @@ def show(floor: str, path: Path, options: Options, entry: str, after: str | None
     return _plan(program, options, entry)
 
 
-def _flow(program: pipeline.Program, entry: str, after: str | None) -> str:
+def _flow(program: Program, entry: str, after: str | None) -> str:
     from seqc.flow.print import show as print_flow
     from seqc.passes import apply_flow, flow_for, names_of_passes
 
@@ -49,7 +50,7 @@ def _flow(program: pipeline.Program, entry: str, after: str | None) -> str:
     return print_flow(flow)
 
 
-def _plan(program: pipeline.Program, options: Options, entry: str) -> str:
+def _plan(program: Program, options: Options, entry: str) -> str:
     from seqc.driver import toolchain
     from seqc.plan import print_plan
 

@@ -16,7 +16,7 @@ from typing import Any
 
 from seqc.driver import pipeline, resources, toolchain
 from seqc.driver.cache import digest
-from seqc.driver.fault import UserFault
+from seqc.driver.fault import ToolFault, UserFault
 from seqc.driver.options import Options
 from seqc.driver.profile import check_profile
 from seqc.driver.sources import Reader
@@ -173,9 +173,7 @@ class Maker:
     def _archive(self, objects: list[Path], name: str) -> None:
         archiver = shutil.which("ar")
         if archiver is None:
-            raise toolchain.ToolFault(
-                "S0901", "`ar` was not found", "a static library needs it", "install binutils"
-            )
+            raise ToolFault("S0901", "`ar` was not found", "a static library needs it", "install binutils")
         names = [each.name for each in objects]
         toolchain.run([archiver, *toolchain.ARCHIVE, name, *names], f"archiving {name}", cwd=self.scratch)
         self._place(self.scratch / name, name)
@@ -201,8 +199,6 @@ class Maker:
             self._place(room / file, f"{name}/_run/{file}")
         hosts = sorted(room.glob("_host*.so")) + sorted(room.glob("_host*.pyd"))
         if not hosts:
-            raise toolchain.ToolFault(
-                "S0912", "the host extension is missing", "install seqc again: `pip install .`"
-            )
+            raise ToolFault("S0912", "the host extension is missing", "install seqc again: `pip install .`")
         for host in hosts:
             self._place(host, f"{name}/_run/{host.name}")

@@ -1,0 +1,54 @@
+"""`seqc generate`: a trained model of text goes on from a prompt; the loop runs in compiled code."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from seqc.driver import corpus
+from seqc.driver.fault import UserFault
+from seqc.driver.options import Options
+from seqc.driver.sources import Reader
+from seqc.driver.train import BUILD, Note, open_model, raised, remembered
+
+
+def generate(
+    path: Path,
+    weights: Path,
+    options: Options,
+    prompt: str,
+    count: int,
+    temperature: float | None,
+    seed: int,
+    note: Note,
+) -> str:
+    """A text of `count` characters. `weights` is the folder of a run or a weights file; `path` a program or package."""
+    run = weights if weights.is_dir() else weights.parent
+    file = weights / "best.safetensors" if weights.is_dir() else weights
+    if not file.is_file():
+        raise UserFault(
+            "S0801",
+            f"there is no weights file `{file}`",
+            remedy="train the model first: `seqc train MODEL.seq --out RUN`",
+        )
+    if not path.is_dir():
+        remember = weights.is_dir() or (run / BUILD).is_file()
+        options = remembered(run, options) if remember else _with_alphabet(path, file, options)
+    model = open_model(path, options, 0, note)
+    model.load(file)
+    from seqc.run.generate import generate_text
+
+    return generate_text(model, prompt, count, temperature, seed)
+
+
+def _with_alphabet(path: Path, file: Path, options: Options) -> Options:
+    """Weights alone: their symbol table says how large the alphabet is."""
+    from seqc.run.tensors import read_tensors
+    from seqc.run.weights import read_symbols
+    from seqc.syntax.parse import parse
+
+    reader = Reader(path)
+    found = corpus.text_model(parse(reader.first()), options.model)
+    symbols = read_symbols(read_tensors(file)[1], file.name)
+    if found is None or found.dim is None or symbols is None or found.dim in dict(options.dims):
+        return options
+    return raised(options, found.dim, len(symbols), reader)

@@ -1,0 +1,202 @@
+"""`seqc train`: a program and data become a folder with weights, figures and a picture of the curve.
+
+The run itself is `run.fit`; here the data is found, the alphabet of a text sets the size of the model, and the folder
+learns how the model was built, so that `seqc generate` builds the same one.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from seqc.driver import corpus
+from seqc.driver.cache import disk_fault, write_atomically
+from seqc.driver.fault import UserFault
+from seqc.driver.options import Options
+from seqc.driver.sources import Reader
+
+if TYPE_CHECKING:
+    from seqc.run.model import Model
+    from seqc.run.report import History, Reporter
+
+BUILD = "build.json"
+"""The file of a run's folder that says how its model was built."""
+
+Note = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """How to train; None leaves a choice to the `train` record, or to `fit`. `validation` is a share or a file."""
+
+    epochs: int = 10
+    batch: int = 32
+    window: int | None = None
+    seed: int | None = None
+    validation: str | None = None
+    patience: int | None = None
+    resume: bool = False
+    hypers: tuple[tuple[str, float], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """What a run ended with. `sample` is a text that the model wrote, None if it cannot."""
+
+    model: Model
+    history: History
+    folder: Path
+    sample: str | None
+
+
+def train(
+    path: Path,
+    data: Path | None,
+    out: Path,
+    options: Options,
+    wishes: Wishes,
+    reporter: Reporter,
+    note: Note,
+) -> Trained:
+    """Trains and writes the folder `out`."""
+    reader = Reader(path)
+    _room_for_run(out, wishes.resume)
+    if wishes.resume:
+        options = remembered(out, options)
+    from seqc.syntax.parse import parse
+
+    text_model = corpus.text_model(parse(reader.first()), options.model)
+    source = _source(path, data, text_model is not None, note)
+    validation = _validation(wishes, isinstance(source, str))
+    if isinstance(source, str) and text_model is not None:
+        other = validation if isinstance(validation, str) else ""
+        options = fit_alphabet(options, text_model.dim, reader, source + other, note)
+    model = open_model(path, options, wishes.seed or 0, note)
+    note(repr(model).strip("<>"))
+    for name, value in wishes.hypers:
+        model.hyper[name] = value
+    _write_build(out, options)
+    history = model.fit(
+        source,
+        epochs=wishes.epochs,
+        batch=wishes.batch,
+        window=wishes.window,
+        seed=wishes.seed,
+        validation=validation,
+        patience=wishes.patience,
+        keep="last" if validation is None else "best",
+        out=out,
+        resume=wishes.resume,
+        report=reporter,
+    )
+    if history.records:
+        from seqc.driver.curve import draw
+
+        draw(history.records, model.name, out / "curve.png")
+    return Trained(model, history, out, None if history.ended == "interrupted" else _sample(model))
+
+
+def open_model(path: Path, options: Options, seed: int, note: Note) -> Model:
+    """The model of a program under the options of a command line."""
+    from seqc.driver.load import load
+
+    dims = dict(options.dims)
+    return load(
+        path, real=options.real, dims=dims, model=options.model, march=options.march, seed=seed, note=note
+    )
+
+
+def _room_for_run(out: Path, resume: bool) -> None:
+    """Says early what the run would say after building."""
+    if not resume and (out / "last.ckpt").exists():
+        raise UserFault(
+            "S0911",
+            f"`{out}` holds an earlier run",
+            "it was not changed",
+            "go on with it by `--resume`, or choose another folder with `--out`",
+        )
+    if out.exists() and not out.is_dir():
+        raise UserFault("S0911", f"`{out}` is not a folder", remedy="choose another name with `--out`")
+
+
+def _source(path: Path, data: Path | None, is_text: bool, note: Note) -> str | dict[str, Any]:
+    if data is not None:
+        return corpus.read(data)
+    if not is_text:
+        raise UserFault(
+            "S0906",
+            "there is no data to train on",
+            f"{path.name} is not a model of text, so it needs arrays named like its inputs",
+            "save them with `numpy.savez` and write `seqc train MODEL.seq data.npz`",
+        )
+    note("no data was named: training on the sources of Python's standard library")
+    return corpus.standard_library()
+
+
+def _validation(wishes: Wishes, is_text: bool) -> float | str | dict[str, Any] | None:
+    """A share of the data, or data of its own; a tenth of a text where nothing was said."""
+    if wishes.validation is None:
+        return 0.1 if is_text else None
+    try:
+        share = float(wishes.validation)
+    except ValueError:
+        return corpus.read(Path(wishes.validation))
+    return share if share else None
+
+
+def fit_alphabet(options: Options, dim: str | None, reader: Reader, text: str, note: Note) -> Options:
+    """Options with the `dim` of the alphabet raised to the symbols that the text has; an explicit `--dim` stays."""
+    count = len(set(text))
+    note(f"{len(text)} characters, {count} different ones")
+    if dim is None or dim in dict(options.dims):
+        return options
+    return raised(options, dim, count, reader)
+
+
+def raised(options: Options, dim: str, count: int, reader: Reader) -> Options:
+    """Options in which `dim` is at least `count`."""
+    from seqc.driver import pipeline
+
+    own = dict(pipeline.program(reader, options).dims).get(dim, count)
+    return replace(options, dims=tuple(sorted({**dict(options.dims), dim: max(own, count)}.items())))
+
+
+def _write_build(out: Path, options: Options) -> None:
+    content = {"model": options.model, "real": options.real, "dims": dict(options.dims)}
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        write_atomically(out / BUILD, (json.dumps(content, indent=2) + "\n").encode())
+    except OSError as error:
+        raise disk_fault(error, out) from None
+
+
+def remembered(folder: Path, options: Options) -> Options:
+    """How the model of a run was built, under what the command line says."""
+    path = folder / BUILD
+    try:
+        found: Mapping[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        dims = {str(name): int(size) for name, size in found["dims"].items()}
+        real, model = str(found["real"]), found["model"]
+    except FileNotFoundError:
+        raise UserFault(
+            "S0801", f"`{folder}` is not the folder of a run", f"there is no `{BUILD}` in it"
+        ) from None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise UserFault("S0801", f"cannot read `{path}`", str(error)) from None
+    chosen = {**dims, **dict(options.dims)}
+    return replace(options, real=real, model=options.model or model, dims=tuple(sorted(chosen.items())))
+
+
+def _sample(model: Model) -> str | None:
+    if model.symbols is None or "generate" not in model.manifest["entries"]:
+        return None
+    from seqc.run.fault import ModelError
+    from seqc.run.generate import generate_text
+
+    try:
+        return generate_text(model, count=400)
+    except ModelError:  # it generates, but not text
+        return None
