@@ -21,6 +21,7 @@ from tests.compiled.client import Client, aligned, build
 
 TOLERANCE = {"f64": 1e-10, "f32": 1e-4}
 LANES = 64
+"""Bytes of a vector in the generated code."""
 
 
 def entries_of(program: Program) -> list[str]:
@@ -56,9 +57,9 @@ def flows_of(program: Program) -> dict[str, Any]:
     return flows
 
 
-def text_of(program: Program, real: str, name: str, vector_bytes: int = LANES) -> Mapping[str, str]:
+def text_of(program: Program, real: str, name: str) -> Mapping[str, str]:
     """All files of a model."""
-    target = Target(vector_bytes=vector_bytes, real_bytes=8 if real == "f64" else 4)
+    target = Target(vector_bytes=LANES, real_bytes=8 if real == "f64" else 4)
     plans = {entry: plan(flow, program, entry, target) for entry, flow in flows_of(program).items()}
     return emit(program, plans, target, EmitOptions(name, real, library=f"lib{name}.so"))
 
