@@ -98,21 +98,35 @@ class Package:
 
 
 @dataclass(frozen=True, slots=True)
+class StubResult:
+    """A named tuple that a method gives."""
+
+    name: str
+    fields: tuple[PythonArgument, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class StubMethod:
+    """A method of the model: `arguments` as they stand in its signature, `lines` of its docstring."""
+
+    name: str
+    arguments: tuple[str, ...]
+    result: str
+    about: str
+    lines: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Stub:
     """`python/init.pyi.jinja`: the types of the package."""
 
     name: str
     doc: str
     real: str
-    inputs: tuple[PythonArgument, ...]
-    targets: tuple[PythonArgument, ...]
-    outputs: tuple[PythonArgument, ...]
-    result: str
-    named: bool
+    results: tuple[StubResult, ...]
+    methods: tuple[StubMethod, ...]
     trains: bool
-    scores: bool
     steps: bool
-    generates: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,3 +149,4 @@ class CMakePackage:
 
     name: str
     library: str
+    folder: str

@@ -16,11 +16,10 @@ ATOM, UNARY, TIMES, PLUS, ORDER, EQUAL, TERNARY = 16, 14, 13, 12, 9, 8, 3
 
 @dataclass(frozen=True, slots=True)
 class Infix:
-    """`a sign b`; `strict` asks for brackets around an equally strong right operand (a - (b - c))."""
+    """`a sign b`. The right operand gets brackets if it binds equally: sums of reals keep their order."""
 
     sign: str
     level: int
-    strict: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +44,9 @@ class Same:
 Spelling = Infix | Prefix | Call | Same
 
 SPELLINGS: dict[str, Spelling] = {
-    "add": Infix("+", PLUS, strict=False),
+    "add": Infix("+", PLUS),
     "sub": Infix("-", PLUS),
-    "mul": Infix("*", TIMES, strict=False),
+    "mul": Infix("*", TIMES),
     "div": Infix("/", TIMES),
     "neg": Prefix("-"),
     "pow": Call("pow"),

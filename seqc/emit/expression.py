@@ -162,7 +162,7 @@ def _spell(op: str, kind: Kind, arguments: Sequence[Term]) -> tuple[str, int]:
     spelling = cpp.SPELLINGS[op]
     if isinstance(spelling, cpp.Infix):
         left, right = arguments
-        text = f"{left.at(spelling.level)} {spelling.sign} {right.at(spelling.level, spelling.strict)}"
+        text = f"{left.at(spelling.level)} {spelling.sign} {right.at(spelling.level, strict=True)}"
         return text, spelling.level
     if isinstance(spelling, cpp.Prefix):
         return f"{spelling.sign}{arguments[0].at(cpp.UNARY, strict=True)}", cpp.UNARY

@@ -9,7 +9,7 @@ import json
 import keyword
 from collections.abc import Sequence
 
-from seqc.emit.contexts import CMakePackage, Executable, Package, PythonArgument, Stub
+from seqc.emit.contexts import CMakePackage, Executable, Package, PythonArgument, Stub, StubMethod, StubResult
 from seqc.emit.layout import commented
 from seqc.emit.model import Model
 from seqc.emit.render import render
@@ -84,29 +84,71 @@ def package_init(model: Model) -> str:
     return render("python/init.py.jinja", context)
 
 
+METHODS = {
+    "infer": ("Outputs of whole sequences.", ("out: Any = None", "steps: int | None = None")),
+    "step": (
+        "Outputs of one instant: the arrays of `infer` without `T`; `state` goes on.",
+        ("out: Any = None",),
+    ),
+    "generate": ("Goes on where the given steps end; outputs from the last given step on.", ("steps: int",)),
+    "evaluate": ("Loss and metrics.", ("steps: int | None = None",)),
+    "gradients": (
+        "Loss, metrics and their gradients; `accumulate` adds to those of an earlier call.",
+        ("steps: int | None = None", "accumulate: Gradients | None = None", "wrt: Sequence[str] = ..."),
+    ),
+    "update": (
+        "Forward, backward and optimizer in one call; loss and metrics are those before.",
+        ("steps: int | None = None",),
+    ),
+}
+"""What each method does, and the options that not all have."""
+
+
 def package_stub(model: Model) -> str:
     """`__init__.pyi`."""
-    outputs = _outputs(model)
-    name = model.program.name
-    result = f"{name}Outputs" if len(outputs) > 1 else (outputs[0].annotation if outputs else "tuple[()]")
-    targets = _inputs(model, True)
-    if any("=" in each.annotation for each in _inputs(model, False)):
-        targets = tuple(PythonArgument(t.name, "ArrayLike | None = None", t.about) for t in targets)
+    name, outputs = model.program.name, _outputs(model)
+    results = []
+    if len(outputs) > 1:
+        results.append(StubResult(f"{name}Outputs", outputs))
+    if "generate" in model.entries:
+        lengths = PythonArgument("lengths", "NDArray[np.int32]", "int32[B]")
+        results.append(StubResult(f"{name}Generated", (*outputs, lengths)))
     context = Stub(
         name,
         quoted(model.program.doc) or f"The model {name}.",
         dtype_name(Kind.REAL, model),
-        _inputs(model, False),
-        targets,
-        outputs,
-        result,
-        len(outputs) > 1,
+        tuple(results),
+        tuple(_method(model, entry, outputs) for entry in METHODS if entry in model.entries),
         "update" in model.entries,
-        "evaluate" in model.entries,
         "step" in model.entries,
-        "generate" in model.entries,
     )
     return render("python/init.pyi.jinja", context)
+
+
+def _method(model: Model, entry: str, outputs: tuple[PythonArgument, ...]) -> StubMethod:
+    """Inputs, targets where the entry reads them, then options by name."""
+    about, options = METHODS[entry]
+    name, scores = model.program.name, entry in ("evaluate", "gradients", "update")
+    taken = [*_inputs(model, False), *(_inputs(model, True) if scores else ())]
+    arguments = []
+    optional = False
+    for each in taken:
+        optional = optional or "=" in each.annotation
+        annotation = "ArrayLike | None = None" if optional else each.annotation
+        arguments.append(f"{each.name}: {annotation}")
+    result = f"{name}Outputs" if len(outputs) > 1 else (outputs[0].annotation if outputs else "tuple[()]")
+    results = {
+        "generate": f"{name}Generated",
+        "gradients": "Gradients",
+        "evaluate": "Score",
+        "update": "Score",
+    }
+    shared = ("state: State | None = None", "seed: int = 0", "batch: int | None = None")
+    lines = [f"{each.name}: {each.about}" for each in taken]
+    lines += [] if scores else [f"gives {each.name}: {each.about}" for each in outputs]
+    return StubMethod(
+        entry, tuple([*arguments, "*", *options, *shared]), results.get(entry, result), about, tuple(lines)
+    )
 
 
 # ---- the standalone program ---------------------------------------------------------------------------------------
@@ -158,7 +200,8 @@ def executable(model: Model) -> str:
 
 def cmake_package(model: Model) -> str:
     """`lib/cmake/<name>/<name>-config.cmake`."""
-    return render("aot/config.cmake.jinja", CMakePackage(model.symbol, f"lib{model.options.name}.a"))
+    name = model.options.name
+    return render("aot/config.cmake.jinja", CMakePackage(name, f"lib{name}.a", f"${{{name}_folder}}"))
 
 
 def embedded(model: Model) -> str:
