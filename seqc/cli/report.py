@@ -99,10 +99,21 @@ def _other(error: Exception) -> int:
         )
     elif isinstance(error, MemoryError):
         fault = ToolFault("S0907", "not enough memory", "try a smaller batch, window or model")
-    else:
+    elif "SEQC_DEBUG" in os.environ:
         raise error
+    else:
+        fault = ToolFault("S0913", "seqc itself failed", _where(error), "please report it with the model")
     show((fault.diagnostic,))
     return fault.exit_code
+
+
+def _where(error: Exception) -> str:
+    """What happened and where in seqc, in two lines; SEQC_DEBUG=1 shows the whole way there."""
+    import traceback
+
+    frames = traceback.extract_tb(error.__traceback__)
+    place = f"{'/'.join(frames[-1].filename.split('/')[-3:])}:{frames[-1].lineno}" if frames else "unknown"
+    return f"{type(error).__name__}: {error}\nat {place} (SEQC_DEBUG=1 shows more)"
 
 
 def _is_usage(error: Exception, example: type) -> bool:

@@ -39,8 +39,11 @@ def build(
     emit: tuple[str, ...] | list[str] | None = None,
     options: Options = Options(),  # noqa: B008 - frozen
     note: Note = lambda _: None,
+    depfile: str | Path | None = None,
 ) -> list[Path]:
     """Builds a model and writes what `emit` lists (py, header, static, shared, exe) into the folder `out`.
+
+    `depfile` is a file to write in the form that make, ninja and CMake read: what was written, and from what.
 
     Raises SeqError for mistakes in the program, UserFault for impossible wishes, ToolFault for compiler and disk.
     """
@@ -49,7 +52,22 @@ def build(
     if unknown:
         raise UserFault("S0905", f"`{unknown[0]}` cannot be emitted", f"what can: {', '.join(EMITS)}")
     built = prepare(Path(path), options, tuple(each for each in EMITS if each in wanted), note)
-    return install(built.folder, Path(out))
+    written = install(built.folder, Path(out))
+    if depfile is not None:
+        _write_depfile(Path(depfile), written, built.files)
+    return written
+
+
+def _write_depfile(path: Path, targets: list[Path], sources: tuple[str, ...]) -> None:
+    def word(name: str) -> str:
+        return name.replace("\\", "/").replace("$", "$$").replace("#", "\\#").replace(" ", "\\ ")
+
+    left = " ".join(word(str(each)) for each in targets)
+    right = " ".join(word(each) for each in sources)
+    try:
+        cache_room.write_atomically(path, f"{left}: {right}\n".encode())
+    except OSError as error:
+        raise cache_room.disk_fault(error, path) from None
 
 
 def emits_of_profile(path: Path, options: Options) -> tuple[str, ...]:

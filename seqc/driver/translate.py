@@ -147,7 +147,7 @@ class Maker:
             self._place(self.scratch / f"{name}-config.cmake", f"lib/cmake/{name}/{name}-config.cmake")
         if "exe" in wanted:
             main = self._object(f"{name}_main.cpp")
-            self._place(self._link([main, *objects], name, shared=False), name)
+            self._place(self._link([main, *objects], name, shared=False), f"bin/{name}")
         if "py" in wanted:
             self._package(library)
 
