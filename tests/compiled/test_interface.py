@@ -44,7 +44,10 @@ def test_rows_of_a_ragged_batch_give_what_they_give_alone(ragged: Pair) -> None:
     together = client.outputs(5, 3)
     assert client.forward("infer", inputs, together, None, 5, 3) == 0
     for row, length in enumerate(lengths):
-        alone = [array[:length, row : row + 1].copy() if array.ndim > 1 else array[row : row + 1] for array in inputs]
+        alone = [
+            array[:length, row : row + 1].copy() if array.ndim > 1 else array[row : row + 1]
+            for array in inputs
+        ]
         found = client.outputs(length, 1)
         assert client.forward("infer", alone, found, None, length, 1) == 0
         assert np.array_equal(found[0][:, 0], together[0][:length, row])
@@ -151,7 +154,9 @@ def test_the_workspace_is_as_large_as_the_header_says(name: str, request: pytest
 
 
 def test_only_what_a_model_shows_is_exported(feedback: Pair) -> None:
-    listed = subprocess.run(["nm", "-D", str(feedback.library)], capture_output=True, text=True, check=True).stdout
+    listed = subprocess.run(
+        ["nm", "-D", str(feedback.library)], capture_output=True, text=True, check=True
+    ).stdout
     defined = [line.split()[2] for line in listed.splitlines() if " T " in line]
     assert defined and all(name.startswith("model_") for name in defined)
     wanted = [line.split()[-1] for line in listed.splitlines() if " U " in line]
@@ -163,11 +168,15 @@ def test_only_what_a_model_shows_is_exported(feedback: Pair) -> None:
 @pytest.mark.skipif(shutil.which("clang++") is None, reason="clang++ is not installed")
 @pytest.mark.parametrize("name", ["feedback", "mixed"])
 def test_clang_compiles_it_without_a_warning(name: str, tmp_path: Path) -> None:
-    check_all(make(MODELS[name](), "f32", tmp_path, flags=("-O1", "-march=native", *STRICT), compiler="clang++"))
+    check_all(
+        make(MODELS[name](), "f32", tmp_path, flags=("-O1", "-march=native", *STRICT), compiler="clang++")
+    )
 
 
 @pytest.mark.parametrize("vector_bytes", [16, 32])
-def test_narrower_vectors_give_the_same(vector_bytes: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_narrower_vectors_give_the_same(
+    vector_bytes: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("tests.compiled.compare.LANES", vector_bytes)
     check_all(make(MODELS["mixed"](), "f64", tmp_path, flags=("-O1",)))
 
@@ -193,8 +202,15 @@ def test_sanitizers_find_nothing(name: str, tmp_path: Path) -> None:
     root = str(Path(__file__).resolve().parents[2])
     flags = '"-O1", "-g", "-march=native", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"'
     script = SANITIZED.format(root=root, name=name, folder=str(tmp_path), flags=flags)
-    environment = {"LD_PRELOAD": library, "ASAN_OPTIONS": "detect_leaks=0", "PATH": "/usr/bin:/bin", "PYTHONPATH": root}
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, env=environment, check=False)
+    environment = {
+        "LD_PRELOAD": library,
+        "ASAN_OPTIONS": "detect_leaks=0",
+        "PATH": "/usr/bin:/bin",
+        "PYTHONPATH": root,
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, env=environment, check=False
+    )
     assert "clean" in done.stdout, done.stderr[-3000:]
 
 
@@ -251,12 +267,37 @@ def test_a_c_program_needs_the_header_and_the_archive_alone(tmp_path: Path) -> N
     (tmp_path / "use.c").write_text(C_PROGRAM)
     for command in (
         ["g++", *FLAGS, "-O1", "-march=native", "-I", str(RUNTIME), "-c", "model.cpp", "-o", "model.o"],
-        ["gcc", "-std=c11", "-Wall", "-Wextra", "-Werror", "-pedantic", "-I", str(RUNTIME), "use.c", "model.o", "-lm", "-o", "use"],
-        ["gcc", "-std=c99", "-Wall", "-Wextra", "-Werror", "-pedantic", "-I", str(RUNTIME), "-fsyntax-only", "-x", "c", "model.h"],
+        [
+            "gcc",
+            "-std=c11",
+            "-Wall",
+            "-Wextra",
+            "-Werror",
+            "-pedantic",
+            "-I",
+            str(RUNTIME),
+            "use.c",
+            "model.o",
+            "-lm",
+            "-o",
+            "use",
+        ],
+        [
+            "gcc",
+            "-std=c99",
+            "-Wall",
+            "-Wextra",
+            "-Werror",
+            "-pedantic",
+            "-I",
+            str(RUNTIME),
+            "-fsyntax-only",
+            "-x",
+            "c",
+            "model.h",
+        ],
     ):
         done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
     done = subprocess.run([str(tmp_path / "use")], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (0, "1 3\n")
-
-
