@@ -37,6 +37,9 @@ def build(
     weights: Annotated[
         Path | None, typer.Option("--weights", help="A .safetensors file to build in.")
     ] = None,
+    trained: Annotated[
+        Path | None, typer.Option("--run", help="Build in the weights of a training run's folder.")
+    ] = None,
     name: Annotated[
         str | None, typer.Option("--name", help="Name of module and library (default: the file's).")
     ] = None,
@@ -54,6 +57,10 @@ def build(
 
     start = time.perf_counter()
     chosen = options(dim, real, model, deploy, march, compiler, name, weights)
+    if trained is not None:
+        from seqc.driver.runs import with_weights
+
+        chosen = with_weights(trained, chosen)
     wanted = None if emit is None else tuple(part.strip() for part in emit.split(",") if part.strip())
     written = run(path, out, emit=wanted, options=chosen, note=say, depfile=depfile)
     if not quiet and not as_json:

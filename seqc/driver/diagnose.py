@@ -58,11 +58,13 @@ def _archiver() -> Finding:
 
 
 def _host() -> Finding:
+    from importlib import import_module
+
     try:
-        from seqc.run import _host
+        host = import_module("seqc.run._host")
     except ImportError as error:
         return Finding("host extension", str(error), False, True, "install seqc again: `pip install .`")
-    return Finding("host extension", f"binary interface {getattr(_host, 'ABI_VERSION', 1)}", needed=True)
+    return Finding("host extension", f"binary interface {getattr(host, 'ABI_VERSION', 1)}", needed=True)
 
 
 def _cache() -> Finding:

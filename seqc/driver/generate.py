@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from seqc.driver import corpus
-from seqc.driver.fault import UserFault
 from seqc.driver.options import Options
+from seqc.driver.runs import BUILD, remembered, weights_of
 from seqc.driver.sources import Reader
-from seqc.driver.train import BUILD, Note, open_model, raised, remembered
+from seqc.driver.train import Note, open_model, raised
 
 
 def generate(
@@ -23,13 +23,7 @@ def generate(
 ) -> str:
     """A text of `count` characters. `weights` is the folder of a run or a weights file; `path` a program or package."""
     run = weights if weights.is_dir() else weights.parent
-    file = weights / "best.safetensors" if weights.is_dir() else weights
-    if not file.is_file():
-        raise UserFault(
-            "S0801",
-            f"there is no weights file `{file}`",
-            remedy="train the model first: `seqc train MODEL.seq --out RUN`",
-        )
+    file = weights_of(weights)
     if not path.is_dir():
         remember = weights.is_dir() or (run / BUILD).is_file()
         options = remembered(run, options) if remember else _with_alphabet(path, file, options)

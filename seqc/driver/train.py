@@ -6,24 +6,20 @@ learns how the model was built, so that `seqc generate` builds the same one.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from seqc.driver import corpus
-from seqc.driver.cache import disk_fault, write_atomically
 from seqc.driver.fault import UserFault
 from seqc.driver.options import Options
+from seqc.driver.runs import remember, remembered
 from seqc.driver.sources import Reader
 
 if TYPE_CHECKING:
     from seqc.run.model import Model
     from seqc.run.report import History, Reporter
-
-BUILD = "build.json"
-"""The file of a run's folder that says how its model was built."""
 
 Note = Callable[[str], None]
 
@@ -78,7 +74,7 @@ def train(
     note(repr(model).strip("<>"))
     for name, value in wishes.hypers:
         model.hyper[name] = value
-    _write_build(out, options)
+    remember(out, options)
     history = model.fit(
         source,
         epochs=wishes.epochs,
@@ -162,32 +158,6 @@ def raised(options: Options, dim: str, count: int, reader: Reader) -> Options:
 
     own = dict(pipeline.program(reader, options).dims).get(dim, count)
     return replace(options, dims=tuple(sorted({**dict(options.dims), dim: max(own, count)}.items())))
-
-
-def _write_build(out: Path, options: Options) -> None:
-    content = {"model": options.model, "real": options.real, "dims": dict(options.dims)}
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        write_atomically(out / BUILD, (json.dumps(content, indent=2) + "\n").encode())
-    except OSError as error:
-        raise disk_fault(error, out) from None
-
-
-def remembered(folder: Path, options: Options) -> Options:
-    """How the model of a run was built, under what the command line says."""
-    path = folder / BUILD
-    try:
-        found: Mapping[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        dims = {str(name): int(size) for name, size in found["dims"].items()}
-        real, model = str(found["real"]), found["model"]
-    except FileNotFoundError:
-        raise UserFault(
-            "S0801", f"`{folder}` is not the folder of a run", f"there is no `{BUILD}` in it"
-        ) from None
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise UserFault("S0801", f"cannot read `{path}`", str(error)) from None
-    chosen = {**dims, **dict(options.dims)}
-    return replace(options, real=real, model=options.model or model, dims=tuple(sorted(chosen.items())))
 
 
 def _sample(model: Model) -> str | None:
