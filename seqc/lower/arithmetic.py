@@ -181,6 +181,8 @@ def check_kinds(sign: str, types: tuple[Type, Type], spans: tuple[Span, Span], s
 def brief(span: Span) -> str:
     """The text of a place, or dots where it is long."""
     text = " ".join(span.text.split())
+    if text.startswith("(") and text.endswith(")") and "(" not in text[1:-1] and ")" not in text[1:-1]:
+        text = text[1:-1]
     return text if len(text) <= 32 else "…"
 
 

@@ -75,6 +75,7 @@ class Entry:
     state: tree.State | None = None
     slot: Slot | None = None
     read: bool = False
+    past: bool = False
     opening: bool = False
     loose: bool | None = None
     first: Meaning | None = None
@@ -135,11 +136,14 @@ class Body:
         if definition.status is Status.POISON:
             raise Poisoned
         if definition.status is Status.BUSY:
+            if self.shop.probing:
+                raise NotYet
             raise cycle_error(self.shop, self, definition, span)
         shop = self.shop
         definition.status = Status.BUSY
         shop.frames.append(Frame(definition, self, span))
         before, shop.place = shop.place, self.place
+        mark = len(shop.called)
         try:
             with shop.at(self, definition.span, self.dotted(definition.names[0])):
                 definition.meanings = definition.compute(definition)
@@ -155,6 +159,9 @@ class Body:
             raise
         except NotYet:
             definition.status = Status.NEW
+            for instance in shop.called[mark:]:
+                instance.forget()
+            del shop.called[mark:]
             raise
         finally:
             shop.place = before

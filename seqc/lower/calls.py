@@ -35,6 +35,7 @@ from seqc.lower.meaning import (
     kind_word,
 )
 from seqc.lower.names import Module
+from seqc.lower.idle import warn
 from seqc.lower.order import run
 from seqc.lower.sizes import Wanted, fit_port, kind_error, kind_of, referred
 from seqc.source.diagnostic import SeqError, fail
@@ -274,10 +275,12 @@ def call_instance(body: Body, instance: Instance, given: Given, span: Span, sour
     if instance.calls and has_state(inside):
         raise fail("S0401", f"`{instance.name}` has memory and is called twice", span, "a second call", hint="a layer with memory is called once; declare two layers")
     instance.calls.append(inside)
+    body.shop.called.append(instance)
     inside.place = body.shop.place
     inside.lifted = body.lifted
     bind_ports(inside, node.ports, given, sources, body, f"`{node.name.text}`")
     run(inside)
+    warn(inside)
     return results(inside)
 
 
@@ -302,7 +305,7 @@ def check_count(title: str, ports: tuple[tree.Port, ...], given: Given, span: Sp
         return
     listed = ", ".join(port.name.text for port in ports)
     if piped:
-        raise fail("S0312", f"{title} has {counted(len(ports), 'port')}", span, "a pipe brings one value", hint=f"write `{name}({listed})`, with each port given")
+        raise fail("S0312", f"{title} has {counted(len(ports), 'port')}", span, "a pipe brings one value", hint=f"write `{name if name.isidentifier() else brief(span)}({listed})`, with each port given")
     place = given[len(ports)][1] if len(given) > len(ports) else span
     raise fail("S0303", f"{title} takes {counted(len(ports), 'value')}", place, "one too many" if len(given) > len(ports) else f"found {len(given)}", hint=f"its ports are `{listed}`" if ports else None)
 

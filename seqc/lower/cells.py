@@ -79,6 +79,11 @@ class Instance:
             closure.memo = closure.body.shop.evaluate(closure.body, closure.value)
         return closure.memo
 
+    def forget(self) -> None:
+        """Takes back the last call, which could not be finished yet."""
+        self.calls.pop()
+        self.waiting = None
+
     def body(self) -> Body:
         """The body of its first call, or one that waits for it."""
         if self.calls:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 
 from seqc.lower import calls, draws, scope, walk
 from seqc.lower.arithmetic import as_value, describe, shown
-from seqc.lower.body import Body, Definition, Entry
+from seqc.lower.body import Body, Definition, Entry, Status
 from seqc.lower.meaning import Dynamic, Meaning, Number, Numbers, Several
 from seqc.lower.program import Parameter
 from seqc.lower.sizes import check_result, fit_declared, written_type
@@ -66,11 +66,30 @@ def declare(body: Body, statements: Iterable[tree.Statement]) -> None:
                 layers(body, statement)
         except SeqError as error:
             body.shop.problems.add(error)
+            poison(body, statement)
     for each in equations:
         try:
             equation(body, each)
         except SeqError as error:
             body.shop.problems.add(error)
+
+
+def poison(body: Body, statement: tree.Statement) -> None:
+    """Enters the names of a statement that was refused, so that their readers stay silent."""
+    if isinstance(statement, tree.Input | tree.Target):
+        names: tuple[tree.Name, ...] = (statement.name,)
+    elif isinstance(statement, tree.Param | tree.State | tree.Layer):
+        names = statement.names
+    elif isinstance(statement, tree.Dim):
+        names = tuple(each.name for each in statement.bindings)
+    elif isinstance(statement, tree.Hyper):
+        names = tuple(each.name for each in statement.knobs)
+    else:
+        return
+    for name in names:
+        if name.text not in body.entries:
+            definition = Definition((name.text,), "input", name.span, None, lambda _: (), None, Status.POISON)
+            body.entries[name.text] = Entry(name.text, "input", name.span, definition)
 
 
 def misplaced(body: Body, statement: tree.Statement) -> SeqError:

@@ -22,7 +22,7 @@ from seqc.lower.prune import prune
 from seqc.lower.deploy import deploys_of
 from seqc.lower.train import train_of
 from seqc.lower.shop import Shop
-from seqc.source.diagnostic import Collector, Diagnostic, SeqError, fail
+from seqc.source.diagnostic import Collector, Diagnostic, Label, SeqError, fail
 from seqc.source.suggest import nearest
 from seqc.source.text import Source
 from seqc.syntax import tree
@@ -83,7 +83,7 @@ def deep_recursion() -> Iterator[None]:
 def models_of(module: Module, file: tree.File, options: LowerOptions, problems: Collector) -> list[tree.Model]:
     """The models asked for; records that belong to none are refused."""
     names = list(module.models)
-    seen: dict[tuple[str, str], tree.Item] = {}
+    seen: dict[tuple[str, str], tree.Train | tree.Deploy] = {}
     for item in file.items:
         if not isinstance(item, tree.Train | tree.Deploy):
             continue
@@ -95,7 +95,7 @@ def models_of(module: Module, file: tree.File, options: LowerOptions, problems: 
         key = ("train", model.text) if isinstance(item, tree.Train) else ("deploy", item.name.text)
         if key in seen:
             what = f"`{model.text}` has two `train` records" if key[0] == "train" else f"two profiles are called `{key[1]}`"
-            problems.add(fail("S0202", what, item.name.span, "defined again", hint="put them together" if key[0] == "train" else "rename one of them"))
+            problems.add(fail("S0202", what, item.name.span, "defined again", others=(Label(seen[key].name.span, "first here"),), hint="put them together" if key[0] == "train" else "rename one of them"))
         seen[key] = item
     if options.model is not None:
         if options.model not in module.models:
@@ -176,10 +176,10 @@ def finished(library: Library, model: tree.Model, draft: Draft, problems: Collec
 
 
 def unknown_dims(models: list[tree.Model], options: LowerOptions, used: set[str], problems: Collector, file: tree.File) -> None:
-    """S0216 for an override of a `dim` that no model has."""
+    """S0806 for an override of a `dim` that no model has."""
     known = [binding.name.text for model in models for each in model.body if isinstance(each, tree.Dim) for binding in each.bindings]
     for name in options.dims:
         if name not in known and models:
             near = nearest(name, known)
             listed = ", ".join(f"`{each}`" for each in known) or "none"
-            problems.add(fail("S0216", f"there is no `dim {name}` to override", None, notes=(f"the model has {listed}",), hint=f"did you mean `{near}`?" if near else None))
+            problems.add(fail("S0806", f"there is no `dim {name}` to override", None, notes=(f"the model has {listed}",), hint=f"did you mean `{near}`?" if near else None))

@@ -23,7 +23,6 @@ class Refusal:
 
     text: str
     span: Span
-    inner: Span | None
 
 
 def user_place(site: Site) -> Span:
@@ -40,10 +39,16 @@ def reduces(flow: Flow, value: Value, axis: Axis) -> bool:
     return value.op == "reduce" and axis in flow.values[value.args[0]].type.axes and axis not in value.type.axes
 
 
+def needs_whole(flow: Flow, value: Value) -> bool:
+    """Whether a value needs every step of its operand."""
+    return value.op in ("reverse", "final") or reduces(flow, value, Axis.TIME)
+
+
 def check_flow(flow: Flow, sites: list[Site], draft: Draft, problems: Collector) -> None:
     """S0403, S0502, S0604."""
     for fault in faults(flow):
-        span = user_place(sites[fault.value])
+        whole = (index for index in fault.values if needs_whole(flow, flow.values[index]))
+        span = user_place(sites[next(whole, fault.value)])
         if fault.reason is Reason.REVERSE:
             problems.add(fail("S0403", "time is turned round inside a loop", span, "`reverse` needs every step of its operand", hint="reverse outside the recurrence"))
         else:
@@ -113,5 +118,5 @@ def streaming(flow: Flow, sites: list[Site]) -> Refusal | None:
     value, site = flow.values[worst], sites[worst]
     word = {"reverse": "`reverse`", "steps": "`steps`"}.get(value.op, "a reduction over time")
     place = user_place(site)
-    inner = site.span if place != site.span else None
-    return Refusal(f"uses {word}", place, inner)
+    where = f" ({site.span.place})" if place != site.span else ""
+    return Refusal(f"uses {word}{where}, which needs the whole sequence", place)

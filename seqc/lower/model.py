@@ -14,11 +14,12 @@ from seqc.lower.body import Body, Definition, Entry
 from seqc.lower.calls import callers, peek
 from seqc.lower.declare import declare, equation_values, finish_states, label
 from seqc.lower.meaning import Builtin, Dynamic, LayerOf, Meaning, Number, Poisoned
+from seqc.lower.idle import warn
 from seqc.lower.order import run
 from seqc.lower.program import Hyper, Input
 from seqc.lower.shop import Shop
 from seqc.lower.sizes import checked_size, fit_declared, written_type
-from seqc.source.diagnostic import Diagnostic, Label, SeqError, Severity, fail
+from seqc.source.diagnostic import Label, SeqError, fail
 from seqc.source.span import Span
 from seqc.syntax import tree
 
@@ -194,7 +195,7 @@ def collect(draft: Draft, model: tree.Model) -> None:
                     draft.shop.problems.add(error)
                 except Poisoned:
                     continue
-    if not draft.roots and not draft.shop.problems.errors:
+    if not any(isinstance(node, tree.Output | tree.Loss) for node in model.body):
         draft.shop.problems.add(fail("S0217", f"`{model.name.text}` gives nothing", model.name.span, "no output and no loss", hint="write `output y` or `loss = …`"))
 
 
@@ -303,21 +304,3 @@ def default(draft: Draft, node: tree.Input, expression: tree.Expression) -> None
         if not type.axes <= wanted.axes:
             raise fail("S0507", f"`{name}` has one value per sequence", expression.span, "has one value per step", hint="leave out `once`")
         put(draft, f"default.{name}", shop.builder.broadcast(value, wanted), expression.span)
-
-
-def warn(body: Body) -> None:
-    """Warnings of a model or cell of the user's own: layers nobody calls, states that nobody moves."""
-    if body.module.name.startswith("std/"):
-        return
-    for entry in body.entries.values():
-        if entry.kind == "layer" and not entry.read:
-            body.shop.problems.add(warning("S0218", f"the layer `{entry.name}` is never used", entry.span, "has no parameters then", "call it, or leave it out"))
-        elif entry.state is not None and entry.definition is None and entry.read:
-            pass
-
-
-def warning(code: str, title: str, span: Span, text: str, hint: str) -> Diagnostic:
-    """A message that stops nothing."""
-    return Diagnostic(code, title, Label(span, text), hint=hint, severity=Severity.WARNING)
-
-

@@ -86,8 +86,12 @@ class _Loader:
         return module
 
     def use(self, module: Module, item: tree.Use) -> None:
-        name, place = target(module.name, item)
-        found = self.file(name, place)
+        found: Module | None = None
+        try:
+            name, place = target(module.name, item)
+            found = self.file(name, place)
+        except SeqError as error:
+            self.problems.add(error)
         for wanted in item.names:
             claim(module, wanted)
             if found is None:
@@ -114,13 +118,13 @@ class _Loader:
         if name in self.done:
             return self.done[name]
         if len(self.done) + len(self.open) > FILE_LIMIT:
-            raise fail("S0705", f"more than {FILE_LIMIT} files", place, "one file too many", hint="put small files together")
+            raise fail("S0701", f"more than {FILE_LIMIT} files", place, "one file too many", hint="put small files together")
         self.done[name] = None
         try:
             source = self.read(name)
             return self.module(parse(source), name)
         except OSError as error:
-            reason = error.strerror or str(error)
+            reason = "there is no such file" if isinstance(error, FileNotFoundError) else error.strerror or str(error)
             raise fail("S0701", f"cannot read `{name}`", place, "asked for here", notes=(f"{reason}",), hint=_file_hint(name)) from None
         except SeqError as error:
             self.problems.add(error)
@@ -162,7 +166,7 @@ def target(importing: str, item: tree.Use) -> tuple[str, Span]:
             hint="keep imported files beside the model or below it",
         )
     if not name.endswith(".seq"):
-        raise fail("S0704", "an imported file ends in `.seq`", place, "this does not", hint=f'write `"{path}.seq"`' if path else None)
+        raise fail("S0704", "an imported file ends in `.seq`", place, "this does not", hint=f'write `"{path}.seq"`' if path and "." not in path else None)
     if name.startswith("std/") and not importing.startswith("std/"):
         raise fail(
             "S0704", "a folder `std` would hide the library", place, "lies in `std`", hint="rename the folder; the library is `use std.cells: …`"

@@ -126,7 +126,13 @@ def first_try(owner: Body, instance: Instance, reading: Reading, span: Span) -> 
     except NotYet:
         if instance.calls:
             raise
-    parts_body(owner, instance, span)
+    owner.shop.probing += 1
+    try:
+        parts_body(owner, instance, span)
+    except NotYet:
+        pass
+    finally:
+        owner.shop.probing -= 1
     try:
         return reading()
     except NotYet:

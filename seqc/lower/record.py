@@ -15,7 +15,20 @@ from seqc.source.span import Span
 from seqc.source.suggest import nearest
 from seqc.syntax import tree
 
-WORDS_OF_KEYS: Mapping[str, str] = {"target": "cpu", "arch": "cpu", "march": "cpu", "lr": "update", "optimizer": "update", "optimiser": "update", "bptt": "window", "precision": "math", "optim": "update", "gradient_clip": "clip", "frozen": "freeze", "dtype": "math"}
+HABITS: Mapping[str, tuple[str, str]] = {
+    "target": ("cpu", "the key is `cpu`"),
+    "arch": ("cpu", "the key is `cpu`"),
+    "march": ("cpu", "the key is `cpu`"),
+    "precision": ("math", "the key is `math`"),
+    "dtype": ("math", "the key is `math`"),
+    "lr": ("update", "an optimizer takes it: `update = Adam(lr = 1e-3)`"),
+    "optimizer": ("update", "the key is `update`"),
+    "optimiser": ("update", "the key is `update`"),
+    "bptt": ("window", "the key is `window`"),
+    "frozen": ("freeze", "the key is `freeze`"),
+    "epochs": ("update", "how long to train is said at the call"),
+}
+"""What people write who come from elsewhere: the key of the record where it may stand, and what to do."""
 
 
 @dataclass(slots=True)
@@ -32,9 +45,10 @@ class Reading:
         for binding in bindings:
             key = binding.name.text
             if key not in known:
-                near = nearest(key, known) or (WORDS_OF_KEYS[key] if WORDS_OF_KEYS.get(key) in known else None)
+                near = nearest(key, known)
+                habit = HABITS.get(key)
                 listed = ", ".join(f"`{each}`" for each in known)
-                self.problems.add(fail("S0601", f"{self.title} has no key `{key}`", binding.name.span, "not a key", notes=(f"its keys are {listed}",), hint=f"did you mean `{near}`?" if near else None))
+                self.problems.add(fail("S0601", f"{self.title} has no key `{key}`", binding.name.span, "not a key", notes=(f"its keys are {listed}",), hint=f"did you mean `{near}`?" if near else habit[1] if habit is not None and habit[0] in known else None))
             elif key in self.found:
                 self.problems.add(fail("S0202", f"`{key}` is given twice", binding.name.span, "again here", others=(Label(self.found[key].name.span, "first here"),), hint="leave one of them out"))
             else:
@@ -70,7 +84,7 @@ class Reading:
         if text is None:
             raise bad(f"`{key}`", node.span, f"one of {listed}")
         if text not in known:
-            near = nearest(text, known)
+            near = nearest(text, known) or next((each for each in known if each.startswith(text)), None)
             raise bad(f"`{key}`", node.span, f"one of {listed}", text=f"`{text}` is not", hint=f"did you mean `{near}`?" if near else None)
         return text
 

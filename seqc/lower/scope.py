@@ -111,6 +111,11 @@ def unknown_name(body: Body, name: str, span: Span) -> SeqError:
         "dot": "write `a @ b`",
         "matmul": "write `A @ b`",
         "sigma": "write `sigmoid`",
+        "xavier": "write `glorot`",
+        "kaiming": "write `normal(deviation)`",
+        "he": "write `normal(deviation)`",
+        "randn": "write `normal(deviation)`",
+        "random": "write `uniform(low, high)`",
     }
     known = [*body.entries, *body.module.meanings, *body.module.consts, *body.module.imports, *body.shop.library.prelude.meanings, *FUNCTIONS, *REDUCERS, *INITIALISERS, *CONSTANTS, *COUNTERS]
     near = nearest(name, known)
@@ -124,6 +129,8 @@ def unknown_name(body: Body, name: str, span: Span) -> SeqError:
         hint = f"write `use std.{shelf[name]}: {name}` above"
     elif name in optimizers:
         hint = f"write `use std.optim: {name}` above"
+    if hint is None and body.kind in ("train", "deploy"):
+        hint = "a record is made of numbers, `const`, `dim` and, in an update, `step`"
     return fail("S0201", f"there is no `{name}` here", span, "not defined", hint=hint)
 
 
@@ -135,7 +142,7 @@ def previous(body: Body, name: tree.Name) -> Meaning:
             raise NotYet
         meaning = find(body, name.text, name.span)
         raise not_a_state(name, "a number" if isinstance(meaning, Number) else "not a state")
-    entry.read = True
+    entry.past = True
     if entry.state is None:
         raise not_a_state(name, article(entry.kind))
     shop = body.shop

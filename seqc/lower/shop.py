@@ -22,6 +22,7 @@ from seqc.syntax import tree
 
 if TYPE_CHECKING:
     from seqc.lower.body import Body, Definition
+    from seqc.lower.cells import Instance
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +90,8 @@ class Shop:
     length: int | None = None
     instances: int = 0
     stopped: bool = False
+    probing: int = 0
+    called: list[Instance] = field(default_factory=list)
 
     def fresh_site(self) -> int:
         """The number of the next draw."""

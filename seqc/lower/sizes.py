@@ -23,6 +23,9 @@ PRODUCT_LIMIT = 2**40
 
 def size(body: Body, node: tree.Expression, what: str = "a size") -> int:
     """The number that a size expression stands for."""
+    if isinstance(node, tree.Reference) and unknown(body, node.name) and node.name not in body.waiting:
+        if not any(node.name in module.consts for module in (body.module, body.shop.library.prelude)):
+            raise no_size(body, node)
     meaning = body.shop.evaluate(body, node)
     return checked_size(body, meaning, node.span, what)
 
@@ -34,11 +37,11 @@ def checked_size(body: Body, meaning: Meaning, span: Span, what: str = "a size")
             "S0306",
             f"{what} must be a number known to the compiler",
             span,
-            f"found {describe(body.shop, meaning)}",
+            "known at run time only" if isinstance(meaning, Dynamic) else f"found {describe(body.shop, meaning)}",
             hint="sizes are made of numbers, `const`, `dim` and the sizes of cells",
         )
     if isinstance(meaning.value, float) and not meaning.value.is_integer():
-        hint = "sizes divide exactly or not at all; `div(a, b)` rounds down"
+        hint = "sizes divide exactly or not at all; `div(a, b)` rounds down" if "/" in span.text else None
         raise fail("S0306", f"{what} must be a whole number", span, f"is {meaning.value!r}", hint=hint)
     value = int(meaning.value)
     if value < 1:
@@ -46,6 +49,14 @@ def checked_size(body: Body, meaning: Meaning, span: Span, what: str = "a size")
     if value > SIZE_LIMIT:
         raise fail("S0307", f"{what} is too large", span, f"is {value}", hint=f"the limit is {SIZE_LIMIT}")
     return value
+
+
+def no_size(body: Body, node: tree.Reference) -> SeqError:
+    """S0201 for a size that nobody knows."""
+    known = [entry.name for entry in body.entries.values() if entry.kind in ("dim", "size", "static")] + list(body.module.consts)
+    near = nearest(node.name, known)
+    hint = f"did you mean `{near}`?" if near else f"write `dim {node.name} = 8`" if body.kind == "model" else f"make it an argument: `{body.title}({node.name})`"
+    return fail("S0201", f"there is no size `{node.name}` here", node.span, "not defined", hint=hint)
 
 
 def check_elements(dims: tuple[int, ...], span: Span) -> None:
