@@ -170,7 +170,7 @@ def chosen(node: tree.Expression, names: list[str], draft: Draft) -> tuple[str, 
         if not covered:
             tops = list(dict.fromkeys([*names, *(name.rsplit(".", 1)[0] for name in names if "." in name), *(name.split(".")[0] for name in names)]))
             near = nearest(path, tops)
-            raise fail("S0608", f"no parameter lies in `{path}`", each.span, "covers nothing", notes=("the parameters are " + listed(names),), hint=f"did you mean `{near}`?" if near else None)
+            raise fail("S0610", f"no parameter lies in `{path}`", each.span, "covers nothing", notes=("the parameters are " + listed(names),), hint=f"did you mean `{near}`?" if near else None)
         found += [name for name in covered if name not in found]
     return tuple(found)
 
