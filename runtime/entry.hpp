@@ -76,6 +76,7 @@ struct EntryInfo {
   int64_t rules; // bytes that the update rules ask for, in the same place, when the gradients are done
   const bool *reads, *advances;
   bool outputs, parameter_gradients, other_gradients;
+  int64_t only_steps, only_batch; // sizes that the kernels were compiled for, 0: any
 };
 
 // What a caller hands in beside the call record; NULL where an entry point has no such thing.
@@ -91,15 +92,20 @@ struct Given {
   bool accumulate;
 };
 
-// Cuts a workspace into aligned pieces; without one (null) it only counts.
+// Cuts a workspace into pieces: `take` at multiples of 64 bytes, `squeeze` (small tables) of 8. Without a
+// workspace (null) it only counts.
 struct Carver {
   char *base;
   int64_t used;
-  template <class T = char> T *take(int64_t count) {
+  template <class T> T *piece(int64_t count, int64_t alignment) {
+    used = (used + alignment - 1) / alignment * alignment;
     char *const at = base ? base + used : nullptr;
-    used += (count * static_cast<int64_t>(sizeof(T)) + 63) / 64 * 64;
+    used += count * static_cast<int64_t>(sizeof(T));
     return reinterpret_cast<T *>(at);
   }
+  template <class T = char> T *take(int64_t count) { return piece<T>(count, count > 0 ? 64 : 1); }
+  template <class T = char> T *squeeze(int64_t count) { return piece<T>(count, 8); }
+  int64_t total() const { return (used + 63) / 64 * 64; }
 };
 
 SEQC_INLINE int64_t instants(const ArrayInfo &info, int64_t steps, int64_t batch) {
@@ -132,20 +138,20 @@ static inline Areas divide(const ModelInfo &model, const EntryInfo &entry, int64
   Areas areas = {};
   const int64_t cells = entry.per_row * batch + entry.per_step * steps + entry.per_cell * steps * batch;
   carver.take(max(entry.fixed + cells, entry.rules));
-  areas.inputs = carver.take<const void *>(model.inputs);
-  areas.outputs = carver.take<void *>(model.outputs);
-  areas.carried = carver.take<const void *>(model.states);
-  areas.next = carver.take<void *>(model.states);
-  areas.fresh = carver.take<const uint8_t *>(model.states);
-  areas.input_gradients = carver.take<void *>(model.inputs);
-  areas.state_gradients = carver.take<void *>(model.states);
-  areas.lengths = carver.take<int32_t>(batch);
-  areas.ones = carver.take<uint8_t>(batch);
-  areas.given = carver.take<uint8_t>(model.inputs);
-  areas.active = carver.take<uint8_t>(batch);
-  areas.stop = carver.take<uint8_t>(batch);
-  areas.started = carver.take<int64_t>(batch);
-  areas.scores = carver.take<double>(model.scores);
+  areas.inputs = carver.squeeze<const void *>(model.inputs);
+  areas.outputs = carver.squeeze<void *>(model.outputs);
+  areas.carried = carver.squeeze<const void *>(model.states);
+  areas.next = carver.squeeze<void *>(model.states);
+  areas.fresh = carver.squeeze<const uint8_t *>(model.states);
+  areas.input_gradients = carver.squeeze<void *>(model.inputs);
+  areas.state_gradients = carver.squeeze<void *>(model.states);
+  areas.lengths = carver.squeeze<int32_t>(batch);
+  areas.ones = carver.squeeze<uint8_t>(batch);
+  areas.given = carver.squeeze<uint8_t>(model.inputs);
+  areas.active = carver.squeeze<uint8_t>(batch);
+  areas.stop = carver.squeeze<uint8_t>(batch);
+  areas.started = carver.squeeze<int64_t>(batch);
+  areas.scores = carver.squeeze<double>(model.scores);
   int64_t largest = 0;
   for (int i = 0; i < model.states; ++i) {
     const int64_t bytes = bytes_of(model.state[i], steps, batch);
@@ -188,7 +194,7 @@ static inline int64_t workspace(const ModelInfo &model, const EntryInfo &entry, 
     return 0;
   Carver carver = {nullptr, 0};
   divide(model, entry, steps, batch, carver);
-  return carver.used;
+  return carver.total();
 }
 
 SEQC_INLINE int refuse(const seqc_call *call, int code, int input, int64_t step, int64_t row, int64_t value) {
@@ -336,6 +342,9 @@ static inline int begin(const ModelInfo &model, const EntryInfo &entry, const se
     return SEQC_BAD_CALL;
   if (!given.hyper && model.hypers > 0)
     return SEQC_BAD_CALL;
+  if ((entry.only_steps && steps != entry.only_steps) ||
+      (entry.only_batch && call->batch != entry.only_batch))
+    return SEQC_BAD_CALL;
   Carver carver = {static_cast<char *>(call->workspace), 0};
   areas = divide(model, entry, steps, call->batch, carver);
   frame = {};
@@ -440,11 +449,11 @@ static inline int run(const ModelInfo &model, const EntryInfo &entry, const seqc
 
 // A state of `generate` for callers that keep none: all rows fresh, in the workspace behind everything else.
 static inline void **own_state(const ModelInfo &model, int64_t batch, Carver &carver) {
-  void **const state = carver.take<void *>(2 * model.states + 1);
+  void **const state = carver.squeeze<void *>(2 * model.states + 1);
   for (int i = 0; i < model.states; ++i) {
     const int64_t bytes = bytes_of(model.state[i], 1, batch);
     char *const values = carver.take(bytes);
-    char *const fresh = carver.take(batch);
+    char *const fresh = carver.squeeze(batch);
     if (!carver.base)
       continue;
     __builtin_memset(values, 0, static_cast<size_t>(bytes));
@@ -452,7 +461,7 @@ static inline void **own_state(const ModelInfo &model, int64_t batch, Carver &ca
     state[2 * i] = values;
     state[2 * i + 1] = fresh;
   }
-  int64_t *const started = carver.take<int64_t>(batch);
+  int64_t *const started = carver.squeeze<int64_t>(batch);
   if (carver.base) {
     __builtin_memset(started, 0, static_cast<size_t>(batch) * sizeof(int64_t));
     state[2 * model.states] = started;
@@ -467,7 +476,7 @@ static inline int64_t generate_workspace(const ModelInfo &model, const EntryInfo
   Carver carver = {nullptr, 0};
   divide(model, entry, 1, batch, carver);
   own_state(model, batch, carver);
-  return carver.used;
+  return carver.total();
 }
 
 // Points the inputs at one step: a given one, or zeros where the model feeds itself.

@@ -15,7 +15,7 @@ from seqc.emit.expression import Scope, Term, print_statements
 from seqc.emit.kernel import Kernel, Place, Pointer, Scalar, Shelf, axes_of, pointer_text, short
 from seqc.emit.layout import call, comment, mentions
 from seqc.emit.memory import Numbers, address
-from seqc.emit.model import Model, pack_key
+from seqc.emit.model import Model, only_sizes, pack_key
 from seqc.emit.names import Namer
 from seqc.emit.pointwise import pointwise_kernel
 from seqc.emit.products import outer_kernel, product_kernel
@@ -51,10 +51,11 @@ class EntryPrinter:
         for node in self.plan.nodes:
             self._node(node, 2)
         body = [*uniform_lines, *self.lines]
+        only = dict(zip(("steps", "batch"), only_sizes(self.model, self.plan.entry), strict=True))
         sizes = [
-            f"  const int64_t {n} = frame.{n};"
-            for n in ("steps", "batch")
-            if mentions([*body, *self._declarations], n)
+            f"  const int64_t {name} = {only[name] or f'frame.{name}'};"
+            for name in ("steps", "batch")
+            if mentions([*body, *self._declarations], name)
         ]
         head = [f"static int {self.plan.entry}_nodes(const Frame &frame) {{"]
         if not mentions([*sizes, *body, *self._declarations], "frame"):

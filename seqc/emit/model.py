@@ -189,3 +189,12 @@ def arrange_packs(plans: Mapping[str, Plan], real_bytes: int) -> tuple[tuple[Pla
             placed[pack_key(pack)] = PlacedPack(pack, offset)
             offset += aligned(pack.elements * real_bytes)
     return tuple(placed.values()), offset
+
+
+def only_sizes(model: Model, entry: str) -> tuple[int, int]:
+    """Steps and batch for which an entry point is compiled, where a profile names one number; 0 for any."""
+    steps, batch = model.options.steps, model.options.batch
+    whole = entry in ("infer", "evaluate", "gradients", "update")
+    only_steps = steps[0] if len(steps) == 1 and whole else 0
+    only_batch = batch[0] if len(batch) == 1 and (whole or entry in ("step", "generate")) else 0
+    return only_steps, only_batch

@@ -13,7 +13,7 @@ from seqc.emit.interface import exported, hyper_values, interface
 from seqc.emit.kernel import Shelf
 from seqc.emit.layout import call, commented
 from seqc.emit.memory import Numbers
-from seqc.emit.model import ENTRIES, Model, PlacedPack, bytes_of
+from seqc.emit.model import ENTRIES, Model, PlacedPack, bytes_of, only_sizes
 from seqc.emit.render import render
 from seqc.flow.types import Axis, Type
 from seqc.plan.types import Arena, Plan
@@ -163,6 +163,8 @@ def entry_tables(model: Model, plans: Mapping[str, Plan], entry: str) -> list[li
     }
     rows = [(f"{entry}_nodes", "kernels"), *((str(value), name) for name, value in sizes.items()), *names]
     rows += [(flag(value), name) for name, value in flags.items()]
+    steps, batch = only_sizes(model, entry)
+    rows += [(str(steps), "only steps"), (str(batch), "only batch")]
     found.append(listed(f"const EntryInfo {entry}_info", rows))
     return found
 

@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from seqc.emit import EmitOptions, model_of
+from seqc.emit import EmitOptions, emit, model_of
 from seqc.emit.workspace import workspace_bytes
 from seqc.plan import plan
 from seqc.plan.types import Target
-from tests.compiled.client import ENTRIES, FLAGS, RUNTIME, STRICT, aligned, build
+from tests.compiled.client import ENTRIES, FLAGS, RUNTIME, STRICT, Client, aligned, build
 from tests.compiled.compare import Pair, check_all, close, flows_of, inputs_of, make, text_of
 from tests.numeric.hand_models import MODELS
 
@@ -301,3 +301,22 @@ def test_a_c_program_needs_the_header_and_the_archive_alone(tmp_path: Path) -> N
         assert done.returncode == 0, done.stderr
     done = subprocess.run([str(tmp_path / "use")], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (0, "1 3\n")
+
+
+def test_sizes_of_a_profile_are_constants(tmp_path: Path) -> None:
+    program = MODELS["gru"]()
+    target = Target(vector_bytes=64)
+    plans = {entry: plan(flow, program, entry, target) for entry, flow in flows_of(program).items()}
+    options = EmitOptions("model", batch=(2,), steps=(5,))
+    files = emit(program, plans, target, options)
+    assert (
+        "const int64_t batch = 2;" in files["model.cpp"] and "const int64_t steps = 5;" in files["model.cpp"]
+    )
+    client = Client(
+        build(files, tmp_path, "model", flags=("-O1", "-march=native", *STRICT)), files["model.json"]
+    )
+    x = np.zeros((5, 2, 3), np.float32)
+    assert client.forward("infer", [x, None], client.outputs(5, 2), None, 5, 2) == 0
+    assert client.forward("infer", [x, None], client.outputs(5, 2), None, 5, 1) == BAD_CALL
+    assert client.forward("infer", [x, None], client.outputs(5, 2), None, 4, 2) == BAD_CALL
+    assert client.forward("step", [x[0], None], client.outputs(1, 2), client.state(2), 1, 2) == 0
