@@ -84,7 +84,13 @@ def as_value(shop: Shop, meaning: Meaning, kind: Kind | None, span: Span, bound:
             found = vector_kind(meaning.values)
             wanted = Kind.REAL if found is Kind.INT else found
         return shop.builder.stack(*[constant(shop, value, wanted, span, bound) for value in meaning.values])
-    raise fail("S0204", f"{kind_word(meaning)} is not a value", span, "a value is needed here", hint=use_hint(meaning))
+    raise fail(
+        "S0204",
+        f"{kind_word(meaning)} is not a value",
+        span,
+        "a value is needed here",
+        hint=use_hint(meaning),
+    )
 
 
 def use_hint(meaning: Meaning) -> str | None:
@@ -99,23 +105,47 @@ def use_hint(meaning: Meaning) -> str | None:
     return None
 
 
-def constant(shop: Shop, value: int | float | bool, kind: Kind | None, span: Span, bound: int | None = None) -> int:
+def constant(
+    shop: Shop, value: int | float | bool, kind: Kind | None, span: Span, bound: int | None = None
+) -> int:
     """A number as a constant of a kind."""
     own = number_kind(value)
     wanted = kind or (Kind.REAL if own is Kind.INT else own)
     if (own is Kind.BOOL) != (wanted is Kind.BOOL):
-        hint = "a bool is written `true` or `false`, or a comparison" if wanted is Kind.BOOL else "turn a bool into a number by `real(…)`"
+        hint = (
+            "a bool is written `true` or `false`, or a comparison"
+            if wanted is Kind.BOOL
+            else "turn a bool into a number by `real(…)`"
+        )
         raise fail("S0301", "numbers and bools do not mix", span, f"{wanted.value} is needed here", hint=hint)
     if wanted.is_integer and own is Kind.REAL:
-        raise fail("S0301", f"`{value!r}` is not a whole number", span, f"{wanted.value} is needed here", hint="write it without a point, or turn the other side into `real(…)`")
+        raise fail(
+            "S0301",
+            f"`{value!r}` is not a whole number",
+            span,
+            f"{wanted.value} is needed here",
+            hint="write it without a point, or turn the other side into `real(…)`",
+        )
     if wanted is Kind.INDEX:
         if bound is not None and not 0 <= value < bound:
-            raise fail("S0308", f"{value} is not an index below {bound}", span, f"index({bound}) is needed here", hint=f"indices run from 0 to {bound - 1}")
-        return shop.builder.add("const", type=Type(Kind.INDEX, (), NO_AXES, bound if bound is not None else int(value) + 1), value=int(value))
+            raise fail(
+                "S0308",
+                f"{value} is not an index below {bound}",
+                span,
+                f"index({bound}) is needed here",
+                hint=f"indices run from 0 to {bound - 1}",
+            )
+        return shop.builder.add(
+            "const",
+            type=Type(Kind.INDEX, (), NO_AXES, bound if bound is not None else int(value) + 1),
+            value=int(value),
+        )
     return shop.builder.const(value, wanted)
 
 
-def binary(shop: Shop, sign: str, left: Meaning, right: Meaning, span: Span, spans: tuple[Span, Span]) -> Meaning:
+def binary(
+    shop: Shop, sign: str, left: Meaning, right: Meaning, span: Span, spans: tuple[Span, Span]
+) -> Meaning:
     """Arithmetic and comparison."""
     folded = fold(sign, left, right, span)
     if folded is not None:
@@ -133,10 +163,16 @@ def binary(shop: Shop, sign: str, left: Meaning, right: Meaning, span: Span, spa
     return Dynamic(shop.builder.add(ARITHMETIC.get(sign) or COMPARISONS[sign], a, b))
 
 
-def operands(shop: Shop, sign: str, left: Meaning, right: Meaning, spans: tuple[Span, Span]) -> tuple[int, int]:
+def operands(
+    shop: Shop, sign: str, left: Meaning, right: Meaning, spans: tuple[Span, Span]
+) -> tuple[int, int]:
     """Both sides as values of one kind; `/` and `^` turn whole numbers into reals."""
     types = type_of(shop, left), type_of(shop, right)
-    kinds = [type.kind for type, each in zip(types, (left, right), strict=True) if type is not None and isinstance(each, Dynamic)]
+    kinds = [
+        type.kind
+        for type, each in zip(types, (left, right), strict=True)
+        if type is not None and isinstance(each, Dynamic)
+    ]
     real = next((kind for kind in kinds if kind.is_real), None)
     if sign in ("/", "^") and all(kind is not Kind.BOOL for kind in kinds):
         wanted: Kind | None = real or Kind.REAL
@@ -148,7 +184,10 @@ def operands(shop: Shop, sign: str, left: Meaning, right: Meaning, spans: tuple[
         wanted = None
     values = [as_value(shop, each, wanted, span) for each, span in zip((left, right), spans, strict=True)]
     if sign in ("/", "^") and wanted is not None and wanted.is_real:
-        values = [shop.builder.cast(each, wanted) if shop.builder.type(each).kind.is_integer else each for each in values]
+        values = [
+            shop.builder.cast(each, wanted) if shop.builder.type(each).kind.is_integer else each
+            for each in values
+        ]
     return values[0], values[1]
 
 
@@ -157,16 +196,32 @@ def check_kinds(sign: str, types: tuple[Type, Type], spans: tuple[Span, Span], s
     left, right = types[0].kind, types[1].kind
     if Kind.BOOL in (left, right) and sign not in ("==", "!="):
         place = spans[0] if left is Kind.BOOL else spans[1]
-        raise fail("S0301", f"`{sign}` takes numbers", place, "found bool", hint=f"write `real({brief(place)})`, which is 1 where it holds and 0 elsewhere")
+        raise fail(
+            "S0301",
+            f"`{sign}` takes numbers",
+            place,
+            "found bool",
+            hint=f"write `real({brief(place)})`, which is 1 where it holds and 0 elsewhere",
+        )
     if left is right or (left.is_integer and right.is_integer):
         return
     if left.is_real and right.is_real:
         raise fail(
-            "S0301", f"`{sign}` does not mix {left.value} and {right.value}", spans[1], f"found {right.value}", others=(Label(spans[0], f"found {left.value}"),),
+            "S0301",
+            f"`{sign}` does not mix {left.value} and {right.value}",
+            spans[1],
+            f"found {right.value}",
+            others=(Label(spans[0], f"found {left.value}"),),
             hint=f"convert one of them: `{left.value}({brief(spans[1])})`",
         )
     if Kind.BOOL in (left, right):
-        raise fail("S0301", "a bool and a number are never equal", span, "compares them", hint="turn the bool into a number by `real(…)`")
+        raise fail(
+            "S0301",
+            "a bool and a number are never equal",
+            span,
+            "compares them",
+            hint="turn the bool into a number by `real(…)`",
+        )
     whole = 0 if left.is_integer else 1
     raise fail(
         "S0301",
@@ -203,11 +258,21 @@ def fold(sign: str, left: Meaning, right: Meaning, span: Span) -> Meaning | None
     """The result among numbers; None where one side is a value or the result is not to be had here."""
     if isinstance(left, Number) and isinstance(right, Number):
         if isinstance(left.value, bool) or isinstance(right.value, bool):
-            return None if sign not in ("==", "!=") or type(left.value) is not type(right.value) else Number(FOLDS[sign](left.value, right.value))
+            return (
+                None
+                if sign not in ("==", "!=") or type(left.value) is not type(right.value)
+                else Number(FOLDS[sign](left.value, right.value))
+            )
         value = folded_number(sign, left.value, right.value, span)
         return None if value is None else Number(value)
     if isinstance(left, Number | Numbers) and isinstance(right, Number | Numbers) and sign in ARITHMETIC:
-        size = len(left.values) if isinstance(left, Numbers) else len(right.values) if isinstance(right, Numbers) else 0
+        size = (
+            len(left.values)
+            if isinstance(left, Numbers)
+            else len(right.values)
+            if isinstance(right, Numbers)
+            else 0
+        )
         pair = [each.values if isinstance(each, Numbers) else (each.value,) * size for each in (left, right)]
         if len(pair[0]) != len(pair[1]) or any(isinstance(each, bool) for side in pair for each in side):
             return None
@@ -222,7 +287,13 @@ def folded_number(sign: str, left: int | float, right: int | float, span: Span) 
     try:
         if sign == "/" and isinstance(left, int) and isinstance(right, int) and right and left % right == 0:
             return left // right
-        if sign == "^" and isinstance(left, int) and isinstance(right, int) and abs(left) > 1 and abs(right) > 64:
+        if (
+            sign == "^"
+            and isinstance(left, int)
+            and isinstance(right, int)
+            and abs(left) > 1
+            and abs(right) > 64
+        ):
             raise OverflowError
         value = FOLDS[sign](left, right)
     except ZeroDivisionError:
@@ -234,7 +305,13 @@ def folded_number(sign: str, left: int | float, right: int | float, span: Span) 
     if isinstance(value, float) and not math.isfinite(value) and math.isfinite(left) and math.isfinite(right):
         raise fail("S0307", "this number is too large", span, "does not fit a real", hint=None)
     if isinstance(value, int) and not isinstance(value, bool) and abs(value) >= INTEGER_LIMIT:
-        raise fail("S0307", "this integer is too large", span, "past 2^63", hint="write one of the factors with a point to compute in reals")
+        raise fail(
+            "S0307",
+            "this integer is too large",
+            span,
+            "past 2^63",
+            hint="write one of the factors with a point to compute in reals",
+        )
     return value
 
 
@@ -257,7 +334,13 @@ def logical(shop: Shop, sign: str, items: list[tuple[Meaning, Span]]) -> Meaning
     for meaning, span in items:
         type = type_of(shop, meaning)
         if type is None or type.kind is not Kind.BOOL:
-            raise fail("S0302", f"`{sign}` takes bools", span, f"found {describe(shop, meaning)}", hint="write a comparison, like `x > 0`")
+            raise fail(
+                "S0302",
+                f"`{sign}` takes bools",
+                span,
+                f"found {describe(shop, meaning)}",
+                hint="write a comparison, like `x > 0`",
+            )
         if isinstance(meaning, Number):
             numbers.append(bool(meaning.value))
     if len(numbers) == len(items):
@@ -266,5 +349,7 @@ def logical(shop: Shop, sign: str, items: list[tuple[Meaning, Span]]) -> Meaning
     values = [as_value(shop, meaning, Kind.BOOL, span) for meaning, span in items]
     dims = [shop.builder.type(value).dims for value in values]
     if len(dims) == 2 and dims[0] and dims[1] and dims[0] != dims[1]:
-        raise shapes_error(sign, (shop.builder.type(values[0]), shop.builder.type(values[1])), (items[0][1], items[1][1]))
+        raise shapes_error(
+            sign, (shop.builder.type(values[0]), shop.builder.type(values[1])), (items[0][1], items[1][1])
+        )
     return Dynamic(shop.builder.add(sign, *values))

@@ -178,7 +178,9 @@ class Body:
             return error
         return SeqError(
             replace(each, others=(*each.others, *labels[-1:]))
-            if each.code.startswith("S03") and each.label is not None and each.label.span.source.name.startswith("std/")
+            if each.code.startswith("S03")
+            and each.label is not None
+            and each.label.span.source.name.startswith("std/")
             else each
             for each in error.diagnostics
         )

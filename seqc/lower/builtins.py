@@ -37,7 +37,19 @@ POINTWISE: dict[str, Callable[[float], float] | None] = {
 EITHER = ("abs", "sign")
 CONVERSIONS = {"real": Kind.REAL, "f32": Kind.F32, "f64": Kind.F64, "int": Kind.INT}
 WHOLE = {"div": "idiv", "mod": "mod"}
-OTHERS = ("argmax", "concat", "reverse", "stop", "clipped", "transpose", "outer", "categorical", "bernoulli", "normal", "uniform")
+OTHERS = (
+    "argmax",
+    "concat",
+    "reverse",
+    "stop",
+    "clipped",
+    "transpose",
+    "outer",
+    "categorical",
+    "bernoulli",
+    "normal",
+    "uniform",
+)
 FUNCTIONS = (*POINTWISE, *EITHER, *CONVERSIONS, *WHOLE, *OTHERS)
 REDUCERS = ("sum", "mean", "max", "min", "norm", "last")
 INITIALISERS = ("zeros", "ones", "glorot", "orthogonal")
@@ -71,7 +83,13 @@ def number(body: Body, name: str, given: tuple[Meaning, Span]) -> int:
     """An argument as a value that is no bool."""
     value = as_value(body.shop, given[0], None, given[1])
     if body.shop.builder.type(value).kind is Kind.BOOL:
-        raise fail("S0301", f"`{name}` takes numbers", given[1], "found bool", hint=f"write `real({brief(given[1])})`")
+        raise fail(
+            "S0301",
+            f"`{name}` takes numbers",
+            given[1],
+            "found bool",
+            hint=f"write `real({brief(given[1])})`",
+        )
     return value
 
 
@@ -80,7 +98,13 @@ def real(body: Body, name: str, given: tuple[Meaning, Span]) -> int:
     value = as_value(body.shop, given[0], None, given[1])
     type = body.shop.builder.type(value)
     if not type.kind.is_real:
-        raise fail("S0301", f"`{name}` takes reals", given[1], f"found {shown(type)}", hint=f"write `real({brief(given[1])})`")
+        raise fail(
+            "S0301",
+            f"`{name}` takes reals",
+            given[1],
+            f"found {shown(type)}",
+            hint=f"write `real({brief(given[1])})`",
+        )
     return value
 
 
@@ -93,7 +117,13 @@ def pointwise(body: Body, name: str, given: Given, node: tree.Expression) -> Mea
         try:
             return Number(function(float(meaning.value)))
         except (ValueError, OverflowError):
-            raise fail("S0307", f"`{name}` of this number does not exist", given[0][1], f"is {meaning.value!r}", hint=None) from None
+            raise fail(
+                "S0307",
+                f"`{name}` of this number does not exist",
+                given[0][1],
+                f"is {meaning.value!r}",
+                hint=None,
+            ) from None
     return Dynamic(body.shop.builder.add(name, real(body, name, given[0])))
 
 
@@ -115,7 +145,13 @@ def whole(body: Body, name: str, given: Given, node: tree.Expression) -> Meaning
         type = type_of(body.shop, meaning)
         if type is None or not type.kind.is_integer:
             hint = "use `floor(a / b)` for reals" if name == "div" else None
-            raise fail("S0301", f"`{name}` takes whole numbers", span, f"found {describe(body.shop, meaning)}", hint=hint)
+            raise fail(
+                "S0301",
+                f"`{name}` takes whole numbers",
+                span,
+                f"found {describe(body.shop, meaning)}",
+                hint=hint,
+            )
     left, right = given[0][0], given[1][0]
     if isinstance(right, Number) and right.value == 0:
         raise fail("S0307", "a division by zero", given[1][1], "is 0", hint=None)
@@ -144,7 +180,9 @@ def extreme(body: Body, name: str, given: Given, node: tree.Expression) -> Meani
     kind = Kind.INT if kinds and kinds[0] is Kind.INDEX else kinds[0] if kinds else None
     values = [as_value(body.shop, meaning, kind, span) for meaning, span in given]
     types = [body.shop.builder.type(value) for value in values]
-    if any(each.kind is Kind.BOOL for each in types) or (types[0].kind is not types[1].kind and not all(each.kind.is_integer for each in types)):
+    if any(each.kind is Kind.BOOL for each in types) or (
+        types[0].kind is not types[1].kind and not all(each.kind.is_integer for each in types)
+    ):
         binary(body.shop, "+", left, right, node.span, spans)
     check_shapes(body, name, values, list(spans))
     return Dynamic(body.shop.builder.add("maximum" if name == "max" else "minimum", *values))
@@ -170,10 +208,16 @@ def _concat(body: Body, given: Given, node: tree.Expression) -> Meaning:
         type = body.shop.builder.type(value)
         if not type.dims:
             hint = f"a scalar in brackets is a vector: `[{brief(span)}]`"
-            raise fail("S0304", "`concat` puts vectors one behind the other", span, f"found {shown(type)}", hint=hint)
+            raise fail(
+                "S0304", "`concat` puts vectors one behind the other", span, f"found {shown(type)}", hint=hint
+            )
         if type.dims[1:] != first.dims[1:] or type.kind is not first.kind:
             raise fail(
-                "S0304", "`concat` takes arrays that differ in their first size only", span, f"found {shown(type)}", others=(Label(given[0][1], f"found {shown(first)}"),)
+                "S0304",
+                "`concat` takes arrays that differ in their first size only",
+                span,
+                f"found {shown(type)}",
+                others=(Label(given[0][1], f"found {shown(first)}"),),
             )
     return Dynamic(body.shop.builder.concat(*values))
 
@@ -200,7 +244,9 @@ def _clipped(body: Body, given: Given, node: tree.Expression) -> Meaning:
     bound = as_value(body.shop, given[1][0], kind, given[1][1])
     type = body.shop.builder.type(bound)
     if type.kind is not kind or type.dims:
-        raise fail("S0304", "the bound of `clipped` is a real scalar", given[1][1], f"found {shown(type)}", hint=None)
+        raise fail(
+            "S0304", "the bound of `clipped` is a real scalar", given[1][1], f"found {shown(type)}", hint=None
+        )
     return Dynamic(body.shop.builder.add("clipped", value, bound))
 
 
@@ -209,7 +255,13 @@ def _transpose(body: Body, given: Given, node: tree.Expression) -> Meaning:
     value = as_value(body.shop, given[0][0], None, given[0][1])
     type = body.shop.builder.type(value)
     if len(type.dims) < 2:
-        raise fail("S0304", "`transpose` takes a matrix", given[0][1], f"found {shown(type)}", hint="a vector needs none: `W @ x`, `outer(a, b)`")
+        raise fail(
+            "S0304",
+            "`transpose` takes a matrix",
+            given[0][1],
+            f"found {shown(type)}",
+            hint="a vector needs none: `W @ x`, `outer(a, b)`",
+        )
     order = (*range(len(type.dims) - 2), len(type.dims) - 1, len(type.dims) - 2)
     return Dynamic(body.shop.builder.add("transpose", value, order=order))
 
@@ -221,7 +273,7 @@ def _outer(body: Body, given: Given, node: tree.Expression) -> Meaning:
         type = body.shop.builder.type(value)
         if len(type.dims) != 1:
             raise fail("S0304", "`outer` takes two vectors", span, f"found {shown(type)}", hint=None)
-    return Dynamic(body.shop.builder.contract("a,b->ab", *values))
+    return Dynamic(body.shop.builder.contract("a,b->ab", values[0], values[1]))
 
 
 SPECIAL: dict[str, Callable[[Body, Given, tree.Expression], Meaning]] = {
@@ -241,14 +293,31 @@ def matmul(body: Body, left: Meaning, right: Meaning, spans: tuple[Span, Span], 
     types = [body.shop.builder.type(value) for value in values]
     for type, span in zip(types, spans, strict=True):
         if not type.dims:
-            raise fail("S0304", "`@` takes matrices and vectors", span, f"found {shown(type)}", hint="for numbers write `*`")
+            raise fail(
+                "S0304",
+                "`@` takes matrices and vectors",
+                span,
+                f"found {shown(type)}",
+                hint="for numbers write `*`",
+            )
     not_lifted(body, node.span, "multiplies matrices")
     if types[0].dims[-1] != types[1].dims[0] or types[0].kind is not types[1].kind:
         note = f"the last size of the left side is {types[0].dims[-1]}, the first of the right side {types[1].dims[0]}"
-        raise fail("S0304", "sizes do not fit", node.operator_span, "in this product", others=(Label(spans[0], f"found {shown(types[0])}"), Label(spans[1], f"found {shown(types[1])}")), notes=(note,))
+        raise fail(
+            "S0304",
+            "sizes do not fit",
+            node.operator_span,
+            "in this product",
+            others=(Label(spans[0], f"found {shown(types[0])}"), Label(spans[1], f"found {shown(types[1])}")),
+            notes=(note,),
+        )
     left_letters = "abcdefgh"[: len(types[0].dims) - 1]
     right_letters = "mnopqrst"[: len(types[1].dims) - 1]
-    return Dynamic(body.shop.builder.contract(f"{left_letters}z,z{right_letters}->{left_letters}{right_letters}", *values))
+    return Dynamic(
+        body.shop.builder.contract(
+            f"{left_letters}z,z{right_letters}->{left_letters}{right_letters}", values[0], values[1]
+        )
+    )
 
 
 def not_lifted(body: Body, span: Span, what: str) -> None:

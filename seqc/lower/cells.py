@@ -9,23 +9,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from seqc.flow.types import Kind
-from seqc.lower.arithmetic import as_value, describe, shown
 from seqc.lower.body import Body
 from seqc.lower.meaning import (
-    Builtin,
     CellName,
     CellValue,
     Closure,
-    Dynamic,
     Meaning,
-    Number,
     OptimizerName,
     Poisoned,
-    UserFunction,
-    kind_word,
 )
-from seqc.lower.sizes import checked_size
+from seqc.lower.statics import given_statics
 from seqc.source.diagnostic import Label, SeqError, fail
 from seqc.source.span import Span
 from seqc.source.suggest import nearest
@@ -68,7 +61,11 @@ class Instance:
         """The overrides inside a layer. Those further in than a replacement of the layer go with it."""
         found: list[Level] = []
         for level in self.levels:
-            found.append(tuple((path[1:], closure) for path, closure in level if len(path) > 1 and path[0].text == name))
+            found.append(
+                tuple(
+                    (path[1:], closure) for path, closure in level if len(path) > 1 and path[0].text == name
+                )
+            )
             if any(len(path) == 1 and path[0].text == name for path, _ in level):
                 break
         return tuple(level for level in found if level)
@@ -100,7 +97,12 @@ class Instance:
 
 def parts_text(cell: tree.Cell | tree.Optimizer) -> str:
     """The parts of a cell that can be addressed."""
-    groups: list[tuple[str, list[str]]] = [("layers", []), ("parameters", []), ("states", []), ("arguments", [])]
+    groups: list[tuple[str, list[str]]] = [
+        ("layers", []),
+        ("parameters", []),
+        ("states", []),
+        ("arguments", []),
+    ]
     for statement in cell.body:
         place = {tree.Layer: 0, tree.Param: 1, tree.State: 2}.get(type(statement))
         if place is not None:
@@ -139,103 +141,50 @@ def cell_value(body: Body, name: CellName, node: tree.Call) -> CellValue:
     for closure in overrides:
         dotted = ".".join(part.text for part in closure.path)
         if dotted in seen:
-            raise fail("S0215", f"`{dotted}` is given twice", closure.path[0].span, "again here", others=(Label(seen[dotted], "first here"),), hint="leave one of them out")
+            raise fail(
+                "S0215",
+                f"`{dotted}` is given twice",
+                closure.path[0].span,
+                "again here",
+                others=(Label(seen[dotted], "first here"),),
+                hint="leave one of them out",
+            )
         seen[dotted] = closure.path[0].span
     return CellValue(cell, name.module, statics, tuple(overrides), node.span)
 
 
-def given_statics(body: Body, cell: tree.Cell | tree.Optimizer, node: tree.Call) -> dict[str, Meaning]:
-    """The statics that a call gives, by position and by name."""
-    found: dict[str, Meaning] = {}
-    places: dict[str, Span] = {}
-    by_name = {static.name.text: static for static in cell.statics}
-    if len(node.positional) > len(cell.statics):
-        extra = node.positional[len(cell.statics)]
-        raise fail("S0303", f"`{cell.name.text}` takes {counted(len(cell.statics), 'argument')}", extra.span, "one too many", hint=f"its head is `{signature(cell)}`" + input_hint(body, cell, extra))
-    pairs = list(zip(cell.statics, node.positional, strict=False))
-    for each in node.overrides:
-        if len(each.path) == 1 and each.path[0].text in by_name:
-            pairs.append((by_name[each.path[0].text], each.value))
-    for static, value in pairs:
-        name = static.name.text
-        if name in found:
-            raise fail("S0215", f"`{name}` is given twice", value.span, "again here", others=(Label(places[name], "first here"),), hint="leave one of them out")
-        meaning = body.shop.evaluate(body, value)
-        found[name] = fit_static(body, cell, static, meaning, value.span)
-        places[name] = value.span
-    for static in cell.statics:
-        if static.default is None and static.name.text not in found:
-            raise fail("S0303", f"`{cell.name.text}` needs `{static.name.text}`", node.span, "not given", hint=f"its head is `{signature(cell)}`")
-    return found
-
-
-def input_hint(body: Body, cell: tree.Cell | tree.Optimizer, extra: tree.Expression) -> str:
-    """A hint for those who call a cell like a function."""
-    if isinstance(cell, tree.Cell) and isinstance(extra, tree.Reference):
-        entry = body.entries.get(extra.name)
-        if entry is not None and entry.kind in ("input", "equation", "port", "state"):
-            return f"; its input follows in a second pair: `{cell.name.text}(…)({extra.name})`"
-    return ""
-
-
-def signature(cell: tree.Cell | tree.Optimizer) -> str:
-    """The head of a cell up to its ports."""
-    return f"{cell.name.text}({', '.join(' '.join(each.span.text.split()) for each in cell.statics)})"
-
-
-def counted(count: int, word: str) -> str:
-    """`no arguments`, `one argument`, `2 arguments`."""
-    if count == 0:
-        return f"no {word}s"
-    return f"one {word}" if count == 1 else f"{count} {word}s"
-
-
-def fit_static(body: Body, cell: tree.Cell | tree.Optimizer, static: tree.Static, meaning: Meaning, span: Span) -> Meaning:
-    """A static as its kind asks for it."""
-    name = f"`{static.name.text}` of {cell.name.text}"
-    if static.kind == "dim":
-        return Number(checked_size(body, meaning, span, name))
-    if static.kind == "flag":
-        if isinstance(meaning, Number) and isinstance(meaning.value, bool):
-            return meaning
-        raise fail("S0302", f"{name} is a flag", span, f"found {describe(body.shop, meaning)}", hint="write `true` or `false`")
-    if static.kind == "fn":
-        if isinstance(meaning, Builtin | UserFunction):
-            return meaning
-        raise fail("S0204", f"{name} is a function", span, f"found {describe(body.shop, meaning)}", hint="like `tanh`, without its argument")
-    if static.kind == "cell":
-        if isinstance(meaning, CellValue):
-            return meaning
-        hint = "like `LSTM(20)`"
-        if isinstance(meaning, CellName):
-            hint = f"give it its sizes: `{signature(meaning.node)}`" if meaning.node.statics else f"write `{meaning.node.name.text}()`"
-        raise fail("S0204", f"{name} is a cell with its sizes", span, f"found {describe(body.shop, meaning)}", hint=hint)
-    return real_static(body, name, meaning, span)
-
-
-def real_static(body: Body, name: str, meaning: Meaning, span: Span) -> Meaning:
-    """A `real` static: a number, or a value at run time."""
-    if isinstance(meaning, Number) and not isinstance(meaning.value, bool):
-        return Number(float(meaning.value))
-    value = as_value(body.shop, meaning, Kind.REAL, span)
-    type = body.shop.builder.type(value)
-    if not type.kind.is_real or type.dims:
-        raise fail("S0301", f"{name} is a real", span, f"found {shown(type)}", hint=f"write `real({span.text})`" if type.kind.is_integer and len(span.text) < 30 else None)
-    return Dynamic(value)
-
-
-def check_address(body: Body, name: CellName | OptimizerName, override: tree.Override, known: dict[str, str]) -> None:
+def check_address(
+    body: Body, name: CellName | OptimizerName, override: tree.Override, known: dict[str, str]
+) -> None:
     """S0203 where an override names nothing of the cell; S0214 where it names something without an address."""
     first = override.path[0]
     cell = name.node
     if first.text in known:
         if len(override.path) > 1 and known[first.text] != "layer":
             word = {"param": "a parameter", "state": "a state", "static": "an argument"}[known[first.text]]
-            raise fail("S0203", f"`{first.text}` of {cell.name.text} has no parts", override.path[1].span, f"`{first.text}` is {word}", hint=f"write `{first.text} = …`")
+            raise fail(
+                "S0203",
+                f"`{first.text}` of {cell.name.text} has no parts",
+                override.path[1].span,
+                f"`{first.text}` is {word}",
+                hint=f"write `{first.text} = …`",
+            )
         return
-    equations = {each.text for statement in cell.body if isinstance(statement, tree.Equation) for each in statement.names}
+    equations = {
+        each.text
+        for statement in cell.body
+        if isinstance(statement, tree.Equation)
+        for each in statement.names
+    }
     if first.text in equations:
-        raise fail("S0214", f"`{first.text}` of {cell.name.text} is an equation and cannot be replaced", first.span, "has no address", notes=(parts_text(cell),), hint="what stands right of `=` in a declaration can be replaced")
+        raise fail(
+            "S0214",
+            f"`{first.text}` of {cell.name.text} is an equation and cannot be replaced",
+            first.span,
+            "has no address",
+            notes=(parts_text(cell),),
+            hint="what stands right of `=` in a declaration can be replaced",
+        )
     near = suggestion(body, name, override, known)
     raise no_part(cell, first, near)
 
@@ -252,12 +201,18 @@ def no_part(cell: tree.Cell | tree.Optimizer, name: tree.Name, near: str | None)
     )
 
 
-def suggestion(body: Body, name: CellName | OptimizerName, override: tree.Override, known: dict[str, str]) -> str | None:
+def suggestion(
+    body: Body, name: CellName | OptimizerName, override: tree.Override, known: dict[str, str]
+) -> str | None:
     """What an override probably meant: the nearest name, or a layer that has the rest of its path."""
     first, rest = override.path[0].text, override.path[1:]
     near = nearest(first, known)
     if near is None and rest:
-        fitting = [layer for layer, kind in known.items() if kind == "layer" and has_part(body, name, layer, rest[0].text)]
+        fitting = [
+            layer
+            for layer, kind in known.items()
+            if kind == "layer" and has_part(body, name, layer, rest[0].text)
+        ]
         near = next((layer for layer in fitting if layer in first), fitting[0] if fitting else None)
     if near is None:
         return None
@@ -283,7 +238,8 @@ def deep_check(body: Body) -> None:
     shop.instances += 1
     if body.depth >= DEPTH_LIMIT:
         shop.stopped = True
-        inner, chain = body, []
+        inner = body
+        chain: list[str] = []
         while inner.parent is not None and len(chain) < 4:
             chain.append(inner.title)
             inner = inner.parent
@@ -292,8 +248,21 @@ def deep_check(body: Body) -> None:
             outer = outer.parent
         span = outer.call or body.module.file.span
         names = " in ".join(f"`{each}`" for each in chain)
-        raise fail("S0209", f"nested deeper than {DEPTH_LIMIT} levels", span, "begins here", notes=(f"the innermost are {names}",), hint="a cell or function cannot contain itself")
+        raise fail(
+            "S0209",
+            f"nested deeper than {DEPTH_LIMIT} levels",
+            span,
+            "begins here",
+            notes=(f"the innermost are {names}",),
+            hint="a cell or function cannot contain itself",
+        )
     if shop.instances > INSTANCE_LIMIT:
         shop.stopped = True
         span = body.call or body.module.file.span
-        raise fail("S0209", f"more than {INSTANCE_LIMIT} calls of cells and functions", span, "one too many", hint=None)
+        raise fail(
+            "S0209",
+            f"more than {INSTANCE_LIMIT} calls of cells and functions",
+            span,
+            "one too many",
+            hint=None,
+        )

@@ -25,7 +25,13 @@ def cycle_error(shop: Shop, body: Body, definition: Definition, asked: Span | No
     steps = [frame for frame in loop if frame.definition is not None]
     span = asked or definition.span
     if definition.kind == "const":
-        return fail("S0402", f"`{name}` needs itself", span, "this is the number being defined", hint="give it a number")
+        return fail(
+            "S0402",
+            f"`{name}` needs itself",
+            span,
+            "this is the number being defined",
+            hint="give it a number",
+        )
     if len(steps) == 1:
         return fail(
             "S0402",

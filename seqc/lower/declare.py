@@ -7,12 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from seqc.lower import calls, draws, scope, walk
+from seqc.lower import draws, instances
 from seqc.lower.arithmetic import as_value, describe, shown
 from seqc.lower.body import Body, Definition, Entry, Status
+from seqc.lower.labels import label
 from seqc.lower.meaning import Dynamic, Meaning, Number, Numbers, Several
 from seqc.lower.program import Parameter
 from seqc.lower.sizes import check_result, fit_declared, written_type
+from seqc.lower.states import finish, next_value
 from seqc.source.diagnostic import Label, SeqError, fail
 from seqc.syntax import tree
 
@@ -96,7 +98,9 @@ def misplaced(body: Body, statement: tree.Statement) -> SeqError:
     """S0406"""
     word = WORDS[type(statement)]
     place = {"cell": "a cell", "optimizer": "an optimizer", "fn": "a function"}[body.kind]
-    return fail("S0406", f"{place} has no `{word}`", statement.span, "does not belong here", hint=INSTEAD.get(word))
+    return fail(
+        "S0406", f"{place} has no `{word}`", statement.span, "does not belong here", hint=INSTEAD.get(word)
+    )
 
 
 def params(body: Body, node: tree.Param) -> None:
@@ -106,7 +110,9 @@ def params(body: Body, node: tree.Param) -> None:
         def compute(definition: Definition) -> tuple[Meaning, ...]:
             return (param_value(body, node, definition.names[0]),)
 
-        body.define(Entry(name.text, "param", name.span, Definition((name.text,), "param", name.span, node, compute)))
+        body.define(
+            Entry(name.text, "param", name.span, Definition((name.text,), "param", name.span, node, compute))
+        )
 
 
 def param_value(body: Body, node: tree.Param, name: str) -> Meaning:
@@ -114,7 +120,13 @@ def param_value(body: Body, node: tree.Param, name: str) -> Meaning:
     shop, instance, dotted = body.shop, body.instance, body.dotted(name)
     wanted = written_type(body, node.type)
     if not wanted.kind.is_real:
-        raise fail("S0310", "a parameter is real", node.type.span, f"found {shown(wanted)}", hint="only reals can be learned")
+        raise fail(
+            "S0310",
+            "a parameter is real",
+            node.type.span,
+            f"found {shown(wanted)}",
+            hint="only reals can be learned",
+        )
     known = instance.params.get(name) if instance is not None else None
     if isinstance(known, Dynamic):
         first = shop.builder.type(known.index)
@@ -124,7 +136,9 @@ def param_value(body: Body, node: tree.Param, name: str) -> Meaning:
                 "a layer that is used twice has one shape",
                 body.call or node.span,
                 f"here `{name}` would be {shown(wanted)}",
-                others=(Label(instance.calls[0].call or node.span, f"here it is {shown(first)}"),) if instance is not None and instance.calls else (),
+                others=(Label(instance.calls[0].call or node.span, f"here it is {shown(first)}"),)
+                if instance is not None and instance.calls
+                else (),
                 hint="use two layers",
             )
         return known
@@ -132,10 +146,20 @@ def param_value(body: Body, node: tree.Param, name: str) -> Meaning:
     if override is not None and draws.reads_run_time(override.body, override.value):
         assert instance is not None
         meaning = instance.read(override)
-        return Dynamic(fit_declared(body, meaning, wanted, override.value.span, f"`{name}` of {body.title}", node.type.span))
+        return Dynamic(
+            fit_declared(
+                body, meaning, wanted, override.value.span, f"`{name}` of {body.title}", node.type.span
+            )
+        )
     source, value = (body, node.value) if override is None else (override.body, override.value)
     if override is None and draws.reads_run_time(body, node.value):
-        raise fail("S0310", "a parameter starts from numbers, sizes and draws", node.value.span, "reads a value at run time", hint="an equation may read it instead")
+        raise fail(
+            "S0310",
+            "a parameter starts from numbers, sizes and draws",
+            node.value.span,
+            "reads a value at run time",
+            hint="an equation may read it instead",
+        )
     init = draws.initialiser(source, value)
     found = Dynamic(shop.builder.add("param", type=wanted, name=dotted))
     shop.parameters[dotted] = Parameter(dotted, wanted, init, node.doc or "")
@@ -155,9 +179,11 @@ def layers(body: Body, node: tree.Layer) -> None:
     for name in node.names:
 
         def compute(definition: Definition, name: tree.Name = name) -> tuple[Meaning, ...]:
-            return (calls.bind_layer(body, name, node),)
+            return (instances.bind_layer(body, name, node),)
 
-        body.define(Entry(name.text, "layer", name.span, Definition((name.text,), "layer", name.span, node, compute)))
+        body.define(
+            Entry(name.text, "layer", name.span, Definition((name.text,), "layer", name.span, node, compute))
+        )
 
 
 def equation(body: Body, node: tree.Equation) -> None:
@@ -165,7 +191,13 @@ def equation(body: Body, node: tree.Equation) -> None:
     names = tuple(name.text for name in node.names)
     if len(set(names)) != len(names):
         again = next(name for i, name in enumerate(node.names) if name.text in names[:i])
-        raise fail("S0202", f"`{again.text}` is defined twice", again.span, "in one equation", hint="give each its own name")
+        raise fail(
+            "S0202",
+            f"`{again.text}` is defined twice",
+            again.span,
+            "in one equation",
+            hint="give each its own name",
+        )
 
     def compute(_: Definition) -> tuple[Meaning, ...]:
         return equation_values(body, node)
@@ -185,7 +217,7 @@ def finish_states(body: Body, names: Iterable[str]) -> None:
     for name in names:
         entry = body.entries.get(name)
         if entry is not None and entry.state is not None:
-            scope.finish(body, entry)
+            finish(body, entry)
 
 
 def equation_values(body: Body, node: tree.Equation) -> tuple[Meaning, ...]:
@@ -197,7 +229,7 @@ def equation_values(body: Body, node: tree.Equation) -> tuple[Meaning, ...]:
     for place, name in enumerate(node.names):
         entry = body.entries[name.text]
         if entry.state is not None:
-            parts[place] = scope.next_value(body, entry, parts[place], node.value.span)
+            parts[place] = next_value(body, entry, parts[place], node.value.span)
         if name.text in results:
             parts[place] = check_result(body, results[name.text], parts[place], node.value.span)
     return tuple(parts)
@@ -209,7 +241,13 @@ def taken_apart(body: Body, node: tree.Equation, meaning: Meaning) -> Iterator[M
     if isinstance(meaning, Several):
         if len(meaning.items) != count:
             listed = ", ".join(meaning.names)
-            raise fail("S0311", f"this call has {len(meaning.items)} results", node.value.span, f"{count} on the left side" if count > 1 else "one name on the left side", hint=f"write `{listed} = …`")
+            raise fail(
+                "S0311",
+                f"this call has {len(meaning.items)} results",
+                node.value.span,
+                f"{count} on the left side" if count > 1 else "one name on the left side",
+                hint=f"write `{listed} = …`",
+            )
         yield from meaning.items
         return
     if count == 1:
@@ -221,41 +259,22 @@ def taken_apart(body: Body, node: tree.Equation, meaning: Meaning) -> Iterator[M
         yield from (Number(value) for value in meaning.values)
         return
     if not isinstance(meaning, Dynamic | Numbers):
-        raise fail("S0311", f"{count} names take a vector of {count} or as many results", node.value.span, f"found {describe(body.shop, meaning)}", hint=None)
+        raise fail(
+            "S0311",
+            f"{count} names take a vector of {count} or as many results",
+            node.value.span,
+            f"found {describe(body.shop, meaning)}",
+            hint=None,
+        )
     value = as_value(body.shop, meaning, None, node.value.span)
     type = body.shop.builder.type(value)
     if type.dims[:1] != (count,):
-        raise fail("S0311", f"{count} names take a vector of {count} or as many results", node.value.span, f"found {shown(type)}", hint=None)
+        raise fail(
+            "S0311",
+            f"{count} names take a vector of {count} or as many results",
+            node.value.span,
+            f"found {shown(type)}",
+            hint=None,
+        )
     for place in range(count):
         yield Dynamic(body.shop.builder.pick(value, 0, (place,), drop=True))
-
-
-def label(body: Body, base: str, node: tree.Expression) -> None:
-    """Names the anonymous instances of an expression: `<base>.<cell in lower case>`, numbered where there are several."""
-    sites = list(instance_sites(body, node))
-    words = [cell.lower() for _, cell in sites]
-    seen: dict[str, int] = {}
-    for (place, _), word in zip(sites, words, strict=True):
-        name = word
-        if words.count(word) > 1:
-            seen[word] = seen.get(word, 0) + 1
-            name = f"{word}{'_' if word[-1].isdigit() else ''}{seen[word]}"
-        body.labels[id(place)] = f"{base}.{name}"
-
-
-def instance_sites(body: Body, node: tree.Expression) -> Iterator[tuple[tree.Expression, str]]:
-    """The places of an expression that make an instance, in reading order, with the name of the cell."""
-    pending: list[tuple[tree.Expression, bool]] = [(node, False)]
-    while pending:
-        each, called = pending.pop()
-        if called:
-            word = calls.cell_word(body, each)
-            if word is not None:
-                yield each, word
-        if isinstance(each, tree.Call):
-            arguments = [(one.value if isinstance(one, tree.Override) else one, False) for one in each.arguments]
-            pending += reversed([(each.function, True), *arguments])
-        elif isinstance(each, tree.Pipe):
-            pending += reversed([(each.value, False), *((stage, True) for stage in each.stages)])
-        else:
-            pending += reversed([(child, False) for child in walk.children(each)])

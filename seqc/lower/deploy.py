@@ -6,9 +6,9 @@ Takes a settled model; gives the records with the place of each key. Whether the
 from __future__ import annotations
 
 from seqc.lower.body import Body
+from seqc.lower.draft import Draft
 from seqc.lower.legality import Refusal
 from seqc.lower.meaning import Number
-from seqc.lower.model import Draft
 from seqc.lower.names import Library
 from seqc.lower.program import Deploy
 from seqc.lower.record import Reading, bad, several
@@ -20,9 +20,15 @@ EMITS = ("py", "header", "static", "shared", "exe")
 WEIGHTS = ("real", "f32", "f64", "bf16", "int8")
 
 
-def deploys_of(draft: Draft, library: Library, model: tree.Model, refusal: Refusal | None, problems: Collector) -> tuple[Deploy, ...]:
+def deploys_of(
+    draft: Draft, library: Library, model: tree.Model, refusal: Refusal | None, problems: Collector
+) -> tuple[Deploy, ...]:
     """The profiles of a model."""
-    records = [item for item in library.main.file.items if isinstance(item, tree.Deploy) and item.model.text == model.name.text]
+    records = [
+        item
+        for item in library.main.file.items
+        if isinstance(item, tree.Deploy) and item.model.text == model.name.text
+    ]
     return tuple(deploy_of(draft, item, refusal, problems) for item in records)
 
 
@@ -45,7 +51,9 @@ def deploy_of(draft: Draft, item: tree.Deploy, refusal: Refusal | None, problems
     steps = reading.read("steps", lambda node: sizes(reading, node, "`steps`"), text.steps)
     weights = reading.read("weights", lambda node: weights_of(reading, node), text.weights)
     math = reading.read("math", lambda node: reading.word(node, "math", ("f32", "f64", "bf16")), text.math)
-    heap = reading.read("heap", lambda node: reading.word(node, "heap", ("none", "allowed")) == "allowed", text.heap)
+    heap = reading.read(
+        "heap", lambda node: reading.word(node, "heap", ("none", "allowed")) == "allowed", text.heap
+    )
     ram = reading.read("ram", lambda node: numbers(node, "`ram`"), text.ram)
     emit = reading.read("emit", lambda node: emits(reading, node), text.emit)
     cpu = reading.read("cpu", cpu_of, text.cpu)
@@ -53,9 +61,28 @@ def deploy_of(draft: Draft, item: tree.Deploy, refusal: Refusal | None, problems
     if mode == "streaming":
         check_streaming(reading.found["mode"], reading.found.get("steps"), refusal, problems)
     if heap is False and not batch:
-        problems.add(fail("S0602", "`heap = none` needs sizes that are constants", reading.found["heap"].value.span, "no batch size is given", hint="add `batch = 1`"))
-    assert isinstance(mode, str) and isinstance(batch, tuple) and isinstance(steps, tuple) and isinstance(weights, str)
-    assert isinstance(math, str) and isinstance(heap, bool) and (ram is None or isinstance(ram, int)) and isinstance(emit, tuple) and isinstance(cpu, str)
+        problems.add(
+            fail(
+                "S0602",
+                "`heap = none` needs sizes that are constants",
+                reading.found["heap"].value.span,
+                "no batch size is given",
+                hint="add `batch = 1`",
+            )
+        )
+    assert (
+        isinstance(mode, str)
+        and isinstance(batch, tuple)
+        and isinstance(steps, tuple)
+        and isinstance(weights, str)
+    )
+    assert (
+        isinstance(math, str)
+        and isinstance(heap, bool)
+        and (ram is None or isinstance(ram, int))
+        and isinstance(emit, tuple)
+        and isinstance(cpu, str)
+    )
     return Deploy(item.name.text, mode, batch, steps, weights, math, heap, ram, emit, cpu, spans)
 
 
@@ -89,7 +116,13 @@ def emits(reading: Reading, node: tree.Expression) -> tuple[str, ...]:
     for each in several(node):
         if isinstance(each, tree.Reference) and each.name in ("static_lib", "executable", "python", "lib"):
             meant = {"static_lib": "static", "executable": "exe", "python": "py", "lib": "shared"}[each.name]
-            raise bad("`emit`", each.span, ", ".join(f"`{word}`" for word in EMITS), text=f"`{each.name}` is not one of them", hint=f"did you mean `{meant}`?")
+            raise bad(
+                "`emit`",
+                each.span,
+                ", ".join(f"`{word}`" for word in EMITS),
+                text=f"`{each.name}` is not one of them",
+                hint=f"did you mean `{meant}`?",
+            )
         word = reading.word(each, "emit", EMITS)
         if word in found:
             raise bad("`emit`", each.span, "each word once", text="again", hint="leave it out")
@@ -106,16 +139,33 @@ def cpu_of(node: tree.Expression) -> str:
     raise bad("`cpu`", node.span, "a name or a text", hint='like `native` or `"x86-64-v3"`')
 
 
-def check_streaming(mode: tree.Binding, steps: tree.Binding | None, refusal: Refusal | None, problems: Collector) -> None:
+def check_streaming(
+    mode: tree.Binding, steps: tree.Binding | None, refusal: Refusal | None, problems: Collector
+) -> None:
     """S0603 where a model that cannot stream shall; and `steps` where there are none."""
     if steps is not None:
-        problems.add(fail("S0602", "`steps` has no meaning in `mode = streaming`", steps.value.span, "one step per call", hint="leave it out"))
+        problems.add(
+            fail(
+                "S0602",
+                "`steps` has no meaning in `mode = streaming`",
+                steps.value.span,
+                "one step per call",
+                hint="leave it out",
+            )
+        )
     if refusal is None:
         return
     text = " ".join(refusal.span.text.split())
     hint = "deploy with `mode = whole`"
     if text.startswith("Both(") and text.endswith(")"):
         hint += f", or replace `{text}` by `{text[5:-1]}`"
-    problems.add(fail("S0603", "this model cannot stream", mode.value.span, "asked for here", others=(Label(refusal.span, refusal.text),), hint=hint))
-
-
+    problems.add(
+        fail(
+            "S0603",
+            "this model cannot stream",
+            mode.value.span,
+            "asked for here",
+            others=(Label(refusal.span, refusal.text),),
+            hint=hint,
+        )
+    )

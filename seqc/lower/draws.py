@@ -39,13 +39,29 @@ def draw(body: Body, name: str, node: tree.Call) -> Meaning:
     if len(meanings) > count and isinstance(given[-1], tree.Vector):
         sizes, span = meanings.pop()
         if not isinstance(sizes, Numbers):
-            raise fail("S0306", "the shape of a draw is made of sizes", span, "not known to the compiler", hint="like `[H]`")
+            raise fail(
+                "S0306",
+                "the shape of a draw is made of sizes",
+                span,
+                "not known to the compiler",
+                hint="like `[H]`",
+            )
         dims = tuple(checked_size(body, Number(each), span) for each in sizes.values)
     if name == "normal" and len(meanings) == 2:
         mean = given[0]
     elif len(meanings) != count:
-        hint = {"bernoulli": "bernoulli(p, [D])", "normal": "normal(0.1, [D])", "uniform": "uniform(-1.0, 1.0, [D])"}[name]
-        raise fail("S0303", f"`{name}` takes {WORDS[name]} and a shape", node.span, f"found {len(given)} arguments", hint=f"write `{hint}`; without a shape it is a scalar")
+        hint = {
+            "bernoulli": "bernoulli(p, [D])",
+            "normal": "normal(0.1, [D])",
+            "uniform": "uniform(-1.0, 1.0, [D])",
+        }[name]
+        raise fail(
+            "S0303",
+            f"`{name}` takes {WORDS[name]} and a shape",
+            node.span,
+            f"found {len(given)} arguments",
+            hint=f"write `{hint}`; without a shape it is a scalar",
+        )
     values = [real_scalar(body, meaning, span, name) for meaning, span in meanings]
     if name == "bernoulli":
         return Dynamic(shop.builder.cast(shop.builder.lt(fresh(body, dims), values[0]), Kind.REAL))
@@ -62,7 +78,13 @@ def real_scalar(body: Body, meaning: Meaning, span: Span, name: str) -> int:
     value = as_value(body.shop, meaning, Kind.REAL, span)
     type = body.shop.builder.type(value)
     if type.kind is not Kind.REAL:
-        raise fail("S0301", f"`{name}` takes reals", span, f"found {type.kind.value}", hint=f"write `real({brief(span)})`")
+        raise fail(
+            "S0301",
+            f"`{name}` takes reals",
+            span,
+            f"found {type.kind.value}",
+            hint=f"write `real({brief(span)})`",
+        )
     return value
 
 
@@ -84,11 +106,23 @@ def categorical(body: Body, node: tree.Call) -> Meaning:
     shop = body.shop
     given = list(node.positional)
     if len(given) not in (1, 2):
-        raise fail("S0303", "`categorical` takes logits and a temperature", node.span, f"found {len(given)} arguments", hint="write `categorical(logits, 1.0)`")
+        raise fail(
+            "S0303",
+            "`categorical` takes logits and a temperature",
+            node.span,
+            f"found {len(given)} arguments",
+            hint="write `categorical(logits, 1.0)`",
+        )
     logits = as_value(shop, shop.evaluate(body, given[0]), Kind.REAL, given[0].span)
     type = shop.builder.type(logits)
     if len(type.dims) != 1 or type.kind is not Kind.REAL:
-        raise fail("S0304", "`categorical` draws from a vector", given[0].span, f"found {type.with_axes(frozenset())}", hint="give it logits, one for each symbol")
+        raise fail(
+            "S0304",
+            "`categorical` draws from a vector",
+            given[0].span,
+            f"found {type.with_axes(frozenset())}",
+            hint="give it logits, one for each symbol",
+        )
     temperature = Number(1.0) if len(given) == 1 else shop.evaluate(body, given[1])
     place = given[-1].span
     scale = real_scalar(body, temperature, place, "categorical")
@@ -145,18 +179,39 @@ def initialiser(body: Body, node: tree.Expression) -> Init:
         if isinstance(meaning, Builtin) and meaning.name in DRAWS:
             return drawn_start(body, meaning.name, node)
         if isinstance(meaning, Builtin) and meaning.name in FIXED:
-            raise fail("S0303", f"`{meaning.name}` takes no arguments", node.span, "called", hint=f"write `{meaning.name}`; the shape is that of the parameter")
+            raise fail(
+                "S0303",
+                f"`{meaning.name}` takes no arguments",
+                node.span,
+                "called",
+                hint=f"write `{meaning.name}`; the shape is that of the parameter",
+            )
     meaning = body.shop.evaluate(body, node)
     if isinstance(meaning, Builtin) and meaning.name in FIXED:
         return (meaning.name,)
     if isinstance(meaning, Builtin) and meaning.name in DRAWS:
-        hint = {"normal": "normal(0.01)", "uniform": "uniform(-0.1, 0.1)", "bernoulli": "normal(0.01)"}[meaning.name]
-        raise fail("S0303", f"`{meaning.name}` needs {WORDS[meaning.name]}", node.span, "not called", hint=f"like `{hint}`")
+        hint = {"normal": "normal(0.01)", "uniform": "uniform(-0.1, 0.1)", "bernoulli": "normal(0.01)"}[
+            meaning.name
+        ]
+        raise fail(
+            "S0303",
+            f"`{meaning.name}` needs {WORDS[meaning.name]}",
+            node.span,
+            "not called",
+            hint=f"like `{hint}`",
+        )
     if isinstance(meaning, Number) and not isinstance(meaning.value, bool):
         return ("constant", float(meaning.value))
     names = "`zeros`, `ones`, `glorot`, `orthogonal`, `normal(deviation)` and `uniform(low, high)`"
     found = "a vector" if isinstance(meaning, Numbers) else "not one of these"
-    raise fail("S0310", "a parameter starts from a number or a draw", node.span, found, notes=(f"there are {names}, and sums and products of them",), hint=None)
+    raise fail(
+        "S0310",
+        "a parameter starts from a number or a draw",
+        node.span,
+        found,
+        notes=(f"there are {names}, and sums and products of them",),
+        hint=None,
+    )
 
 
 def settled(body: Body, node: tree.Expression) -> bool:
@@ -177,18 +232,36 @@ def settled(body: Body, node: tree.Expression) -> bool:
 def drawn_start(body: Body, name: str, node: tree.Call) -> Init:
     """`normal(0.01)` or `uniform(-1.0, 1.0)` as the start of a parameter."""
     if name == "bernoulli":
-        raise fail("S0310", "no parameter starts from `bernoulli`", node.span, "not an initialiser", hint="use `normal(deviation)` or `uniform(low, high)`")
+        raise fail(
+            "S0310",
+            "no parameter starts from `bernoulli`",
+            node.span,
+            "not an initialiser",
+            hint="use `normal(deviation)` or `uniform(low, high)`",
+        )
     numbers: list[float] = []
     for each in node.positional:
         meaning = body.shop.evaluate(body, each)
         if not isinstance(meaning, Number) or isinstance(meaning.value, bool):
             type = type_of(body.shop, meaning)
             hint = "the shape is that of the parameter" if type is not None and type.dims else None
-            raise fail("S0310", "an initialiser is made of numbers", each.span, "not a number known to the compiler", hint=hint)
+            raise fail(
+                "S0310",
+                "an initialiser is made of numbers",
+                each.span,
+                "not a number known to the compiler",
+                hint=hint,
+            )
         numbers.append(float(meaning.value))
     if name == "normal" and len(numbers) == 1:
         numbers = [0.0, *numbers]
     if len(numbers) != 2:
         example = "normal(0.01)" if name == "normal" else "uniform(-0.1, 0.1)"
-        raise fail("S0303", f"`{name}` takes {WORDS[name]}", node.span, f"found {len(numbers)} arguments", hint=f"like `{example}`")
+        raise fail(
+            "S0303",
+            f"`{name}` takes {WORDS[name]}",
+            node.span,
+            f"found {len(numbers)} arguments",
+            hint=f"like `{example}`",
+        )
     return (name, *numbers)

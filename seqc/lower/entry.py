@@ -14,14 +14,15 @@ from types import MappingProxyType
 
 from seqc.flow.types import Type
 from seqc.lower import expression
+from seqc.lower.deploy import deploys_of
+from seqc.lower.draft import Draft
 from seqc.lower.legality import check_flow, streaming
-from seqc.lower.model import Draft, evaluate_model
+from seqc.lower.model import evaluate_model
 from seqc.lower.names import Library, Module, Read, load
 from seqc.lower.program import Deploy, Program, Rule, Train
 from seqc.lower.prune import prune
-from seqc.lower.deploy import deploys_of
-from seqc.lower.train import train_of
 from seqc.lower.shop import Shop
+from seqc.lower.train import train_of
 from seqc.source.diagnostic import Collector, Diagnostic, Label, SeqError, fail
 from seqc.source.suggest import nearest
 from seqc.source.text import Source
@@ -64,7 +65,11 @@ def check(
         library = load(file, source, read, problems)
         models = models_of(library.main, file, chosen, problems)
         used: set[str] = set()
-        programs = [program for model in models if (program := one(library, model, chosen, problems, used)) is not None]
+        programs = [
+            program
+            for model in models
+            if (program := one(library, model, chosen, problems, used)) is not None
+        ]
     unknown_dims(models, chosen, used, problems, file)
     return tuple(programs), problems.finish()
 
@@ -80,7 +85,9 @@ def deep_recursion() -> Iterator[None]:
         sys.setrecursionlimit(before)
 
 
-def models_of(module: Module, file: tree.File, options: LowerOptions, problems: Collector) -> list[tree.Model]:
+def models_of(
+    module: Module, file: tree.File, options: LowerOptions, problems: Collector
+) -> list[tree.Model]:
     """The models asked for; records that belong to none are refused."""
     names = list(module.models)
     seen: dict[tuple[str, str], tree.Train | tree.Deploy] = {}
@@ -91,23 +98,54 @@ def models_of(module: Module, file: tree.File, options: LowerOptions, problems: 
         if model.text not in module.models:
             near = nearest(model.text, names) or (names[0] if len(names) == 1 else None)
             hint = f"did you mean `{near}`?" if near else None
-            problems.add(fail("S0213", f"there is no model `{model.text}`", model.span, "not a model of this file", hint=hint))
+            problems.add(
+                fail(
+                    "S0213",
+                    f"there is no model `{model.text}`",
+                    model.span,
+                    "not a model of this file",
+                    hint=hint,
+                )
+            )
         key = ("train", model.text) if isinstance(item, tree.Train) else ("deploy", item.name.text)
         if key in seen:
-            what = f"`{model.text}` has two `train` records" if key[0] == "train" else f"two profiles are called `{key[1]}`"
-            problems.add(fail("S0202", what, item.name.span, "defined again", others=(Label(seen[key].name.span, "first here"),), hint="put them together" if key[0] == "train" else "rename one of them"))
+            what = (
+                f"`{model.text}` has two `train` records"
+                if key[0] == "train"
+                else f"two profiles are called `{key[1]}`"
+            )
+            problems.add(
+                fail(
+                    "S0202",
+                    what,
+                    item.name.span,
+                    "defined again",
+                    others=(Label(seen[key].name.span, "first here"),),
+                    hint="put them together" if key[0] == "train" else "rename one of them",
+                )
+            )
         seen[key] = item
     if options.model is not None:
         if options.model not in module.models:
             near = nearest(options.model, names)
             listed = ", ".join(f"`{name}`" for name in names) or "none"
-            problems.add(fail("S0213", f"there is no model `{options.model}`", None, notes=(f"this file has {listed}",), hint=f"did you mean `{near}`?" if near else None))
+            problems.add(
+                fail(
+                    "S0213",
+                    f"there is no model `{options.model}`",
+                    None,
+                    notes=(f"this file has {listed}",),
+                    hint=f"did you mean `{near}`?" if near else None,
+                )
+            )
             return []
         return [module.models[options.model]]
     return list(module.models.values())
 
 
-def one(library: Library, model: tree.Model, options: LowerOptions, problems: Collector, used: set[str]) -> Program | None:
+def one(
+    library: Library, model: tree.Model, options: LowerOptions, problems: Collector, used: set[str]
+) -> Program | None:
     """One model as a program; None where it has mistakes, which were collected."""
     found = Collector()
     draft: Draft | None = None
@@ -130,7 +168,11 @@ def settle(library: Library, model: tree.Model, options: LowerOptions, problems:
         found = Collector()
         shop = Shop(library, found, expression.evaluate, assumed)
         draft = evaluate_model(shop, model, options.dims)
-        news = {name: type for name, type in shop.found.items() if (name in shop.unsettled or name in assumed) and assumed.get(name) != type}
+        news = {
+            name: type
+            for name, type in shop.found.items()
+            if (name in shop.unsettled or name in assumed) and assumed.get(name) != type
+        }
         if not news or number == ROUND_LIMIT - 1 or shop.stopped:
             for each in (*found.errors, *found.warnings):
                 problems.add(each)
@@ -175,11 +217,27 @@ def finished(library: Library, model: tree.Model, draft: Draft, problems: Collec
     )
 
 
-def unknown_dims(models: list[tree.Model], options: LowerOptions, used: set[str], problems: Collector, file: tree.File) -> None:
+def unknown_dims(
+    models: list[tree.Model], options: LowerOptions, used: set[str], problems: Collector, file: tree.File
+) -> None:
     """S0806 for an override of a `dim` that no model has."""
-    known = [binding.name.text for model in models for each in model.body if isinstance(each, tree.Dim) for binding in each.bindings]
+    known = [
+        binding.name.text
+        for model in models
+        for each in model.body
+        if isinstance(each, tree.Dim)
+        for binding in each.bindings
+    ]
     for name in options.dims:
         if name not in known and models:
             near = nearest(name, known)
             listed = ", ".join(f"`{each}`" for each in known) or "none"
-            problems.add(fail("S0806", f"there is no `dim {name}` to override", None, notes=(f"the model has {listed}",), hint=f"did you mean `{near}`?" if near else None))
+            problems.add(
+                fail(
+                    "S0806",
+                    f"there is no `dim {name}` to override",
+                    None,
+                    notes=(f"the model has {listed}",),
+                    hint=f"did you mean `{near}`?" if near else None,
+                )
+            )

@@ -51,7 +51,13 @@ def _number(body: Body, node: tree.Number) -> Meaning:
 
 
 def _string(body: Body, node: tree.String) -> Meaning:
-    raise fail("S0204", "a text is not a value", node.span, "stands in a record only", hint="symbols are numbers: `index(V)`")
+    raise fail(
+        "S0204",
+        "a text is not a value",
+        node.span,
+        "stands in a record only",
+        hint="symbols are numbers: `index(V)`",
+    )
 
 
 def _reference(body: Body, node: tree.Reference) -> Meaning:
@@ -90,7 +96,13 @@ def _choose(body: Body, node: tree.Choose) -> Meaning:
     type = type_of(shop, condition)
     if type is None or type.kind is not Kind.BOOL:
         found = describe(shop, condition)
-        raise fail("S0302", "a condition is a bool", node.condition.span, f"found {found}", hint="write a comparison, like `x > 0`")
+        raise fail(
+            "S0302",
+            "a condition is a bool",
+            node.condition.span,
+            f"found {found}",
+            hint="write a comparison, like `x > 0`",
+        )
     if isinstance(condition, Number):
         return evaluate(body, node.then if condition.value else node.otherwise)
     arms = [(evaluate(body, each), each.span) for each in (node.then, node.otherwise)]
@@ -117,10 +129,17 @@ def _choose(body: Body, node: tree.Choose) -> Meaning:
             "condition and branches need equal shapes",
             arms[1][1],
             f"found {shown(types[1])}",
-            others=(Label(arms[0][1], f"found {shown(types[0])}"), Label(node.condition.span, f"found {shown(type)}")),
+            others=(
+                Label(arms[0][1], f"found {shown(types[0])}"),
+                Label(node.condition.span, f"found {shown(type)}"),
+            ),
             notes=("a scalar goes with any shape",),
         )
-    return Dynamic(shop.builder.select(condition.index, *values)) if isinstance(condition, Dynamic) else condition
+    return (
+        Dynamic(shop.builder.select(condition.index, *values))
+        if isinstance(condition, Dynamic)
+        else condition
+    )
 
 
 def _vector(body: Body, node: tree.Vector) -> Meaning:
@@ -140,14 +159,18 @@ def _vector(body: Body, node: tree.Vector) -> Meaning:
     first = shop.builder.type(values[0])
     for value, (_, span) in zip(values, items, strict=True):
         found = shop.builder.type(value)
-        if found.dims != first.dims or (found.kind is not first.kind and not (found.kind.is_integer and first.kind.is_integer)):
+        if found.dims != first.dims or (
+            found.kind is not first.kind and not (found.kind.is_integer and first.kind.is_integer)
+        ):
             raise fail(
                 "S0304",
                 "the elements of a vector have one type",
                 span,
                 f"found {shown(found)}",
                 others=(Label(items[0][1], f"found {shown(first)}"),),
-                hint="to put vectors one behind the other write `concat(a, b)`" if found.dims or first.dims else None,
+                hint="to put vectors one behind the other write `concat(a, b)`"
+                if found.dims or first.dims
+                else None,
             )
     if not first.dims:
         return Dynamic(shop.builder.stack(*values))
@@ -158,7 +181,11 @@ def _vector(body: Body, node: tree.Vector) -> Meaning:
 def _pick(body: Body, node: tree.Pick) -> Meaning:
     shop = body.shop
     meaning = evaluate(body, node.value)
-    if isinstance(meaning, Numbers) and len(node.indices) == 1 and not isinstance(node.indices[0], tree.Slice):
+    if (
+        isinstance(meaning, Numbers)
+        and len(node.indices) == 1
+        and not isinstance(node.indices[0], tree.Slice)
+    ):
         chosen = evaluate(body, node.indices[0])
         if isinstance(chosen, Number):
             place = position(chosen, len(meaning.values), node.indices[0].span)
@@ -173,7 +200,9 @@ def _pick(body: Body, node: tree.Pick) -> Meaning:
         if dim >= len(type.dims):
             found = shown(shop.builder.type(as_value(shop, meaning, None, node.value.span)))
             hint = "time has no index: `prev` reads the last step" if not type.dims else None
-            raise fail("S0308", "too many indices", each.span, f"`{brief(node.value.span)}` is {found}", hint=hint)
+            raise fail(
+                "S0308", "too many indices", each.span, f"`{brief(node.value.span)}` is {found}", hint=hint
+            )
         value, kept = picked(body, value, dim, each)
         dim += kept
     return Dynamic(value)
@@ -189,16 +218,31 @@ def picked(body: Body, value: int, dim: int, node: tree.Expression | tree.Slice)
     if isinstance(chosen, Number):
         return builder.pick(value, dim, (position(chosen, length, node.span),), drop=True), 0
     if isinstance(chosen, Numbers):
-        return builder.pick(value, dim, tuple(position(Number(each), length, node.span) for each in chosen.values)), 1
+        return builder.pick(
+            value, dim, tuple(position(Number(each), length, node.span) for each in chosen.values)
+        ), 1
     place = as_value(body.shop, chosen, None, node.span)
     type = builder.type(place)
     if type.kind is not Kind.INDEX or type.dims:
         hint = "an index is declared `index(V)`, or comes from `argmax` or `categorical`"
         raise fail("S0308", "only an index can point", node.span, f"found {shown(type)}", hint=hint)
     if dim:
-        raise fail("S0308", "a computed index picks along the first dimension", node.span, "not the first", hint="use `transpose`")
+        raise fail(
+            "S0308",
+            "a computed index picks along the first dimension",
+            node.span,
+            "not the first",
+            hint="use `transpose`",
+        )
     if type.bound != length:
-        raise fail("S0304", "sizes do not fit", node.span, f"found    {shown(type)}", notes=(f"the first dimension has {length} elements",), hint=f"declare it `index({length})`")
+        raise fail(
+            "S0304",
+            "sizes do not fit",
+            node.span,
+            f"found    {shown(type)}",
+            notes=(f"the first dimension has {length} elements",),
+            hint=f"declare it `index({length})`",
+        )
     return builder.gather(value, place), 0
 
 
@@ -218,7 +262,13 @@ def sliced(body: Body, node: tree.Slice, length: int) -> tuple[int, ...]:
             ends.append(size(body, each, "the end of a slice"))
     low, high = ends
     if not 0 <= low < high <= length:
-        raise fail("S0308", "this slice lies outside", node.span, f"{low} up to {high} of {length}", hint="`a:b` are the positions a up to b - 1, counted from 0")
+        raise fail(
+            "S0308",
+            "this slice lies outside",
+            node.span,
+            f"{low} up to {high} of {length}",
+            hint="`a:b` are the positions a up to b - 1, counted from 0",
+        )
     if high - low > PICK_LIMIT:
         raise fail("S0307", "this slice is too long", node.span, f"{high - low} elements", hint=None)
     return tuple(range(low, high))
@@ -237,7 +287,6 @@ def position(chosen: Number, length: int, span: Span) -> int:
     return int(value)
 
 
-
 HANDLERS: dict[type, Callable[[Body, Any], Meaning]] = {
     tree.Number: _number,
     tree.String: _string,
@@ -253,4 +302,3 @@ HANDLERS: dict[type, Callable[[Body, Any], Meaning]] = {
     tree.Pipe: calls.pipe,
     tree.Reduce: reducers.reduce,
 }
-

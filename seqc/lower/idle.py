@@ -13,10 +13,24 @@ def warn(body: Body) -> None:
         return
     for entry in body.entries.values():
         if entry.kind == "layer" and not entry.read:
-            add(body, "S0218", f"the layer `{entry.name}` is never used", entry.span, "no parameters are made for it", "call it, or leave it out")
+            add(
+                body,
+                "S0218",
+                f"the layer `{entry.name}` is never used",
+                entry.span,
+                "no parameters are made for it",
+                "call it, or leave it out",
+            )
         elif entry.state is not None and entry.definition is None and entry.past and not entry.read:
             title = f"the state `{entry.name}` never changes"
-            add(body, "S0219", title, entry.span, "has no equation, so `prev` of it is its first value", f"write `{entry.name} = …`")
+            add(
+                body,
+                "S0219",
+                title,
+                entry.span,
+                "has no equation, so `prev` of it is its first value",
+                f"write `{entry.name} = …`",
+            )
 
 
 def add(body: Body, code: str, title: str, span: Span, text: str, hint: str) -> None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from seqc.flow.order import Reason, faults, sources, state_of
 from seqc.flow.types import Axis, Flow, Value
 from seqc.lower.body import Body
-from seqc.lower.model import Draft
+from seqc.lower.draft import Draft
 from seqc.lower.shop import Site
 from seqc.source.diagnostic import Collector, Label, fail
 from seqc.source.span import Span
@@ -36,7 +36,9 @@ def user_place(site: Site) -> Span:
 
 def reduces(flow: Flow, value: Value, axis: Axis) -> bool:
     """Whether a value is a reduction over an axis."""
-    return value.op == "reduce" and axis in flow.values[value.args[0]].type.axes and axis not in value.type.axes
+    return (
+        value.op == "reduce" and axis in flow.values[value.args[0]].type.axes and axis not in value.type.axes
+    )
 
 
 def needs_whole(flow: Flow, value: Value) -> bool:
@@ -50,11 +52,32 @@ def check_flow(flow: Flow, sites: list[Site], draft: Draft, problems: Collector)
         whole = (index for index in fault.values if needs_whole(flow, flow.values[index]))
         span = user_place(sites[next(whole, fault.value)])
         if fault.reason is Reason.REVERSE:
-            problems.add(fail("S0403", "time is turned round inside a loop", span, "`reverse` needs every step of its operand", hint="reverse outside the recurrence"))
+            problems.add(
+                fail(
+                    "S0403",
+                    "time is turned round inside a loop",
+                    span,
+                    "`reverse` needs every step of its operand",
+                    hint="reverse outside the recurrence",
+                )
+            )
         else:
             names = [flow.states[state].name for state in fault.states]
-            title = f"`{names[0]}` depends on the whole sequence of itself" if names else "a loop needs the whole sequence of itself"
-            problems.add(fail("S0403", title, span, "needs every step of its operand", notes=("no step could be computed before all the others",), hint="accumulate step by step instead: `state total = 0  total = prev total + …`"))
+            title = (
+                f"`{names[0]}` depends on the whole sequence of itself"
+                if names
+                else "a loop needs the whole sequence of itself"
+            )
+            problems.add(
+                fail(
+                    "S0403",
+                    title,
+                    span,
+                    "needs every step of its operand",
+                    notes=("no step could be computed before all the others",),
+                    hint="accumulate step by step instead: `state total = 0  total = prev total + …`",
+                )
+            )
     targets = {each.name for each in draft.shop.inputs.values() if each.target}
     mixed = tainted(flow, lambda value: reduces(flow, value, Axis.BATCH))
     labelled = tainted(flow, lambda value: value.op == "input" and value.attr("name") in targets)
@@ -62,17 +85,49 @@ def check_flow(flow: Flow, sites: list[Site], draft: Draft, problems: Collector)
         kind, _, short = name.partition(".")
         if kind not in ("output", "until", "default"):
             continue
-        what = {"output": f"the output `{short}`", "until": "`until`", "default": f"the default of `{short}`"}[kind]
+        what = {
+            "output": f"the output `{short}`",
+            "until": "`until`",
+            "default": f"the default of `{short}`",
+        }[kind]
         place = draft.spans[name]
         if root in mixed:
-            problems.add(fail("S0502", f"{what} mixes the rows of a batch", place, "reads a value reduced over batch", others=(Label(user_place(sites[mixed[root]]), "reduced here"),), notes=("each sequence must be computed as if it were alone",), hint="such values may reach losses and metrics only"))
+            problems.add(
+                fail(
+                    "S0502",
+                    f"{what} mixes the rows of a batch",
+                    place,
+                    "reads a value reduced over batch",
+                    others=(Label(user_place(sites[mixed[root]]), "reduced here"),),
+                    notes=("each sequence must be computed as if it were alone",),
+                    hint="such values may reach losses and metrics only",
+                )
+            )
         if root in labelled:
             target = flow.values[labelled[root]].attr("name")
-            problems.add(fail("S0604", f"{what} reads the target `{target}`", place, "not there when the model runs", notes=("a target is given in training only",), hint=f"make `{target}` an input, or {what.replace('the ', 'this ')} a metric"))
+            problems.add(
+                fail(
+                    "S0604",
+                    f"{what} reads the target `{target}`",
+                    place,
+                    "not there when the model runs",
+                    notes=("a target is given in training only",),
+                    hint=f"make `{target}` an input, or {what.replace('the ', 'this ')} a metric",
+                )
+            )
     for state in flow.states:
         for root in (state.init, state.next):
             if root in mixed:
-                problems.add(fail("S0502", f"the state `{state.name}` mixes the rows of a batch", user_place(sites[mixed[root]]), "reduced over batch here", notes=("each sequence must be computed as if it were alone",), hint="such values may reach losses and metrics only"))
+                problems.add(
+                    fail(
+                        "S0502",
+                        f"the state `{state.name}` mixes the rows of a batch",
+                        user_place(sites[mixed[root]]),
+                        "reduced over batch here",
+                        notes=("each sequence must be computed as if it were alone",),
+                        hint="such values may reach losses and metrics only",
+                    )
+                )
                 break
 
 
@@ -107,9 +162,9 @@ def streaming(flow: Flow, sites: list[Site]) -> Refusal | None:
             continue
         seen.add(index)
         value = flow.values[index]
-        if value.op in ("reverse", "steps") or reduces(flow, value, Axis.TIME):
-            if worst is None or index < worst:
-                worst = index
+        whole = value.op in ("reverse", "steps") or reduces(flow, value, Axis.TIME)
+        if whole and (worst is None or index < worst):
+            worst = index
         pending.extend(sources(flow, index))
         if value.op == "final":
             pending.append(flow.states[state_of(value)].init)

@@ -118,14 +118,31 @@ class _Loader:
         if name in self.done:
             return self.done[name]
         if len(self.done) + len(self.open) > FILE_LIMIT:
-            raise fail("S0701", f"more than {FILE_LIMIT} files", place, "one file too many", hint="put small files together")
+            raise fail(
+                "S0701",
+                f"more than {FILE_LIMIT} files",
+                place,
+                "one file too many",
+                hint="put small files together",
+            )
         self.done[name] = None
         try:
             source = self.read(name)
             return self.module(parse(source), name)
         except OSError as error:
-            reason = "there is no such file" if isinstance(error, FileNotFoundError) else error.strerror or str(error)
-            raise fail("S0701", f"cannot read `{name}`", place, "asked for here", notes=(f"{reason}",), hint=_file_hint(name)) from None
+            reason = (
+                "there is no such file"
+                if isinstance(error, FileNotFoundError)
+                else error.strerror or str(error)
+            )
+            raise fail(
+                "S0701",
+                f"cannot read `{name}`",
+                place,
+                "asked for here",
+                notes=(f"{reason}",),
+                hint=_file_hint(name),
+            ) from None
         except SeqError as error:
             self.problems.add(error)
             return None
@@ -154,7 +171,11 @@ def target(importing: str, item: tree.Use) -> tuple[str, Span]:
     path, place = item.file.value, item.file.span
     if path.startswith(("/", "~")) or "\\" in path or ":" in path or "\0" in path:
         raise fail(
-            "S0704", "an import is named relative to its file", place, "not a relative path", hint='like `use "cells/mine.seq": Fast`'
+            "S0704",
+            "an import is named relative to its file",
+            place,
+            "not a relative path",
+            hint='like `use "cells/mine.seq": Fast`',
         )
     name = posixpath.normpath(posixpath.join(posixpath.dirname(importing), path))
     if name.startswith("../") or name == "..":
@@ -166,10 +187,20 @@ def target(importing: str, item: tree.Use) -> tuple[str, Span]:
             hint="keep imported files beside the model or below it",
         )
     if not name.endswith(".seq"):
-        raise fail("S0704", "an imported file ends in `.seq`", place, "this does not", hint=f'write `"{path}.seq"`' if path and "." not in path else None)
+        raise fail(
+            "S0704",
+            "an imported file ends in `.seq`",
+            place,
+            "this does not",
+            hint=f'write `"{path}.seq"`' if path and "." not in path else None,
+        )
     if name.startswith("std/") and not importing.startswith("std/"):
         raise fail(
-            "S0704", "a folder `std` would hide the library", place, "lies in `std`", hint="rename the folder; the library is `use std.cells: …`"
+            "S0704",
+            "a folder `std` would hide the library",
+            place,
+            "lies in `std`",
+            hint="rename the folder; the library is `use std.cells: …`",
         )
     return name, place
 

@@ -26,7 +26,9 @@ def run(body: Body) -> None:
 
 def ordered(body: Body) -> list[Definition]:
     """All definitions, each behind those that it reads within the step, as far as there is no cycle."""
-    definitions = list(dict.fromkeys(entry.definition for entry in body.entries.values() if entry.definition is not None))
+    definitions = list(
+        dict.fromkeys(entry.definition for entry in body.entries.values() if entry.definition is not None)
+    )
     order: list[Definition] = []
     begun: set[int] = set()
     for first in definitions:
@@ -56,4 +58,8 @@ def needs(body: Body, definition: Definition) -> Iterator[Definition]:
         if entry is not None and entry.definition is not None and entry.definition is not definition:
             yield entry.definition
             if entry.kind == "layer":
-                yield from (each for each in body.callers.get(name, ()) if each is not definition and name in walk.owners(value))
+                yield from (
+                    each
+                    for each in body.callers.get(name, ())
+                    if each is not definition and name in walk.owners(value)
+                )

@@ -16,7 +16,6 @@ from seqc.source.span import Span
 from seqc.source.suggest import nearest
 from seqc.syntax import tree
 
-
 Reading = Callable[[], Meaning]
 
 
@@ -31,14 +30,22 @@ def member(body: Body, node: tree.Member) -> Meaning:
         return from_layer(body, base.name.text, base.name.span, path, True)
     if isinstance(base, tree.Reference):
         return from_layer(body, base.name, base.span, path, False)
-    raise fail("S0204", "only a layer has parts", base.span, "not the name of a layer", hint="name it: `layer look = …`, then `look.part`")
+    raise fail(
+        "S0204",
+        "only a layer has parts",
+        base.span,
+        "not the name of a layer",
+        hint="name it: `layer look = …`, then `look.part`",
+    )
 
 
 def from_layer(body: Body, name: str, span: Span, path: list[tree.Name], past: bool) -> Meaning:
     """Follows the path into a layer of this body."""
     instance, rest = first_instance(body, name, span, path)
     if not rest:
-        raise fail("S0204", "a layer is not a value", span, "names a layer", hint="call it, or read one of its parts")
+        raise fail(
+            "S0204", "a layer is not a value", span, "names a layer", hint="call it, or read one of its parts"
+        )
     owner = body
     while len(rest) > 1:
         inside = parts_body(owner, instance, rest[0].span)
@@ -53,7 +60,9 @@ def from_layer(body: Body, name: str, span: Span, path: list[tree.Name], past: b
     return read(owner, instance, rest[0], past)
 
 
-def first_instance(body: Body, name: str, span: Span, path: list[tree.Name]) -> tuple[Instance, list[tree.Name]]:
+def first_instance(
+    body: Body, name: str, span: Span, path: list[tree.Name]
+) -> tuple[Instance, list[tree.Name]]:
     """The layer that a path begins with, named or anonymous, and what is left of the path."""
     entry = body.entries.get(name)
     if entry is not None and entry.kind == "layer":
@@ -83,9 +92,9 @@ def anonymous(body: Body, path: list[tree.Name]) -> tuple[Instance, list[tree.Na
         return None
     wanted = body.dotted(f"{path[0].text}.{path[1].text}")
     entry = body.entries.get(path[0].text)
-    if wanted not in body.anonymous and entry is not None and entry.definition is not None:
-        if entry.definition.status is Status.NEW:
-            body.settle(entry.definition, path[0].span)
+    definition = entry.definition if entry is not None else None
+    if wanted not in body.anonymous and definition is not None and definition.status is Status.NEW:
+        body.settle(definition, path[0].span)
     found = body.anonymous.get(wanted)
     return None if found is None else (found, path[2:])
 
@@ -108,11 +117,15 @@ def read(owner: Body, instance: Instance, name: tree.Name, past: bool) -> Meanin
             raise Poisoned
         raise no_part(instance, name, entry)
     if entry.kind == "layer":
-        raise fail("S0204", "a layer is not a value", name.span, "names a layer", hint="read one of its parts")
+        raise fail(
+            "S0204", "a layer is not a value", name.span, "names a layer", hint="read one of its parts"
+        )
     if past:
         if entry.state is None:
             raise scope.not_a_state(name, f"{article(entry.kind)} of `{instance.name}`")
-        return first_try(owner, instance, lambda: scope.previous(inside, tree.Name(name.span, name.text)), name.span)
+        return first_try(
+            owner, instance, lambda: scope.previous(inside, tree.Name(name.span, name.text)), name.span
+        )
     if entry.kind != "param":
         parts_body(owner, instance, name.span)
         check_called_once(instance, name.span)
@@ -143,8 +156,20 @@ def unknown_yet(instance: Instance, span: Span) -> SeqError:
     """S0305: a part whose type depends on a call that has not been read."""
     title = f"the type of this part of `{instance.name}` is not known yet"
     if not instance.expected:
-        return fail("S0404", f"`{instance.name}` is never called", span, "so it has no such part", hint=f"call it: `x |> {instance.name}`")
-    return fail("S0305", title, span, "depends on how the layer is called", hint="declare the state or parameter in it with sizes of its own")
+        return fail(
+            "S0404",
+            f"`{instance.name}` is never called",
+            span,
+            "so it has no such part",
+            hint=f"call it: `x |> {instance.name}`",
+        )
+    return fail(
+        "S0305",
+        title,
+        span,
+        "depends on how the layer is called",
+        hint="declare the state or parameter in it with sizes of its own",
+    )
 
 
 def check_called_once(instance: Instance, span: Span) -> None:
@@ -154,16 +179,34 @@ def check_called_once(instance: Instance, span: Span) -> None:
     if not instance.calls:
         if instance.expected:
             return
-        raise fail("S0404", f"`{instance.name}` is never called", span, "so it has no values", hint=f"call it: `x |> {instance.name}`")
-    raise fail("S0404", f"`{instance.name}` is called {len(instance.calls)} times", span, "which of them?", hint="parts other than parameters are read of a layer that is called once")
+        raise fail(
+            "S0404",
+            f"`{instance.name}` is never called",
+            span,
+            "so it has no values",
+            hint=f"call it: `x |> {instance.name}`",
+        )
+    raise fail(
+        "S0404",
+        f"`{instance.name}` is called {len(instance.calls)} times",
+        span,
+        "which of them?",
+        hint="parts other than parameters are read of a layer that is called once",
+    )
 
 
 def no_part(instance: Instance, name: tree.Name, entry: Entry | None) -> SeqError:
     """S0203 for a part that a layer lacks."""
     inside = instance.body()
-    names = [each.name for each in inside.entries.values() if each.kind in ("param", "state", "equation", "layer")]
+    names = [
+        each.name for each in inside.entries.values() if each.kind in ("param", "state", "equation", "layer")
+    ]
     near = nearest(name.text, names)
-    what = f"is {article(entry.kind)} of {instance.cell.node.name.text}" if entry is not None else f"not a layer, parameter, state or equation of {instance.cell.node.name.text}"
+    what = (
+        f"is {article(entry.kind)} of {instance.cell.node.name.text}"
+        if entry is not None
+        else f"not a layer, parameter, state or equation of {instance.cell.node.name.text}"
+    )
     return fail(
         "S0203",
         f"{instance.cell.node.name.text} has no part named `{name.text}`",

@@ -24,7 +24,9 @@ def prune(flow: Flow) -> tuple[Flow, list[int]]:
                 pending.append(flow.states[state_of(flow.values[index])].init)
     kept = sorted(needed)
     place = {old: new for new, old in enumerate(kept)}
-    alive = sorted({state_of(flow.values[index]) for index in kept if flow.values[index].op in ("prev", "final")})
+    alive = sorted(
+        {state_of(flow.values[index]) for index in kept if flow.values[index].op in ("prev", "final")}
+    )
     number = {old: new for new, old in enumerate(alive)}
     values = tuple(moved(flow.values[index], place, number) for index in kept)
     states = tuple(moved_state(flow.states[index], place) for index in alive)

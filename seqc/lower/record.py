@@ -48,9 +48,31 @@ class Reading:
                 near = nearest(key, known)
                 habit = HABITS.get(key)
                 listed = ", ".join(f"`{each}`" for each in known)
-                self.problems.add(fail("S0601", f"{self.title} has no key `{key}`", binding.name.span, "not a key", notes=(f"its keys are {listed}",), hint=f"did you mean `{near}`?" if near else habit[1] if habit is not None and habit[0] in known else None))
+                self.problems.add(
+                    fail(
+                        "S0601",
+                        f"{self.title} has no key `{key}`",
+                        binding.name.span,
+                        "not a key",
+                        notes=(f"its keys are {listed}",),
+                        hint=f"did you mean `{near}`?"
+                        if near
+                        else habit[1]
+                        if habit is not None and habit[0] in known
+                        else None,
+                    )
+                )
             elif key in self.found:
-                self.problems.add(fail("S0202", f"`{key}` is given twice", binding.name.span, "again here", others=(Label(self.found[key].name.span, "first here"),), hint="leave one of them out"))
+                self.problems.add(
+                    fail(
+                        "S0202",
+                        f"`{key}` is given twice",
+                        binding.name.span,
+                        "again here",
+                        others=(Label(self.found[key].name.span, "first here"),),
+                        hint="leave one of them out",
+                    )
+                )
             else:
                 self.found[key] = binding
 
@@ -79,17 +101,31 @@ class Reading:
 
     def word(self, node: tree.Expression, key: str, known: tuple[str, ...]) -> str:
         """One of a few words."""
-        text = node.name if isinstance(node, tree.Reference) else node.value if isinstance(node, tree.String) else None
+        text = (
+            node.name
+            if isinstance(node, tree.Reference)
+            else node.value
+            if isinstance(node, tree.String)
+            else None
+        )
         listed = ", ".join(f"`{each}`" for each in known)
         if text is None:
             raise bad(f"`{key}`", node.span, f"one of {listed}")
         if text not in known:
             near = nearest(text, known) or next((each for each in known if each.startswith(text)), None)
-            raise bad(f"`{key}`", node.span, f"one of {listed}", text=f"`{text}` is not", hint=f"did you mean `{near}`?" if near else None)
+            raise bad(
+                f"`{key}`",
+                node.span,
+                f"one of {listed}",
+                text=f"`{text}` is not",
+                hint=f"did you mean `{near}`?" if near else None,
+            )
         return text
 
 
-def bad(what: str, span: Span, wanted: str, text: str = "found something else", hint: str | None = None) -> SeqError:
+def bad(
+    what: str, span: Span, wanted: str, text: str = "found something else", hint: str | None = None
+) -> SeqError:
     """S0602"""
     return fail("S0602", f"{what} takes {wanted}", span, text, hint=hint)
 

@@ -8,8 +8,7 @@ from __future__ import annotations
 from seqc.flow.types import NO_AXES, STREAM, Axis, Kind, Type
 from seqc.lower.arithmetic import as_value, brief, describe, shown, type_of
 from seqc.lower.body import Body
-from seqc.lower.builtins import REDUCERS, Given, number, one
-from seqc.lower.builtins import not_lifted
+from seqc.lower.builtins import REDUCERS, Given, not_lifted, number, one
 from seqc.lower.meaning import Builtin, Dynamic, Meaning, Number
 from seqc.source.diagnostic import fail
 from seqc.source.span import Span
@@ -35,7 +34,13 @@ def own_dims(body: Body, name: str, given: Given, node: tree.Expression) -> Mean
         hint = f"write `{name}({brief(span)} over time)` to reduce an axis" if not body.shop.rule else None
         if name in ("norm",):
             return Dynamic(body.shop.builder.add("abs", value))
-        raise fail("S0304", f"`{name}` without `over` reduces the sizes of a value", span, f"found {shown(type)}, which has none", hint=hint)
+        raise fail(
+            "S0304",
+            f"`{name}` without `over` reduces the sizes of a value",
+            span,
+            f"found {shown(type)}, which has none",
+            hint=hint,
+        )
     return Dynamic(reduced(body, name, value, type, span))
 
 
@@ -46,7 +51,9 @@ def reduced(body: Body, name: str, value: int, type: Type, span: Span) -> int:
         return builder.reduce(name, value)
     if name == "last":
         if len(type.dims) != 1:
-            raise fail("S0304", "`last` without `over` takes a vector", span, f"found {shown(type)}", hint=None)
+            raise fail(
+                "S0304", "`last` without `over` takes a vector", span, f"found {shown(type)}", hint=None
+            )
         return builder.pick(value, 0, (type.dims[0] - 1,), drop=True)
     value = to_real(body, value)
     if name == "mean":
@@ -66,9 +73,21 @@ def reduce(body: Body, node: tree.Reduce) -> Meaning:
     function = shop.evaluate(body, node.function)
     if not isinstance(function, Builtin) or function.name not in REDUCERS:
         listed = ", ".join(f"`{each}`" for each in REDUCERS)
-        raise fail("S0505", f"`{brief(node.function.span)}` does not reduce an axis", node.function.span, "not a reducer", hint=f"reducers are {listed}")
+        raise fail(
+            "S0505",
+            f"`{brief(node.function.span)}` does not reduce an axis",
+            node.function.span,
+            "not a reducer",
+            hint=f"reducers are {listed}",
+        )
     if shop.rule or body.kind == "file":
-        raise fail("S0504", "there are no axes here", node.axes[0].span, "neither time nor batch", hint="an update sees one parameter at a time; `sum(g ^ 2)` reduces its sizes")
+        raise fail(
+            "S0504",
+            "there are no axes here",
+            node.axes[0].span,
+            "neither time nor batch",
+            hint="an update sees one parameter at a time; `sum(g ^ 2)` reduces its sizes",
+        )
     axes = [axis_of(body, each) for each in node.axes]
     for place, each in enumerate(node.axes):
         if axes[place] in axes[:place]:
@@ -89,12 +108,28 @@ def axis_of(body: Body, name: tree.Name) -> Axis:
     if name.text in AXES:
         return AXES[name.text]
     near = nearest(name.text, AXES)
-    hints = {"steps": "time", "t": "time", "sequence": "time", "rows": "batch", "b": "batch", "T": "time", "B": "batch", "step": "time"}
+    hints = {
+        "steps": "time",
+        "t": "time",
+        "sequence": "time",
+        "rows": "batch",
+        "b": "batch",
+        "T": "time",
+        "B": "batch",
+        "step": "time",
+    }
     hint = f"did you mean `{near or hints[name.text]}`?" if near or name.text in hints else None
     entry = body.entries.get(name.text)
     if hint is None and entry is not None:
         hint = "sizes are reduced without `over`: `sum(x)`"
-    raise fail("S0504", f"there is no axis `{name.text}`", name.span, "not an axis", notes=("the axes are `time` and `batch`; a second sequence is outside the language",), hint=hint)
+    raise fail(
+        "S0504",
+        f"there is no axis `{name.text}`",
+        name.span,
+        "not an axis",
+        notes=("the axes are `time` and `batch`; a second sequence is outside the language",),
+        hint=hint,
+    )
 
 
 def operands(body: Body, node: tree.Reduce, name: str) -> tuple[int, int | None]:
@@ -102,18 +137,39 @@ def operands(body: Body, node: tree.Reduce, name: str) -> tuple[int, int | None]
     shop = body.shop
     meaning = shop.evaluate(body, node.value)
     value = as_value(shop, meaning, None, node.value.span)
-    if shop.builder.type(value).kind is Kind.BOOL:
-        if name != "last":
-            raise fail("S0301", f"`{name}` takes numbers", node.value.span, "found bool", hint=f"write `real({brief(node.value.span)})`, which is 1 where it holds")
+    if shop.builder.type(value).kind is Kind.BOOL and name != "last":
+        raise fail(
+            "S0301",
+            f"`{name}` takes numbers",
+            node.value.span,
+            "found bool",
+            hint=f"write `real({brief(node.value.span)})`, which is 1 where it holds",
+        )
     if node.where is None:
         return value, None
     selected = shop.evaluate(body, node.where)
     found = type_of(shop, selected)
-    if found is None or found.kind.is_integer and not isinstance(selected, Number) or found.dims and found.dims != shop.builder.type(value).dims:
-        raise fail("S0503", "`where` takes a bool, which selects, or a real, which weighs", node.where.span, f"found {describe(shop, selected)}", hint="write a comparison, like `step < n`")
+    if (
+        found is None
+        or (found.kind.is_integer and not isinstance(selected, Number))
+        or (found.dims and found.dims != shop.builder.type(value).dims)
+    ):
+        raise fail(
+            "S0503",
+            "`where` takes a bool, which selects, or a real, which weighs",
+            node.where.span,
+            f"found {describe(shop, selected)}",
+            hint="write a comparison, like `step < n`",
+        )
     mask = as_value(shop, selected, Kind.REAL if found.kind is not Kind.BOOL else Kind.BOOL, node.where.span)
     if name in ("max", "min", "last") and shop.builder.type(mask).kind is not Kind.BOOL:
-        raise fail("S0503", f"`{name}` selects and cannot weigh", node.where.span, f"found {describe(shop, selected)}", hint="write a comparison, like `step < n`")
+        raise fail(
+            "S0503",
+            f"`{name}` selects and cannot weigh",
+            node.where.span,
+            f"found {describe(shop, selected)}",
+            hint="write a comparison, like `step < n`",
+        )
     return value, mask
 
 
@@ -189,14 +245,26 @@ def extreme(body: Body, name: str, value: int, mask: int | None, axes: frozenset
     found = builder.reduce(name, spread, (), builder.type(spread).axes - axes)
     if mask is None:
         return found
-    count = summed(body, builder.broadcast(builder.cast(mask, Kind.REAL), Type(Kind.REAL, builder.type(mask).dims, builder.type(spread).axes)), axes)
+    count = summed(
+        body,
+        builder.broadcast(
+            builder.cast(mask, Kind.REAL), Type(Kind.REAL, builder.type(mask).dims, builder.type(spread).axes)
+        ),
+        axes,
+    )
     return builder.select(builder.ne(count, 0.0), found, builder.zero(found))
 
 
 def last(body: Body, node: tree.Reduce, value: int, mask: int | None, axes: list[Axis]) -> int:
     """The value of the last step, or of the last one selected: a hidden state read after the end."""
     if axes != [Axis.TIME]:
-        raise fail("S0504", "`last` follows time only", node.axes[0].span, "not over the batch", hint="write `last(e over time)`")
+        raise fail(
+            "S0504",
+            "`last` follows time only",
+            node.axes[0].span,
+            "not over the batch",
+            hint="write `last(e over time)`",
+        )
     shop, builder = body.shop, body.shop.builder
     type = builder.type(value)
     name = shop.unique(f"{builder.name or 'loss'}.last")
@@ -209,5 +277,3 @@ def last(body: Body, node: tree.Reduce, value: int, mask: int | None, axes: list
     following = value if mask is None else builder.select(mask, value, builder.prev(number))
     builder.define(number, init, following)
     return builder.final(number)
-
-

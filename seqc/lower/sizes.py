@@ -10,13 +10,20 @@ from dataclasses import dataclass
 from seqc.flow.types import NO_AXES, Kind, Type
 from seqc.lower.arithmetic import as_value, brief, describe, shown, type_of
 from seqc.lower.body import Body
-from seqc.lower.meaning import Dynamic, Meaning, Number, NotYet
+from seqc.lower.meaning import Dynamic, Meaning, NotYet, Number
 from seqc.source.diagnostic import Label, SeqError, fail
 from seqc.source.span import Span
 from seqc.source.suggest import nearest
 from seqc.syntax import tree
 
-KINDS = {"real": Kind.REAL, "f32": Kind.F32, "f64": Kind.F64, "int": Kind.INT, "bool": Kind.BOOL, "index": Kind.INDEX}
+KINDS = {
+    "real": Kind.REAL,
+    "f32": Kind.F32,
+    "f64": Kind.F64,
+    "int": Kind.INT,
+    "bool": Kind.BOOL,
+    "index": Kind.INDEX,
+}
 SIZE_LIMIT = 2**31
 PRODUCT_LIMIT = 2**40
 
@@ -24,8 +31,7 @@ PRODUCT_LIMIT = 2**40
 def size(body: Body, node: tree.Expression, what: str = "a size") -> int:
     """The number that a size expression stands for."""
     if isinstance(node, tree.Reference) and unknown(body, node.name) and node.name not in body.waiting:
-        if not any(node.name in module.consts for module in (body.module, body.shop.library.prelude)):
-            raise no_size(body, node)
+        raise no_size(body, node)
     meaning = body.shop.evaluate(body, node)
     return checked_size(body, meaning, node.span, what)
 
@@ -37,7 +43,9 @@ def checked_size(body: Body, meaning: Meaning, span: Span, what: str = "a size")
             "S0306",
             f"{what} must be a number known to the compiler",
             span,
-            "known at run time only" if isinstance(meaning, Dynamic) else f"found {describe(body.shop, meaning)}",
+            "known at run time only"
+            if isinstance(meaning, Dynamic)
+            else f"found {describe(body.shop, meaning)}",
             hint="sizes are made of numbers, `const`, `dim` and the sizes of cells",
         )
     if isinstance(meaning.value, float) and not meaning.value.is_integer():
@@ -53,9 +61,17 @@ def checked_size(body: Body, meaning: Meaning, span: Span, what: str = "a size")
 
 def no_size(body: Body, node: tree.Reference) -> SeqError:
     """S0201 for a size that nobody knows."""
-    known = [entry.name for entry in body.entries.values() if entry.kind in ("dim", "size", "static")] + list(body.module.consts)
+    known = [entry.name for entry in body.entries.values() if entry.kind in ("dim", "size", "static")] + list(
+        body.module.consts
+    )
     near = nearest(node.name, known)
-    hint = f"did you mean `{near}`?" if near else f"write `dim {node.name} = 8`" if body.kind == "model" else f"make it an argument: `{body.title}({node.name})`"
+    hint = (
+        f"did you mean `{near}`?"
+        if near
+        else f"write `dim {node.name} = 8`"
+        if body.kind == "model"
+        else f"make it an argument: `{body.title}({node.name})`"
+    )
     return fail("S0201", f"there is no size `{node.name}` here", node.span, "not defined", hint=hint)
 
 
@@ -66,7 +82,13 @@ def check_elements(dims: tuple[int, ...], span: Span) -> None:
         product *= each
     if product > PRODUCT_LIMIT:
         listed = " × ".join(map(str, dims))
-        raise fail("S0307", "this shape has too many elements", span, f"{listed} is more than 2^40", hint="make one of its sizes smaller")
+        raise fail(
+            "S0307",
+            "this shape has too many elements",
+            span,
+            f"{listed} is more than 2^40",
+            hint="make one of its sizes smaller",
+        )
 
 
 def written_type(body: Body, node: tree.Type) -> Type:
@@ -86,9 +108,20 @@ def kind_of(node: tree.Type) -> Kind:
     kind = KINDS.get(node.name.text)
     if kind is None:
         near = nearest(node.name.text, KINDS)
-        hint = {"float": "real", "double": "f64", "float32": "f32", "float64": "f64", "vector": "real[4]", "string": "index(V)", "boolean": "bool", "long": "int"}.get(node.name.text, near)
+        hint = {
+            "float": "real",
+            "double": "f64",
+            "float32": "f32",
+            "float64": "f64",
+            "vector": "real[4]",
+            "string": "index(V)",
+            "boolean": "bool",
+            "long": "int",
+        }.get(node.name.text, near)
         if node.name.text == "length":
-            raise fail("S0309", "`length` is only the type of an input", node.span, "not here", hint="write `int`")
+            raise fail(
+                "S0309", "`length` is only the type of an input", node.span, "not here", hint="write `int`"
+            )
         raise fail(
             "S0309",
             f"there is no type `{node.name.text}`",
@@ -98,9 +131,21 @@ def kind_of(node: tree.Type) -> Kind:
             hint=f"did you mean `{hint}`?" if hint else None,
         )
     if kind is Kind.INDEX and node.bound is None:
-        raise fail("S0309", "an index needs its bound", node.span, "below what?", hint="write `index(V)` for an integer below V")
+        raise fail(
+            "S0309",
+            "an index needs its bound",
+            node.span,
+            "below what?",
+            hint="write `index(V)` for an integer below V",
+        )
     if kind is not Kind.INDEX and node.bound is not None:
-        raise fail("S0309", f"`{node.name.text}` has no bound", node.bound.span, "only an index has one", hint=f"sizes stand in brackets: `{node.name.text}[{brief(node.bound.span)}]`")
+        raise fail(
+            "S0309",
+            f"`{node.name.text}` has no bound",
+            node.bound.span,
+            "only an index has one",
+            hint=f"sizes stand in brackets: `{node.name.text}[{brief(node.bound.span)}]`",
+        )
     return kind
 
 
@@ -123,7 +168,7 @@ def infer(body: Body, node: tree.Expression, found: int, wanted: Wanted, place: 
     expected = size(body, node)
     if expected != found:
         entry = body.entries.get(node.name) if isinstance(node, tree.Reference) else None
-        notes = ()
+        notes: tuple[str, ...] = ()
         if entry is not None and entry.kind == "size" and isinstance(node, tree.Reference):
             notes = (f"`{node.name}` is {expected} by what came before",)
         elif not isinstance(node, tree.Number):
@@ -153,7 +198,9 @@ def unknown(body: Body, name: str) -> bool:
     return not (name in module.consts or name in module.meanings or name in module.imports or name in ("pi",))
 
 
-def fits_error(wanted: Wanted, place: Span, found: str, notes: tuple[str, ...] = (), hint: str | None = None) -> SeqError:
+def fits_error(
+    wanted: Wanted, place: Span, found: str, notes: tuple[str, ...] = (), hint: str | None = None
+) -> SeqError:
     """S0304 at an argument, with the port that it does not fit."""
     expected = " ".join(wanted.node.span.text.split())
     return fail(
@@ -167,7 +214,9 @@ def fits_error(wanted: Wanted, place: Span, found: str, notes: tuple[str, ...] =
     )
 
 
-def fit_port(body: Body, wanted: Wanted, meaning: Meaning, place: Span, advice: tuple[str, ...] = ()) -> Meaning:
+def fit_port(
+    body: Body, wanted: Wanted, meaning: Meaning, place: Span, advice: tuple[str, ...] = ()
+) -> Meaning:
     """The argument as the port asks for it, its sizes inferred or checked."""
     node = wanted.node
     kind = kind_of(node)
@@ -177,11 +226,19 @@ def fit_port(body: Body, wanted: Wanted, meaning: Meaning, place: Span, advice: 
         raise AssertionError("a meaning without type is no value")
     if isinstance(meaning, Number):
         if node.sizes:
-            raise fits_error(wanted, place, "a number", hint="a port takes exactly its shape; a scalar is not spread here")
+            raise fits_error(
+                wanted, place, "a number", hint="a port takes exactly its shape; a scalar is not spread here"
+            )
         if kind is Kind.INDEX:
             assert node.bound is not None
             if any(unknown(body, name) for name in referred(node.bound)):
-                raise fail("S0306", f"`{brief(node.bound.span)}` cannot be inferred from a number", place, f"`{wanted.name}` is {brief(node.span)}", hint=None)
+                raise fail(
+                    "S0306",
+                    f"`{brief(node.bound.span)}` cannot be inferred from a number",
+                    place,
+                    f"`{wanted.name}` is {brief(node.span)}",
+                    hint=None,
+                )
             return Dynamic(as_value(body.shop, meaning, kind, place, size(body, node.bound)))
         if kind.is_real and isinstance(meaning.value, int) and not isinstance(meaning.value, bool):
             return Number(float(meaning.value))
@@ -199,7 +256,13 @@ def fit_port(body: Body, wanted: Wanted, meaning: Meaning, place: Span, advice: 
     waiting = [pair for pair in pairs if not infer(body, pair[0], pair[1], wanted, place, shown(type))]
     for each, found in waiting:
         if not infer(body, each, found, wanted, place, shown(type)):
-            raise fail("S0306", f"`{brief(each.span)}` cannot be inferred", each.span, "has unknown names", hint="an inferred size is a single name")
+            raise fail(
+                "S0306",
+                f"`{brief(each.span)}` cannot be inferred",
+                each.span,
+                "has unknown names",
+                hint="an inferred size is a single name",
+            )
     if kind is Kind.INT and type.kind is Kind.INDEX:
         return Dynamic(body.shop.builder.cast(value, Kind.INT))
     return Dynamic(value)
@@ -222,7 +285,7 @@ def kind_error(wanted: Wanted, type: Type, place: Span) -> SeqError:
         f"`{wanted.name}` of {wanted.owner} takes {expected}",
         place,
         f"found {shown(type)}",
-        others=(Label(wanted.node.span, f"declared here"),),
+        others=(Label(wanted.node.span, "declared here"),),
         hint=hint,
     )
 
@@ -235,7 +298,9 @@ def check_result(body: Body, port: tree.Port, meaning: Meaning, place: Span) -> 
     return fit_port(body, wanted, meaning, place)
 
 
-def fit_declared(body: Body, meaning: Meaning, wanted: Type, place: Span, what: str, declared: Span | None) -> int:
+def fit_declared(
+    body: Body, meaning: Meaning, wanted: Type, place: Span, what: str, declared: Span | None
+) -> int:
     """The meaning as a value of a known type (axes aside); numbers fill the shape."""
     shop = body.shop
     if isinstance(meaning, Number):
@@ -255,7 +320,9 @@ def fit_declared(body: Body, meaning: Meaning, wanted: Type, place: Span, what: 
             f"found    {shown(found)}",
             others=(Label(declared, f"expected {shown(wanted)}"),) if declared is not None else (),
             notes=() if declared is not None else (f"expected {shown(wanted)}",),
-            hint=f"write `real({brief(place)})`" if wanted.kind is Kind.REAL and found.kind is not Kind.REAL else None,
+            hint=f"write `real({brief(place)})`"
+            if wanted.kind is Kind.REAL and found.kind is not Kind.REAL
+            else None,
         )
     return value
 

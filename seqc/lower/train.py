@@ -5,61 +5,49 @@ Takes a settled model; gives the record, a rule for each parameter that is moved
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-
-from seqc.flow.types import NO_AXES, Flow, Kind, Type
-from seqc.lower.body import Body, Entry, Slot
-from seqc.lower.cells import fit_static, given_statics, signature
-from seqc.lower.declare import declare
+from seqc.flow.types import Flow, Kind, Type
 from seqc.lower.deploy import record_body
-from seqc.lower.meaning import Dynamic, Meaning, Number, OptimizerName, Poisoned
-from seqc.lower.model import Draft
+from seqc.lower.draft import Draft
+from seqc.lower.meaning import Number, OptimizerName
 from seqc.lower.names import Library
-from seqc.lower.order import run
 from seqc.lower.program import Clip, Hyper, Parameter, Rule, Train
-from seqc.lower.prune import prune
 from seqc.lower.reach import reached
 from seqc.lower.record import Reading, bad, several
-from seqc.lower.scope import find, slot
-from seqc.lower.shop import Shop
-from seqc.ops.build import Builder
-from seqc.source.diagnostic import Collector, SeqError, fail
+from seqc.lower.rules import (
+    Use,
+    rule_of,
+)
+from seqc.lower.scope import find
+from seqc.lower.statics import signature
+from seqc.source.diagnostic import Collector, fail
 from seqc.source.suggest import nearest
 from seqc.syntax import tree
 
 KEYS = ("update", "clip", "window", "warmup", "memory", "freeze", "seed")
-ROUND_LIMIT = 8
-RANGES: Mapping[str, tuple[float | None, float | None]] = {
-    "lr": (0.0, None),
-    "eps": (0.0, None),
-    "rho": (0.0, 1.0),
-    "beta1": (0.0, 1.0),
-    "beta2": (0.0, 1.0),
-    "momentum": (0.0, 1.0),
-    "decay": (0.0, None),
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Use:
-    """One optimizer of a record: `prefix` stands before its hypers, `only` lists what it applies to (None: all)."""
-
-    name: OptimizerName
-    call: tree.Call
-    prefix: str
-    only: frozenset[str] | None
 
 
 def train_of(
-    draft: Draft, library: Library, item: tree.Train, parameters: tuple[Parameter, ...], flow: Flow, problems: Collector
+    draft: Draft,
+    library: Library,
+    item: tree.Train,
+    parameters: tuple[Parameter, ...],
+    flow: Flow,
+    problems: Collector,
 ) -> tuple[Train, dict[str, Rule], list[Hyper]]:
     """See the head of the file."""
     reading = Reading("a train record", record_body(draft, "train"), problems)
     reading.keys(item.bindings, KEYS)
     names = [each.name for each in parameters]
     if draft.loss is None:
-        problems.add(fail("S0606", f"`{draft.body.title}` has no loss to train", item.name.span, "a model without loss", hint="write `loss = …` in the model"))
+        problems.add(
+            fail(
+                "S0606",
+                f"`{draft.body.title}` has no loss to train",
+                item.name.span,
+                "a model without loss",
+                hint="write `loss = …` in the model",
+            )
+        )
     hypers: dict[str, Hyper] = {}
     clip = reading.read("clip", lambda node: clip_of(reading, node, hypers), None)
     window = reading.read("window", lambda node: reading.integer(node, "`window`"), None)
@@ -68,17 +56,32 @@ def train_of(
     seed = reading.read("seed", lambda node: reading.integer(node, "`seed`", 0), 0)
     freeze = reading.read("freeze", lambda node: chosen(node, names, draft), ())
     assert isinstance(freeze, tuple) and isinstance(warmup, int) and isinstance(seed, int)
-    assert (window is None or isinstance(window, int)) and (memory is None or isinstance(memory, int)) and (clip is None or isinstance(clip, Clip))
+    assert (
+        (window is None or isinstance(window, int))
+        and (memory is None or isinstance(memory, int))
+        and (clip is None or isinstance(clip, Clip))
+    )
     check_window(reading, flow, window, warmup)
     uses = reading.read("update", lambda node: uses_of(reading, node, names, draft), ())
     assert isinstance(uses, tuple)
     if "update" not in reading.found:
-        problems.add(fail("S0606", "a train record says how to update", item.span, "no `update`", hint="write `update = Adam()` and `use std.optim: Adam`"))
+        problems.add(
+            fail(
+                "S0606",
+                "a train record says how to update",
+                item.span,
+                "no `update`",
+                hint="write `update = Adam()` and `use std.optim: Adam`",
+            )
+        )
     rules: dict[str, Rule] = {}
     made: dict[tuple[int, Type], Rule | None] = {}
     moved = reached(flow, "loss") if "loss" in flow.roots else frozenset()
     for parameter in parameters:
-        number = next((i for i in reversed(range(len(uses))) if uses[i].only is None or parameter.name in uses[i].only), None)
+        number = next(
+            (i for i in reversed(range(len(uses))) if uses[i].only is None or parameter.name in uses[i].only),
+            None,
+        )
         if number is None or parameter.name in freeze or parameter.name not in moved:
             continue
         key = (number, parameter.type)
@@ -97,17 +100,43 @@ def train_of(
 def check_window(reading: Reading, flow: Flow, window: int | None, warmup: int) -> None:
     """S0605, and `warmup` that no window holds."""
     if window is not None and any(value.op == "reverse" for value in flow.values):
-        reading.problems.add(fail("S0605", "a model with `reverse` has no window", reading.found["window"].value.span, "would cut the sequence", notes=("what runs backwards needs the whole sequence",), hint="leave `window` out and train on whole sequences"))
+        reading.problems.add(
+            fail(
+                "S0605",
+                "a model with `reverse` has no window",
+                reading.found["window"].value.span,
+                "would cut the sequence",
+                notes=("what runs backwards needs the whole sequence",),
+                hint="leave `window` out and train on whole sequences",
+            )
+        )
     if warmup and (window is None or warmup >= window):
         place = reading.found["warmup"].value.span
-        reading.problems.add(fail("S0602", "`warmup` takes fewer steps than `window`", place, f"is {warmup}" + ("" if window is None else f" of {window}"), hint="add `window = …`" if window is None else None))
+        reading.problems.add(
+            fail(
+                "S0602",
+                "`warmup` takes fewer steps than `window`",
+                place,
+                f"is {warmup}" + ("" if window is None else f" of {window}"),
+                hint="add `window = …`" if window is None else None,
+            )
+        )
 
 
 def clip_of(reading: Reading, node: tree.Expression, hypers: dict[str, Hyper]) -> Clip:
     """`norm(5.0)`, `norm(5.0, per = parameter)`, `value(1.0)`"""
     form = "`norm(5.0)`, `norm(5.0, per = parameter)` or `value(1.0)`"
-    if not isinstance(node, tree.Call) or not isinstance(node.function, tree.Reference) or node.function.name not in ("norm", "value"):
-        raise bad("`clip`", node.span, form, hint=f"write `norm({node.span.text})`" if isinstance(node, tree.Number) else None)
+    if (
+        not isinstance(node, tree.Call)
+        or not isinstance(node.function, tree.Reference)
+        or node.function.name not in ("norm", "value")
+    ):
+        raise bad(
+            "`clip`",
+            node.span,
+            form,
+            hint=f"write `norm({node.span.text})`" if isinstance(node, tree.Number) else None,
+        )
     if len(node.positional) != 1:
         raise bad("`clip`", node.span, form, text="needs its bound")
     meaning = reading.body.shop.evaluate(reading.body, node.positional[0])
@@ -128,11 +157,25 @@ def uses_of(reading: Reading, node: tree.Expression, names: list[str], draft: Dr
     found: list[Use] = []
     for each in several(node):
         function = each.function if isinstance(each, tree.Call) else each
-        meaning = find(reading.body, function.name, function.span) if isinstance(function, tree.Reference) else None
+        meaning = (
+            find(reading.body, function.name, function.span) if isinstance(function, tree.Reference) else None
+        )
         if not isinstance(meaning, OptimizerName):
-            raise bad("`update`", each.span, "an optimizer or a list of them", text="not an optimizer", hint="like `Adam(lr = 1e-3)`")
+            raise bad(
+                "`update`",
+                each.span,
+                "an optimizer or a list of them",
+                text="not an optimizer",
+                hint="like `Adam(lr = 1e-3)`",
+            )
         if not isinstance(each, tree.Call):
-            raise bad("`update`", each.span, "an optimizer or a list of them", text="not called", hint=f"write `{meaning.node.name.text}()`")
+            raise bad(
+                "`update`",
+                each.span,
+                "an optimizer or a list of them",
+                text="not called",
+                hint=f"write `{meaning.node.name.text}()`",
+            )
         only: frozenset[str] | None = None
         kept: list[tree.Expression | tree.Override] = []
         for argument in each.arguments:
@@ -154,9 +197,18 @@ def check_argument(name: OptimizerName, argument: tree.Expression | tree.Overrid
     known = [static.name.text for static in name.node.statics]
     first = argument.path[0]
     if len(argument.path) > 1 or first.text not in known:
-        near = nearest(argument.dotted, known) or ({"learning_rate": "lr", "alpha": "lr", "weight_decay": "decay"}.get(argument.dotted))
+        near = nearest(argument.dotted, known) or (
+            {"learning_rate": "lr", "alpha": "lr", "weight_decay": "decay"}.get(argument.dotted)
+        )
         hint = f"did you mean `{near}`?" if near in known else None
-        raise fail("S0607", f"`{name.node.name.text}` has no argument `{argument.dotted}`", first.span, "not an argument", notes=(f"its head is `{signature(name.node)}`",), hint=hint)
+        raise fail(
+            "S0607",
+            f"`{name.node.name.text}` has no argument `{argument.dotted}`",
+            first.span,
+            "not an argument",
+            notes=(f"its head is `{signature(name.node)}`",),
+            hint=hint,
+        )
 
 
 def chosen(node: tree.Expression, names: list[str], draft: Draft) -> tuple[str, ...]:
@@ -168,9 +220,24 @@ def chosen(node: tree.Expression, names: list[str], draft: Draft) -> tuple[str, 
             raise bad("this", each.span, "names of layers or parameters", hint="like `net.emb`")
         covered = [name for name in names if name == path or name.startswith(path + ".")]
         if not covered:
-            tops = list(dict.fromkeys([*names, *(name.rsplit(".", 1)[0] for name in names if "." in name), *(name.split(".")[0] for name in names)]))
+            tops = list(
+                dict.fromkeys(
+                    [
+                        *names,
+                        *(name.rsplit(".", 1)[0] for name in names if "." in name),
+                        *(name.split(".")[0] for name in names),
+                    ]
+                )
+            )
             near = nearest(path, tops)
-            raise fail("S0610", f"no parameter lies in `{path}`", each.span, "covers nothing", notes=("the parameters are " + listed(names),), hint=f"did you mean `{near}`?" if near else None)
+            raise fail(
+                "S0610",
+                f"no parameter lies in `{path}`",
+                each.span,
+                "covers nothing",
+                notes=("the parameters are " + listed(names),),
+                hint=f"did you mean `{near}`?" if near else None,
+            )
         found += [name for name in covered if name not in found]
     return tuple(found)
 
@@ -189,96 +256,3 @@ def dotted(node: tree.Expression) -> str | None:
         before = dotted(node.value)
         return None if before is None else f"{before}.{node.name.text}"
     return None
-
-
-def rule_of(draft: Draft, use: Use, type: Type, hypers: dict[str, Hyper], problems: Collector) -> Rule | None:
-    """The update of parameters of one type; None where it has mistakes, which were collected."""
-    assumed: dict[str, Type] = {}
-    for number in range(ROUND_LIMIT):
-        found = Collector()
-        shop = Shop(draft.shop.library, found, draft.shop.evaluate, assumed, rule=True, place=NO_AXES)
-        made: dict[str, Hyper] = {}
-        rule: Rule | None = None
-        try:
-            rule = one_round(shop, draft, use, type, made)
-        except SeqError as error:
-            found.add(error)
-        except Poisoned:
-            pass
-        news = {name: each for name, each in shop.found.items() if (name in shop.unsettled or name in assumed) and assumed.get(name) != each}
-        if not news or number == ROUND_LIMIT - 1:
-            for each in (*found.errors, *found.warnings):
-                problems.add(each)
-            for name, each in made.items():
-                hypers.setdefault(name, each)
-            return None if found.errors else rule
-        assumed = {**assumed, **news}
-    return None
-
-
-def one_round(shop: Shop, draft: Draft, use: Use, type: Type, hypers: dict[str, Hyper]) -> Rule | None:
-    """One evaluation of an optimizer for parameters of one type."""
-    node = use.name.node
-    caller = record_body(Draft(shop, Body(shop, draft.body.module, "train", "train", entries=draft.body.entries), dims=draft.dims), "train")
-    body = Body(shop, use.name.module, "optimizer", node.name.text, place=NO_AXES)
-    builder = shop.builder
-    builder.body, builder.span = caller, use.call.span
-    statics = given_statics(caller, node, use.call)
-    for static in node.statics:
-        meaning = statics.get(static.name.text)
-        if meaning is None:
-            assert static.default is not None
-            meaning = fit_static(body, node, static, shop.evaluate(body, static.default), static.default.span)
-        body.bind(static.name.text, "static", static.name.span, hyper_of(shop, use, static, meaning, hypers))
-    weight = enter_ports(body, node, type)
-    declare(body, node.body)
-    if weight.definition is None:
-        raise fail("S0405", f"`{node.name.text}` does not say what `{weight.name}` becomes", weight.span, "a parameter without equation", hint=f"write `{weight.name} = prev {weight.name} - …`")
-    run(body)
-    return gathered(body, weight, node, builder)
-
-
-def hyper_of(shop: Shop, use: Use, static: tree.Static, meaning: Meaning, hypers: dict[str, Hyper]) -> Meaning:
-    """A `real` argument that is a bare number may be set between calls."""
-    if static.kind != "real" or not isinstance(meaning, Number):
-        return meaning
-    name = f"{use.prefix}.{static.name.text}"
-    low, high = RANGES.get(static.name.text, (None, None)) if use.name.module.name.startswith("std/") else (None, None)
-    hypers[name] = Hyper(name, Type(Kind.REAL), float(meaning.value), low, high, use.name.node.doc or "")
-    return Dynamic(shop.builder.add("hyper", type=Type(Kind.REAL), name=name))
-
-
-def enter_ports(body: Body, node: tree.Optimizer, type: Type) -> Entry:
-    """The parameter, which is a state, and its gradient."""
-    if len(node.ports) != 2 or any(port.type is not None for port in node.ports):
-        raise fail("S0405", "an optimizer has two ports: a parameter and its gradient", node.name.span, f"found {len(node.ports)}", hint=f"write `optimizer {node.name.text}(…)(w, g)`")
-    first, second = node.ports
-    builder = body.shop.builder
-    leaf = builder.add("input", type=type, name="w")
-    start = tree.State(first.span, None, (first.name,), None, tree.Reference(first.name.span, first.name.text))
-    weight = Entry(first.name.text, "state", first.name.span, None, start, Slot(type, leaf, None, leaf), loose=False)
-    body.define(weight)
-    body.bind(second.name.text, "port", second.name.span, Dynamic(builder.add("input", type=type, name="g")))
-    return weight
-
-
-def gathered(body: Body, weight: Entry, node: tree.Optimizer, builder: Builder) -> Rule | None:
-    """The rule, once everything has been evaluated."""
-    if body.shop.problems.errors:
-        return None
-    roots: dict[str, int] = {"w": value_of(body, weight)}
-    states = [entry for entry in body.entries.values() if entry.state is not None and entry is not weight]
-    firsts: dict[str, int] = {}
-    for entry in states:
-        made = slot(body, entry, entry.span)
-        roots[entry.name] = builder.broadcast(value_of(body, entry), made.type)
-        firsts[f"init.{entry.name}"] = builder.broadcast(made.init, made.type)
-    flow, _ = prune(builder.finish({**roots, **firsts}))
-    return Rule(node.name.text, flow, tuple(entry.name for entry in states))
-
-
-def value_of(body: Body, entry: Entry) -> int:
-    """The new value of a state."""
-    meaning = find(body, entry.name, entry.span)
-    assert isinstance(meaning, Dynamic)
-    return meaning.index

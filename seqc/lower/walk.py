@@ -54,4 +54,8 @@ def names(node: tree.Expression) -> Iterator[str]:
 
 def owners(node: tree.Expression) -> set[str]:
     """The layers of which an expression reads parts."""
-    return {each.value.name for each in nodes(node) if isinstance(each, tree.Member) and isinstance(each.value, tree.Reference)}
+    return {
+        each.value.name
+        for each in nodes(node)
+        if isinstance(each, tree.Member) and isinstance(each.value, tree.Reference)
+    }
