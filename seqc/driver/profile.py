@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from seqc.emit import EmitOptions, model_of
+from seqc.emit.workspace import workspace_bytes
 from seqc.lower.program import Deploy, Program
-from seqc.plan import workspace_bytes
 from seqc.plan.types import Plan, Target
 from seqc.source.diagnostic import SeqError, fail
 from seqc.source.span import Span
@@ -38,14 +39,16 @@ def _not_yet(profile: Deploy, key: str, found: str, hint: str) -> SeqError:
 def memory(program: Program, profile: Deploy, plans: Mapping[str, Plan], target: Target) -> dict[str, int]:
     """Bytes that the deployed model needs: its state and its workspace, for the largest batch of the profile."""
     streaming = profile.mode == "streaming"
-    plan = plans["step" if streaming else "infer"]
+    entry = "step" if streaming else "infer"
+    real = "f64" if target.real_bytes == 8 else "f32"
+    model = model_of(program, plans, target, EmitOptions(program.name, real))
     batch = max(profile.batch, default=1)
     steps = 1 if streaming else max(profile.steps, default=1)
     state = 8 * batch
     for each in program.flow.states:
         if each.carried:
             state += batch * (each.type.size * (target.real_bytes if each.type.kind.is_real else 4) + 1)
-    return {"state": state, "workspace": workspace_bytes(plan, steps, batch)}
+    return {"state": state, "workspace": workspace_bytes(model, plans, entry, steps, batch)}
 
 
 def _check_ram(program: Program, profile: Deploy, plans: Mapping[str, Plan], target: Target) -> None:
