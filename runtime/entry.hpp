@@ -34,7 +34,7 @@ struct ModelInfo {
   const InputInfo *input;
   const ArrayInfo *output, *state;
   const ParameterInfo *parameter;
-  int64_t plain_bytes;
+  int64_t plain_bytes, packed_bytes;
 };
 
 // Everything that the kernels of one call read and write. Pointers that the caller left out lead into the
@@ -591,7 +591,7 @@ static inline int change(const EntryInfo &entry, const seqc_trainer *trainer, Pa
 }
 
 SEQC_INLINE bool usable(const ModelInfo &model, const seqc_trainer *trainer) {
-  return trainer && trainer->plain && trainer->packed && trainer->updates &&
+  return trainer && trainer->plain && (trainer->packed || model.packed_bytes == 0) && trainer->updates &&
          (trainer->hyper || model.hypers == 0);
 }
 

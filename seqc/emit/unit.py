@@ -128,11 +128,8 @@ def tables(model: Model, plans: Mapping[str, Plan]) -> list[list[str]]:
     }
     counts |= {"loss and metrics": 1 + len(model.metrics), "parameters": len(parameters)}
     numbers = [(str(count), name) for name, count in counts.items()]
-    found.append(
-        listed(
-            "const ModelInfo model_info", [*numbers, *pointers, (str(model.plain_bytes), "bytes of weights")]
-        )
-    )
+    sizes = [(str(model.plain_bytes), "bytes of weights"), (str(model.packed_bytes), "of packed weights")]
+    found.append(listed("const ModelInfo model_info", [*numbers, *pointers, *sizes]))
     for entry in (*ENTRIES, "initial"):
         if entry in plans:
             found += entry_tables(model, plans, entry)

@@ -1,0 +1,141 @@
+"""What a build writes: a package that needs no seqc, a static library in a C program, an executable, a dependency file."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import seqc as doors
+from tests.cli.tools import EXAMPLES, environment, process, seqc
+
+STRICT = ("-std=c99", "-Wall", "-Wextra", "-Werror")
+
+USE = """
+import sys
+sys.path.insert(0, sys.argv[1])
+import numpy, tiny
+assert not any(name.split(".")[0] in ("seqc", "lark", "jinja2", "typer") for name in sys.modules)
+model = tiny.Tiny(weights=sys.argv[2])
+x = numpy.linspace(-1, 1, 12, dtype="f4").reshape(6, 2)
+print(" ".join(float(each).hex() for each in model.infer(x)))
+model.update(x, numpy.zeros(6, "f4"))
+print(" ".join(float(each).hex() for each in model.params["w"]))
+"""
+
+
+def test_a_package_runs_where_seqc_is_not(here: Path) -> None:
+    assert seqc("build", "tiny.seq", "-o", "made").code == 0
+    model = doors.load(here / "tiny.seq", seed=7)
+    model.save(here / "w.safetensors")
+    command = [sys.executable, "-I", "-c", USE, str(here / "made"), str(here / "w.safetensors")]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=here)
+    assert done.returncode == 0, done.stderr
+    x = np.linspace(-1, 1, 12, dtype=np.float32).reshape(6, 2)
+    outputs, weights = done.stdout.splitlines()
+    assert outputs.split() == [float(each).hex() for each in model.infer(x)]
+    model.update(x, np.zeros(6, np.float32))
+    assert weights.split() == [float(each).hex() for each in model.params["w"]]
+
+
+def test_a_package_is_a_folder_to_load_and_to_move(here: Path) -> None:
+    assert seqc("build", "tiny.seq", "-o", "made").code == 0
+    moved = here / "some where else's" / "tiny"
+    shutil.move(here / "made" / "tiny", moved)
+    x = np.ones((4, 2), np.float32)
+    assert np.array_equal(doors.load(moved).infer(x), doors.load(here / "tiny.seq").infer(x))
+
+
+def test_names_with_blanks_and_quotes(here: Path) -> None:
+    folder = here / "a folder's \"name\" $HOME"
+    folder.mkdir()
+    path = folder / "my tiny.seq"
+    shutil.copy(here / "tiny.seq", path)
+    done = process("build", path, "-o", folder / "out put", "--emit", "static,header", "--march", "")
+    assert done.code == 0, done.err
+    assert (folder / "out put" / "libtiny.a").is_file()
+
+
+def test_everything_at_once_and_a_dependency_file(here: Path) -> None:
+    done = seqc(
+        "build", "tiny.seq", "-o", "made", "--emit", "exe,shared,py,static,header", "--depfile", "made.d"
+    )
+    assert done.code == 0, done.err
+    made = here / "made"
+    for name in ("tiny.h", "seqc_abi.h", "libtiny.so", "libtiny.a", "tiny.json", "bin/tiny", "tiny/__init__.py"):
+        assert (made / name).is_file(), name
+    targets, sources = (here / "made.d").read_text().split(": ")
+    assert "made/libtiny.a" in targets.split() and str(here / "tiny.seq") in sources.split()
+
+
+@pytest.mark.parametrize("compiler", ["gcc", "clang"])
+def test_the_c_example_agrees_with_python_to_the_bit(here: Path, compiler: str) -> None:
+    if shutil.which(compiler) is None:
+        pytest.skip(f"{compiler} is not installed")
+    model = doors.load(EXAMPLES / "amp.seq", seed=3)
+    model.save(here / "amp.safetensors")
+    built = seqc(
+        "build", EXAMPLES / "amp.seq", "-o", "made", "--emit", "static,header", "--weights", "amp.safetensors"
+    )
+    assert built.code == 0, built.err
+    main = EXAMPLES / "c" / "main.c"
+    command = [compiler, *STRICT, "-Imade", str(main), "made/libamp.a", "-lm", "-o", "player"]
+    assert subprocess.run(command, capture_output=True, text=True).stderr == ""
+    samples = np.sin(np.arange(50, dtype=np.float32) / 7)
+    text = "\n".join(repr(float(each)) for each in samples)
+    done = subprocess.run(["./player"], input=text, capture_output=True, text=True, check=True)
+    state = model.state()
+    expected = [float(model.step(each, np.float32(0.5), state=state)) for each in samples]
+    assert [float.fromhex(each) for each in done.stdout.split()] == expected
+
+
+def test_the_executable_streams_what_python_gives(here: Path) -> None:
+    model = doors.load(here / "tiny.seq", seed=5)
+    model.save(here / "w.safetensors")
+    built = seqc("build", "tiny.seq", "-o", "made", "--emit", "exe", "--weights", "w.safetensors")
+    assert built.code == 0, built.err
+    x = np.random.default_rng(1).normal(size=(20, 2)).astype(np.float32)
+    rows = ["left,right", *(f"{float(a)!r},{float(b)!r}" for a, b in x)]
+    done = subprocess.run(["made/bin/tiny"], input="\n".join(rows), capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    found = [np.float32(line) for line in done.stdout.split() if line[0] in "-0123456789"]
+    state = model.state()
+    assert found == [model.step(each, state=state) for each in x]
+    raw = subprocess.run(["made/bin/tiny", "--raw"], input=x.tobytes(), capture_output=True)
+    assert np.array_equal(np.frombuffer(raw.stdout, np.float32), np.array(found))
+    wrong = subprocess.run(["made/bin/tiny"], input="1,2\n3,four\n", capture_output=True, text=True)
+    assert wrong.returncode == 1 and "step 1" in wrong.stderr
+
+
+def test_equal_bytes_wherever_built(here: Path) -> None:
+    """Two folders, two caches, two seeds of Python's hashes, two time zones."""
+    found = []
+    for number, zone in ((1, "UTC"), (2, "Asia/Tokyo")):
+        folder = here / ("deep/" * number) / f"f{number}"
+        folder.mkdir(parents=True)
+        shutil.copy(here / "tiny.seq", folder)
+        env = {"SEQC_CACHE": str(folder / "c"), "PYTHONHASHSEED": str(number), "TZ": zone}
+        done = process("build", "tiny.seq", "-o", "made", "--emit", "py,header,static,shared,exe", env=env, cwd=folder)
+        assert done.code == 0, done.err
+        made = folder / "made"
+        found.append(
+            {str(each.relative_to(made)): each.read_bytes() for each in sorted(made.rglob("*")) if each.is_file()}
+        )
+    assert list(found[0]) == list(found[1])
+    assert [name for name in found[0] if found[0][name] != found[1][name]] == []
+
+
+def test_an_unchanged_build_is_quick(here: Path) -> None:
+    """It loads neither numpy nor the parser; on a quiet machine it takes a fifth of a second."""
+    assert seqc("build", "tiny.seq", "-o", "made").code == 0
+    code = "import sys\nsys.argv = ['seqc', 'build', 'tiny.seq', '-o', 'made']\nimport atexit, json\n"
+    code += "atexit.register(lambda: print(json.dumps(sorted(sys.modules))))\nfrom seqc.cli.main import main\nmain()\n"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment())
+    assert done.returncode == 0, done.stderr
+    loaded = {name.split(".")[0] for name in json.loads(done.stdout)}
+    assert not loaded & {"numpy", "lark", "jinja2", "rich", "matplotlib"}

@@ -1,0 +1,183 @@
+"""The verbs that need no C++ compiler: what they say, what they change, and their exit codes."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from seqc.driver.starter import kinds
+from seqc.source.explain import codes
+from tests.cli.tools import EXAMPLES, TINY, process, seqc
+
+WRONG = TINY.replace("sum(w * x)", "sum(w * wx)")
+
+
+def test_version_and_help() -> None:
+    assert seqc("--version").out.startswith("seqc ")
+    for verb in ("check", "build", "train", "generate", "fmt", "show", "explain", "doctor", "new"):
+        assert seqc(verb, "--help").code == 0
+
+
+def test_as_a_process() -> None:
+    assert process("check", "tiny.seq").code == 0
+    assert process("check", "nothing.seq").code == 1
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in EXAMPLES.glob("*.seq")))
+def test_examples_check_and_are_formatted(name: str) -> None:
+    path = EXAMPLES / f"{name}.seq"
+    assert seqc("check", path).code == 0
+    assert seqc("fmt", "--check", path).code == 0
+
+
+def test_check_says_what_is_wrong_and_where(here: Path) -> None:
+    (here / "wrong.seq").write_text(WRONG)
+    done = seqc("check", "wrong.seq")
+    assert done.code == 1
+    assert "wrong.seq:9:35" in done.err and "did you mean" in done.err
+
+
+def test_json_for_editors(here: Path) -> None:
+    (here / "wrong.seq").write_text(WRONG)
+    done = seqc("check", "wrong.seq", "--json")
+    assert done.code == 1 and not done.err
+    (found,) = json.loads(done.out)
+    assert found["code"].startswith("S0")
+    done = seqc("check", "nothing.seq", "--json")
+    assert done.code == 1 and json.loads(done.out)[0]["code"] == "S0801"
+    assert json.loads(seqc("check", "tiny.seq", "--json").out) == []
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"\x00\x01\x02",
+        b"\x7fELF" + bytes(range(256)) * 40,
+        "model M { output y }".encode("utf-16"),
+        b"((((" * 5000,
+        b"x" * 1_000_000,
+        b"model M {" * 300,
+        b'use "/etc/passwd": A\n' + TINY.encode(),
+        b'use "../tiny.seq": A\n' + TINY.encode(),
+    ],
+)
+def test_rubbish_is_refused(here: Path, content: bytes) -> None:
+    (here / "rubbish.seq").write_bytes(content)
+    for verb in ("check", "build"):
+        done = seqc(verb, "rubbish.seq")
+        assert done.code == 1 and "error[S0" in done.err
+    seqc("fmt", "rubbish.seq")
+
+
+def test_an_empty_file_holds_nothing_wrong_and_nothing_to_build(here: Path) -> None:
+    (here / "empty.seq").write_bytes(b"")
+    assert seqc("check", "empty.seq").code == 0
+    assert seqc("build", "empty.seq").code == 1
+
+
+def test_imports_stay_inside_the_folder(here: Path) -> None:
+    inner = here / "inner"
+    inner.mkdir()
+    (here / "outside.seq").write_text("fn f(x: real) -> y: real {\n  y = x\n}\n")
+    (inner / "link.seq").symlink_to(here / "outside.seq")
+    (inner / "model.seq").write_text('use "link.seq": f\n' + TINY)
+    assert seqc("check", inner / "model.seq").code == 1
+    (inner / "link.seq").unlink()
+    (inner / "link.seq").write_text((here / "outside.seq").read_text())
+    assert seqc("check", inner / "model.seq").code == 0
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("check", "nothing.seq"),
+        ("check", "."),
+        ("check",),
+        ("check", "tiny.seq", "--bogus"),
+        ("bogus",),
+        ("check", "tiny.seq", "--dim", "H"),
+        ("check", "tiny.seq", "--dim", "H=many"),
+        ("check", "tiny.seq", "--dim", "H=-1"),
+        ("check", "tiny.seq", "--dim", "Q=4"),
+        ("check", "writer.seq", "--dim", "H=0"),
+        ("check", "writer.seq", "--dim", "H=999999999999"),
+        ("build", "tiny.seq", "--real", "f16"),
+        ("build", "tiny.seq", "--emit", "zip"),
+        ("build", "tiny.seq", "--deploy", "pedal"),
+        ("build", "tiny.seq", "--model", "Other"),
+        ("build", "tiny.seq", "--weights", "nothing.safetensors"),
+        ("build", "tiny.seq", "--run", "nothing"),
+        ("show", "cellar", "tiny.seq"),
+        ("show", "flow", "tiny.seq", "--entry", "inferr"),
+        ("show", "flow", "tiny.seq", "--after", "simplifi"),
+        ("explain", "S9999"),
+        ("new", "x.seq", "--kind", "opera"),
+        ("new", "tiny.seq"),
+        ("fmt", "nothing.seq"),
+        ("fmt", "."),
+        ("train", "tiny.seq"),
+        ("train", "nothing.seq"),
+        ("train", "tiny.seq", "nothing.npz"),
+        ("train", "tiny.seq", "tiny.seq", "--epochs", "0"),
+        ("train", "tiny.seq", "--set", "lr"),
+        ("train", "writer.seq", "--resume", "--out", "nothing"),
+        ("generate", "writer.seq"),
+        ("generate", "writer.seq", "--run", "nothing"),
+        ("generate", "writer.seq", "--run", "a", "--weights", "b"),
+        ("generate", "writer.seq", "--run", "a", "--greedy", "--temperature", "2"),
+    ],
+)
+def test_mistakes_of_the_command_line(arguments: tuple[str, ...]) -> None:
+    done = seqc(*arguments)
+    assert done.code == 1
+    assert done.err
+
+
+def test_nearest_names_are_offered() -> None:
+    assert "did you mean `infer`?" in seqc("show", "flow", "tiny.seq", "--entry", "inferr").err
+    assert "did you mean `audio`?" in seqc("new", "x.seq", "--kind", "audi").err
+
+
+def test_formatting(here: Path) -> None:
+    path = here / "loose.seq"
+    loose = TINY.replace("  h = tanh(0.5 * prev h", "      h=tanh(0.5*prev   h")
+    path.write_text(loose)
+    assert seqc("fmt", "--check", path).code == 1 and path.read_text() == loose
+    assert seqc("fmt", path).code == 0 and path.read_text() == TINY
+    assert seqc("fmt", "--check", path, "tiny.seq").code == 0
+
+
+@pytest.mark.parametrize("kind", kinds())
+def test_starters(here: Path, kind: str) -> None:
+    path = here / f"my {kind}.seq"
+    assert seqc("new", path, "--kind", kind).code == 0
+    assert seqc("check", path).code == 0
+    assert seqc("fmt", "--check", path).code == 0
+    assert seqc("new", path, "--kind", kind).code == 1
+
+
+@pytest.mark.parametrize("floor", ["tree", "flow", "plan", "code"])
+def test_every_floor_can_be_seen(floor: str) -> None:
+    done = seqc("show", floor, "tiny.seq", "--entry", "update")
+    assert done.code == 0 and len(done.out.splitlines()) > 20
+
+
+def test_a_flow_after_a_pass() -> None:
+    done = seqc("show", "flow", "tiny.seq", "--entry", "gradients", "--after", "differentiate")
+    assert done.code == 0 and "grad.w" in done.out
+
+
+def test_explanations() -> None:
+    listed = seqc("explain")
+    assert listed.code == 0
+    assert len(listed.out.splitlines()) == len(codes())
+    for code in codes()[:3]:
+        assert seqc("explain", code.lower()).out.startswith(f"# {code}")
+
+
+def test_doctor() -> None:
+    done = process("doctor")
+    assert done.code == 0
+    assert "C++ compiler" in done.out and "host extension" in done.out
