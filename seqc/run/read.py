@@ -21,7 +21,7 @@ def read_data(path: str | Path) -> str | dict[str, Any]:
     path = Path(path)
     try:
         if path.suffix == ".npz":
-            with np.load(path, allow_pickle=False) as file:
+            with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
                 return {name: file[name] for name in file.files}
         if path.suffix == ".npy":
             return {path.stem: np.load(path, allow_pickle=False)}

@@ -1,0 +1,186 @@
+"""Training and generation from the command line: folders of runs, resumption after a kill, texts, and what is refused."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.cli.tools import command, environment, process, seqc
+
+TEXT = "abcab dabcd abcd dabc\n" * 40
+
+
+@pytest.fixture
+def text(here: Path) -> Path:
+    path = here / "text.txt"
+    path.write_text(TEXT)
+    return path
+
+
+@pytest.fixture
+def arrays(here: Path) -> Path:
+    draw = np.random.default_rng(0)
+    x = draw.normal(size=(8, 6, 2)).astype(np.float32)
+    np.savez(here / "data.npz", x=x, y=np.tanh(x.sum(2)).astype(np.float32))
+    return here / "data.npz"
+
+
+def losses(folder: Path, column: int = 1) -> list[float]:
+    rows = (folder / "metrics.csv").read_text().splitlines()[1:]
+    return [float(row.split(",")[column]) for row in rows]
+
+
+def test_a_text_is_learned_and_gone_on_with(here: Path, text: Path) -> None:
+    done = seqc("train", "writer.seq", text, "--out", "run", "--epochs", 6, "--batch", 4, "--dim", "H=12")
+    assert done.code == 0, done.err
+    run = here / "run"
+    names = {each.name for each in run.iterdir()}
+    assert names >= {"best.safetensors", "last.ckpt", "metrics.csv", "config.json", "log.txt", "curve.png"}
+    assert (run / "curve.png").read_bytes().startswith(b"\x89PNG")
+    assert losses(run)[-1] < losses(run)[0]
+    assert json.loads((run / "build.json").read_text())["dims"] == {"H": 12, "V": len(set(TEXT))}
+    assert "epoch 6: loss" in done.err and len(done.out) >= 400
+
+    wrote = seqc("generate", "writer.seq", "--run", "run", "--prompt", "abc", "--length", 20, "--seed", 1)
+    assert wrote.code == 0 and wrote.out.startswith("abc") and len(wrote.out) == 3 + 20 + 1
+    again = seqc("generate", "writer.seq", "--run", "run", "--prompt", "abc", "--length", 20, "--seed", 1)
+    assert again.out == wrote.out
+    greedy = [
+        seqc("generate", "writer.seq", "--run", "run", "--prompt", "abc", "--greedy", "--seed", each).out
+        for each in (1, 2)
+    ]
+    assert greedy[0] == greedy[1]
+    weights = seqc("generate", "writer.seq", "--weights", run / "best.safetensors", "--prompt", "a")
+    assert weights.code == 0
+    unknown = seqc("generate", "writer.seq", "--run", "run", "--prompt", "abX")
+    assert unknown.code == 1 and "no symbol 'X'" in unknown.err
+
+    built = seqc("build", "writer.seq", "--run", "run", "-o", "made", "--emit", "exe,py")
+    assert built.code == 0, built.err
+    package = seqc("generate", "made/writer", "--run", "run", "--prompt", "abc", "--length", 20, "--seed", 1)
+    assert package.out == wrote.out
+
+
+def test_python_itself_is_a_text(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from seqc.driver import corpus
+
+    text = corpus.standard_library()
+    assert len(text) == corpus.ENOUGH and text.isascii() and "import" in text
+    monkeypatch.setattr(corpus, "standard_library", lambda: text[:4000])
+    done = seqc("train", "writer.seq", "--epochs", 1, "--batch", 8, "--quiet")
+    assert done.code == 0 and not done.out and not done.err
+    assert (here / "runs" / "writer" / "best.safetensors").is_file()
+
+
+def test_arrays_and_hypers(here: Path, arrays: Path) -> None:
+    options = ("--epochs", 3, "--batch", 2, "--val", 0.25, "--real", "f64", "--set", "SGD.lr=0.05")
+    done = seqc("train", "tiny.seq", arrays, "--out", "run", *options)
+    assert done.code == 0, done.err
+    assert losses(here / "run")[-1] < losses(here / "run")[0]
+    assert "validation" in (here / "run" / "metrics.csv").read_text()
+
+
+def test_the_same_seed_gives_the_same_curve(here: Path, arrays: Path) -> None:
+    for name in ("one", "two"):
+        assert seqc("train", "tiny.seq", arrays, "--out", name, "--epochs", 2, "--seed", 4).code == 0
+    assert losses(here / "one") == losses(here / "two")
+
+
+def test_killed_and_resumed(here: Path, text: Path) -> None:
+    """SIGKILL at any moment loses the epoch at most; the curve is that of a run that nobody killed."""
+    options = ("--epochs", 12, "--batch", 4, "--quiet")
+    assert process("train", "writer.seq", text, "--out", "whole", *options).code == 0
+    started = subprocess.Popen(
+        command("train", "writer.seq", text, "--out", "killed", "--epochs", 100_000, "--batch", 4, "--quiet"),
+        env=environment(),
+        cwd=here,
+    )
+    metrics = here / "killed" / "metrics.csv"
+    for _ in range(400):
+        if metrics.exists():
+            break
+        time.sleep(0.025)
+    started.send_signal(signal.SIGKILL)
+    started.wait()
+    before = losses(here / "killed")
+    assert before
+    more = len(before) + 3
+    done = process(
+        "train", "writer.seq", text, "--out", "killed", "--epochs", more, "--batch", 4, "--quiet", "--resume"
+    )
+    assert done.code == 0, done.err
+    count = min(12, more)
+    assert losses(here / "killed")[:count] == losses(here / "whole")[:count]
+    assert losses(here / "killed")[: len(before)] == before
+
+
+def test_interrupted(here: Path, text: Path) -> None:
+    """Ctrl-C ends between two updates, keeps everything, and --resume goes on."""
+    started = subprocess.Popen(
+        command("train", "writer.seq", text, "--out", "run", "--epochs", 100_000, "--batch", 4),
+        env=environment(),
+        cwd=here,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    metrics = here / "run" / "metrics.csv"
+    for _ in range(400):
+        if metrics.exists():
+            break
+        time.sleep(0.025)
+    started.send_signal(signal.SIGINT)
+    _, err = started.communicate(timeout=20)
+    assert started.returncode == 130 and "Traceback" not in err and "interrupted" in err
+    assert (here / "run" / "best.safetensors").is_file()
+    epochs = len(losses(here / "run")) + 1
+    done = process("train", "writer.seq", text, "--out", "run", "--epochs", epochs, "--batch", 4, "--resume")
+    assert done.code == 0, done.err
+
+
+def test_an_earlier_run_is_never_overwritten(here: Path, arrays: Path) -> None:
+    assert seqc("train", "tiny.seq", arrays, "--out", "run", "--epochs", 1).code == 0
+    before = (here / "run" / "last.ckpt").read_bytes()
+    done = seqc("train", "tiny.seq", arrays, "--out", "run", "--epochs", 1)
+    assert done.code == 1 and "--resume" in done.err
+    other = seqc("train", "tiny.seq", arrays, "--out", "run", "--epochs", 2, "--resume", "--seed", 9)
+    assert other.code == 1 and "`seed` was 0, is 9" in other.err
+    assert (here / "run" / "last.ckpt").read_bytes() == before
+
+
+def test_data_that_does_not_fit(here: Path, text: Path, arrays: Path) -> None:
+    np.savez(here / "names.npz", wrong=np.zeros((3, 2), np.float32))
+    np.savez(here / "shapes.npz", x=np.zeros((8, 6, 3), np.float32), y=np.zeros((8, 6), np.float32))
+    np.savez(here / "objects.npz", x=np.array([{}], object))
+    (here / "cut.npz").write_bytes(arrays.read_bytes()[:100])
+    (here / "latin.txt").write_bytes(b"caf\xe9")
+    (here / "empty.txt").write_bytes(b"")
+    cases: list[tuple[str, str | Path]] = [("tiny.seq", text), ("writer.seq", arrays)]
+    cases += [("tiny.seq", f"{name}.npz") for name in ("names", "shapes", "objects", "cut")]
+    cases += [("writer.seq", f"{name}.txt") for name in ("latin", "empty")]
+    for model, data in cases:
+        done = seqc("train", model, data, "--out", "run")
+        assert done.code == 1 and "error[S0" in done.err, (model, data)
+    wrong = seqc("train", "writer.seq", text, "--dim", "V=2", "--out", "run")
+    assert wrong.code == 1 and "different characters" in wrong.err or "distinct characters" in wrong.err
+
+
+def test_weights_that_do_not_fit(here: Path, text: Path) -> None:
+    assert seqc("train", "writer.seq", text, "--out", "run", "--epochs", 1, "--quiet").code == 0
+    other = seqc("generate", "writer.seq", "--run", "run", "--dim", "H=9")
+    assert other.code == 1 and "expected" in other.err
+    (here / "run" / "best.safetensors").write_bytes(b"\xff" * 200)
+    assert seqc("generate", "writer.seq", "--run", "run").code == 1
+    (here / "run" / "build.json").write_text("[")
+    assert seqc("generate", "writer.seq", "--run", "run").code == 1
+
+
+def test_a_model_that_cannot_generate(here: Path, arrays: Path) -> None:
+    assert seqc("train", "tiny.seq", arrays, "--out", "run", "--epochs", 1).code == 0
+    done = seqc("generate", "tiny.seq", "--run", "run")
+    assert done.code == 1 and "symbol table" in done.err
