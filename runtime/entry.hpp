@@ -187,11 +187,27 @@ static inline Areas divide(const ModelInfo &model, const EntryInfo &entry, int64
   return areas;
 }
 
-// workspace(model, entry, steps, batch): bytes that a call needs, 0 for sizes below 1.
+// Whether a call of this size would need more memory than any machine has: then nothing is computed that
+// overflows.
+static inline bool too_large(const ModelInfo &model, const EntryInfo &entry, int64_t steps, int64_t batch) {
+  int64_t bytes = entry.per_row + entry.per_step + entry.per_cell + 64;
+  for (int i = 0; i < model.inputs; ++i)
+    bytes += model.input[i].array.size * model.input[i].array.bytes;
+  for (int i = 0; i < model.outputs; ++i)
+    bytes += model.output[i].size * model.output[i].bytes;
+  for (int i = 0; i < model.states; ++i)
+    bytes += 4 * model.state[i].size * model.state[i].bytes;
+  return static_cast<double>(steps) * static_cast<double>(batch) * static_cast<double>(bytes) > 4e18;
+}
+
+// workspace(model, entry, steps, batch): bytes that a call needs; 0 for sizes below 1, -1 for impossible
+// ones.
 static inline int64_t workspace(const ModelInfo &model, const EntryInfo &entry, int64_t steps,
                                 int64_t batch) {
   if (steps < 1 || batch < 1)
     return 0;
+  if (too_large(model, entry, steps, batch))
+    return -1;
   Carver carver = {nullptr, 0};
   divide(model, entry, steps, batch, carver);
   return carver.total();
@@ -473,6 +489,8 @@ static inline void **own_state(const ModelInfo &model, int64_t batch, Carver &ca
 static inline int64_t generate_workspace(const ModelInfo &model, const EntryInfo &entry, int64_t batch) {
   if (batch < 1)
     return 0;
+  if (too_large(model, entry, 1, batch))
+    return -1;
   Carver carver = {nullptr, 0};
   divide(model, entry, 1, batch, carver);
   own_state(model, batch, carver);

@@ -1,0 +1,143 @@
+"""The standalone program: numbers in, numbers out, the same as the library gives; what it says to wrong use."""
+
+from __future__ import annotations
+
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from safetensors.numpy import save_file
+
+from tests.compiled.client import FLAGS, RUNTIME, STRICT
+from tests.compiled.compare import Pair, make
+from tests.numeric.hand_models import MODELS
+
+
+@dataclass(frozen=True)
+class Program:
+    """An executable beside the client of the same model."""
+
+    pair: Pair
+    path: Path
+    weights: Path
+
+    def run(
+        self, text: str | bytes, *options: str, weights: bool = True
+    ) -> subprocess.CompletedProcess[bytes]:
+        data = text.encode() if isinstance(text, str) else text
+        given = ["--weights", str(self.weights)] if weights else []
+        return subprocess.run(
+            [str(self.path), *given, *options], input=data, capture_output=True, check=False
+        )
+
+
+def build(name: str, folder: Path) -> Program:
+    pair = make(MODELS[name](), "f32", folder)
+    sources = ["model.cpp", "model_main.cpp"]
+    command = [
+        "g++",
+        *FLAGS,
+        *STRICT,
+        "-O1",
+        "-march=native",
+        "-I",
+        str(RUNTIME),
+        *sources,
+        "-lm",
+        "-o",
+        "program",
+    ]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[:3000]
+    save_file(
+        {name_: array.copy() for name_, array in pair.client.parameters().items()},
+        str(folder / "w.safetensors"),
+    )
+    return Program(pair, folder / "program", folder / "w.safetensors")
+
+
+@pytest.fixture(scope="module")
+def gru(tmp_path_factory: pytest.TempPathFactory) -> Program:
+    return build("gru", tmp_path_factory.mktemp("gru"))
+
+
+def outputs_of(pair: Pair, x: Any) -> Any:
+    outputs = pair.client.outputs(len(x), 1)
+    assert (
+        pair.client.forward(
+            "infer", [x[:, None].copy(), *[None] * (len(pair.program.inputs) - 1)], outputs, None, len(x), 1
+        )
+        == 0
+    )
+    return outputs[0][:, 0]
+
+
+def test_lines_of_numbers_stream_through(gru: Program) -> None:
+    x = np.random.default_rng(3).normal(size=(4, 3)).astype(np.float32)
+    lines = "a,b,c\n" + "".join(",".join(f"{number:.9g}" for number in row) + "\n" for row in x)
+    done = gru.run(lines)
+    assert done.returncode == 0, done.stderr
+    found = np.array([[float(word) for word in line.split(",")] for line in done.stdout.decode().split()])
+    assert np.max(np.abs(found - outputs_of(gru.pair, x))) <= 1e-6
+    raw = gru.run(x.tobytes(), "--raw")
+    assert np.array_equal(
+        np.frombuffer(raw.stdout, np.float32).reshape(found.shape), found.astype(np.float32)
+    )
+
+
+def test_a_model_that_cannot_stream_reads_everything_first(tmp_path: Path) -> None:
+    program = build("both_ways", tmp_path)
+    x = np.random.default_rng(3).normal(size=(5, 3)).astype(np.float32)
+    done = program.run("".join(",".join(f"{number:.9g}" for number in row) + "\n" for row in x))
+    assert done.returncode == 0, done.stderr
+    found = np.array([[float(word) for word in line.split(",")] for line in done.stdout.decode().split()])
+    assert np.max(np.abs(found - outputs_of(program.pair, x))) <= 1e-6
+
+
+@pytest.mark.parametrize(
+    ("text", "options", "code", "said"),
+    [
+        ("1,2\n", (), 1, "step 0"),
+        ("1,2,3\n1,x,3\n", (), 1, "step 1"),
+        ("1,2,3,4\n", (), 1, "step 0"),
+        ("", ("--nonsense", "1"), 1, "--nonsense"),
+        ("", ("--set", "nothing=1"), 1, "nothing"),
+        ("", ("--weights", "/nowhere"), 2, "cannot be opened"),
+    ],
+)
+def test_wrong_use_is_named(gru: Program, text: str, options: tuple[str, ...], code: int, said: str) -> None:
+    done = gru.run(text, *options)
+    assert done.returncode == code
+    assert said in done.stderr.decode() and done.stderr.count(b"\n") == 1
+
+
+def test_help_names_inputs_and_outputs(gru: Program) -> None:
+    done = gru.run("", "--help", weights=False)
+    assert done.returncode == 0 and "x[3]" in done.stdout.decode() and "y[2]" in done.stdout.decode()
+    assert gru.run("1,2,3\n", weights=False).returncode == 2
+
+
+def test_broken_weights_are_refused(gru: Program, tmp_path: Path) -> None:
+    good = gru.weights.read_bytes()
+    size = int.from_bytes(good[:8], "little")
+    broken = {
+        "empty": b"",
+        "cut": good[:-4],
+        "header": good[: size // 2],
+        "length": (2**63).to_bytes(8, "little") + good[8:],
+        "name": good.replace(b'"out.W"', b'"out.V"'),
+        "type": good.replace(b'"F32"', b'"F16"'),
+        "offsets": good.replace(b'"data_offsets":[0,', b'"data_offsets":[9,', 1),
+        "nesting": (4).to_bytes(8, "little") + b"[[[[" + good[8 + size :],
+    }
+    for name, data in broken.items():
+        path = tmp_path / f"{name}.safetensors"
+        path.write_bytes(data)
+        done = subprocess.run(
+            [str(gru.path), "--weights", str(path)], input=b"1,2,3\n", capture_output=True, check=False
+        )
+        assert (done.returncode, done.stdout) == (2, b""), name
+        assert done.stderr.count(b"\n") == 1, name
