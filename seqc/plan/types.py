@@ -15,10 +15,7 @@ row g at (u // block) * G * block + g * block + u % block. An operand with `gate
 
 Inside a `Scan` the `axes` of kernels never hold TIME: they run for the step t at hand, operands with TIME lie there.
 
-Changes: `Operand.at` (first or last slot of a buffer with TIME; replaces `Move.at`), `Buffer.ring`; `offsets` lead to
-an address polynomial `Arena`, as the workspace size is one; buffers of the caller that may be NULL have an offset too:
-their stand-in in the workspace; `strategy` fields; `Move.count`; kernel `Transpose`; statement `instant`;
-`PackedMatrix.elements`. Order: whatever changes the caller's "plain", "optimizer" or "carried" stands behind all else.
+Order: whatever changes the caller's "plain", "optimizer" or "carried" stands behind all else.
 """
 
 from __future__ import annotations
@@ -296,20 +293,8 @@ class Pack:
     origin: str = ""
 
 
-Kernel = (
-    Pointwise
-    | Product
-    | Outer
-    | Einsum
-    | Reduce
-    | Gather
-    | Scatter
-    | Move
-    | Transpose
-    | Reverse
-    | Categorical
-    | Pack
-)
+Carrying = Gather | Scatter | Move | Transpose | Reverse | Pack
+Kernel = Pointwise | Product | Outer | Einsum | Reduce | Categorical | Carrying
 
 
 @dataclass(frozen=True, slots=True)

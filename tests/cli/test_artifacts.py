@@ -52,7 +52,7 @@ def test_a_package_is_a_folder_to_load_and_to_move(here: Path) -> None:
 
 
 def test_names_with_blanks_and_quotes(here: Path) -> None:
-    folder = here / "a folder's \"name\" $HOME"
+    folder = here / 'a folder\'s "name" $HOME'
     folder.mkdir()
     path = folder / "my tiny.seq"
     shutil.copy(here / "tiny.seq", path)
@@ -67,7 +67,15 @@ def test_everything_at_once_and_a_dependency_file(here: Path) -> None:
     )
     assert done.code == 0, done.err
     made = here / "made"
-    for name in ("tiny.h", "seqc_abi.h", "libtiny.so", "libtiny.a", "tiny.json", "bin/tiny", "tiny/__init__.py"):
+    for name in (
+        "tiny.h",
+        "seqc_abi.h",
+        "libtiny.so",
+        "libtiny.a",
+        "tiny.json",
+        "bin/tiny",
+        "tiny/__init__.py",
+    ):
         assert (made / name).is_file(), name
     targets, sources = (here / "made.d").read_text().split(": ")
     assert "made/libtiny.a" in targets.split() and str(here / "tiny.seq") in sources.split()
@@ -120,11 +128,17 @@ def test_equal_bytes_wherever_built(here: Path) -> None:
         folder.mkdir(parents=True)
         shutil.copy(here / "tiny.seq", folder)
         env = {"SEQC_CACHE": str(folder / "c"), "PYTHONHASHSEED": str(number), "TZ": zone}
-        done = process("build", "tiny.seq", "-o", "made", "--emit", "py,header,static,shared,exe", env=env, cwd=folder)
+        done = process(
+            "build", "tiny.seq", "-o", "made", "--emit", "py,header,static,shared,exe", env=env, cwd=folder
+        )
         assert done.code == 0, done.err
         made = folder / "made"
         found.append(
-            {str(each.relative_to(made)): each.read_bytes() for each in sorted(made.rglob("*")) if each.is_file()}
+            {
+                str(each.relative_to(made)): each.read_bytes()
+                for each in sorted(made.rglob("*"))
+                if each.is_file()
+            }
         )
     assert list(found[0]) == list(found[1])
     assert [name for name in found[0] if found[0][name] != found[1][name]] == []

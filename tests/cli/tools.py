@@ -108,9 +108,7 @@ def command(*arguments: object) -> list[str]:
     return [sys.executable, "-m", "seqc", *map(str, arguments)]
 
 
-def process(
-    *arguments: object, env: Mapping[str, str | None] | None = None, cwd: Path | None = None
-) -> Done:
+def process(*arguments: object, env: Mapping[str, str | None] | None = None, cwd: Path | None = None) -> Done:
     """A call as a process of its own, with changes of the environment."""
     found = subprocess.run(
         command(*arguments),

@@ -171,7 +171,9 @@ def small_disk(here: Path) -> Iterator[Path]:
         pytest.skip("only root can mount a small disk")
     folder = here / "disk"
     folder.mkdir()
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=200k", "small", str(folder)], check=False).returncode:
+    if subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=200k", "small", str(folder)], check=False
+    ).returncode:
         pytest.skip("this machine does not allow to mount a small disk")
     yield folder
     subprocess.run(["umount", str(folder)], check=True)
