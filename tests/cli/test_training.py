@@ -167,7 +167,7 @@ def test_data_that_does_not_fit(here: Path, text: Path, arrays: Path) -> None:
         done = seqc("train", model, data, "--out", "run")
         assert done.code == 1 and "error[S0" in done.err, (model, data)
     wrong = seqc("train", "writer.seq", text, "--dim", "V=2", "--out", "run")
-    assert wrong.code == 1 and "different characters" in wrong.err or "distinct characters" in wrong.err
+    assert (wrong.code == 1 and "different characters" in wrong.err) or "distinct characters" in wrong.err
 
 
 def test_weights_that_do_not_fit(here: Path, text: Path) -> None:

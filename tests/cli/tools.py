@@ -14,11 +14,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import seqc as package
 from seqc.cli.main import app
 from seqc.cli.report import guarded, use_json
 
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLES = ROOT / "examples"
+INSTALLED = Path(package.__file__).resolve().parents[1]
+"""Where the package under test lies: in this checkout, or where pip put it."""
 
 TINY = """use std.optim: SGD
 
@@ -95,7 +98,7 @@ def seqc(*arguments: object) -> Done:
 
 def environment(**changes: str | None) -> dict[str, str]:
     """This process's environment with changes; None removes."""
-    found = {**os.environ, "PYTHONPATH": str(ROOT), "NO_COLOR": "1"}
+    found = {**os.environ, "PYTHONPATH": str(INSTALLED), "NO_COLOR": "1"}
     for name, value in changes.items():
         found.pop(name, None)
         if value is not None:
