@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from seqc.driver import toolchain
 from seqc.emit import EmitOptions, emit
 from seqc.flow.types import Axis, Kind
 from seqc.lower.program import Program
@@ -20,8 +21,8 @@ from seqc.run.evaluator import EvaluatorEngine
 from tests.compiled.client import Client, aligned, build
 
 TOLERANCE = {"f64": 1e-10, "f32": 1e-4}
-LANES = 64
-"""Bytes of a vector in the generated code."""
+LANES = toolchain.probe("g++").vector_bytes
+"""Bytes of a vector in the generated code: those of this machine, as `-march=native` compiles for it."""
 
 
 def entries_of(program: Program) -> list[str]:
@@ -69,15 +70,20 @@ def make(program: Program, real: str, folder: Path, name: str = "model", **more:
     files = text_of(program, real, name)
     library = build(files, folder, name, **more)
     client = Client(library, files[f"{name}.json"])
+    return Pair(program, real, client, engine_of(program, client), files, library)
+
+
+def engine_of(program: Program, client: Client) -> EvaluatorEngine:
+    """The interpreter with the weights of a client, which become random."""
     flows = flows_of(program)
     apply, initial = flows.pop("apply", None), flows.pop("initial", None)
     engine = EvaluatorEngine(client.manifest, flows, apply, initial)
     random = np.random.default_rng(5)
-    for name_, array in client.parameters().items():
+    for name, array in client.parameters().items():
         scale = min(0.5, 1.0 / np.sqrt(array.shape[-1])) if array.ndim else 0.5
-        array[...] = random.normal(0.0, scale, array.shape) + (1.5 if name_ == "power" else 0.0)
+        array[...] = random.normal(0.0, scale, array.shape) + (1.5 if name == "power" else 0.0)
     engine.arenas.plain[:] = client.plain
-    return Pair(program, real, client, engine, files, library)
+    return engine
 
 
 def inputs_of(

@@ -16,6 +16,7 @@ from seqc.emit import EmitOptions, emit, model_of
 from seqc.emit.workspace import workspace_bytes
 from seqc.plan import plan
 from seqc.plan.types import Target
+from tests.compiled import compare
 from tests.compiled.client import ENTRIES, FLAGS, RUNTIME, STRICT, Client, aligned, build
 from tests.compiled.compare import Pair, check_all, close, flows_of, inputs_of, make, text_of
 from tests.numeric.hand_models import MODELS
@@ -144,7 +145,7 @@ def test_missing_pointers_and_sizes_are_refused(feedback: Pair) -> None:
 @pytest.mark.parametrize("name", ["ragged", "trainable", "feedback"])
 def test_the_workspace_is_as_large_as_the_header_says(name: str, request: pytest.FixtureRequest) -> None:
     pair: Pair = request.getfixturevalue(name)
-    target = Target(vector_bytes=64, real_bytes=8 if pair.real == "f64" else 4)
+    target = Target(vector_bytes=compare.LANES, real_bytes=8 if pair.real == "f64" else 4)
     plans = {entry: plan(flow, pair.program, entry, target) for entry, flow in flows_of(pair.program).items()}
     model = model_of(pair.program, plans, target, EmitOptions("model", pair.real))
     for entry in pair.manifest["entries"]:
@@ -305,7 +306,7 @@ def test_a_c_program_needs_the_header_and_the_archive_alone(tmp_path: Path) -> N
 
 def test_sizes_of_a_profile_are_constants(tmp_path: Path) -> None:
     program = MODELS["gru"]()
-    target = Target(vector_bytes=64)
+    target = Target(vector_bytes=compare.LANES)
     plans = {entry: plan(flow, program, entry, target) for entry, flow in flows_of(program).items()}
     options = EmitOptions("model", batch=(2,), steps=(5,))
     files = emit(program, plans, target, options)
