@@ -69,7 +69,10 @@ def learn(path: Path, epochs: int, seed: int) -> None:
             total += float(model.update(given[part], following[part], state=state))
         spent = time.perf_counter() - start
         valid = validate(model, *streams(held_out))
-        print(f"epoch {epoch:2}  train {total / len(parts):.4f}  validation {valid:.4f} nats  {spent:.1f} s", flush=True)
+        print(
+            f"epoch {epoch:2}  train {total / len(parts):.4f}  validation {valid:.4f} nats  {spent:.1f} s",
+            flush=True,
+        )
 
 
 def race(path: Path, rounds: int) -> None:
@@ -102,8 +105,12 @@ def race(path: Path, rounds: int) -> None:
     print(f"one core, {len(ours)} steps in turn; losses of the last step {mine:.4f} and {other:.4f}")
     for name, times in (("seqc", ours), ("PyTorch", theirs)):
         middle = statistics.median(times)
-        print(f"{name:8} {middle * 1e3:6.2f} ms a step (median), {middle * count:5.1f} s an epoch of {count} steps")
-    print(f"ratio {statistics.median(ratios):.2f} (middle half {ratios[len(ratios) // 4]:.2f} … {ratios[len(ratios) * 3 // 4]:.2f})")
+        print(
+            f"{name:8} {middle * 1e3:6.2f} ms a step (median), {middle * count:5.1f} s an epoch of {count} steps"
+        )
+    print(
+        f"ratio {statistics.median(ratios):.2f} (middle half {ratios[len(ratios) // 4]:.2f} … {ratios[len(ratios) * 3 // 4]:.2f})"
+    )
 
 
 class Peer:
@@ -143,11 +150,13 @@ class Peer:
         torch.nn.utils.clip_grad_norm_(self.parts.parameters(), 5.0)
         self.optimizer.step()
         self.state = tuple(each.detach() for each in state)
-        return float(loss)
+        return float(loss.detach())
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("what", choices=("learn", "race"))
     parser.add_argument("text", type=Path)
     parser.add_argument("--epochs", type=int, default=10)

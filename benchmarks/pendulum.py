@@ -35,7 +35,9 @@ def rest(torque: float) -> np.ndarray:
         return np.array([first, second])
 
     for _ in range(30):
-        jacobian = np.stack([(residual(angles + e) - residual(angles - e)) / 2e-6 for e in np.eye(2) * 1e-6], 1)
+        jacobian = np.stack(
+            [(residual(angles + e) - residual(angles - e)) / 2e-6 for e in np.eye(2) * 1e-6], 1
+        )
         angles = angles - np.linalg.solve(jacobian, residual(angles))
     return angles
 
@@ -46,7 +48,9 @@ def starts(random: np.random.Generator, rows: int, goal: np.ndarray) -> np.ndarr
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--updates", type=int, default=4000)
     parser.add_argument("--picture", type=Path)
     chosen = parser.parse_args()
@@ -65,8 +69,12 @@ def main() -> None:
             print(f"update {number:5}  cost {float(loss):.6f}", flush=True)
     spent = time.perf_counter() - begin
     after = float(model.evaluate(held_out, goals, steps=STEPS))
-    print(f"cost on {HELD_OUT} held-out starts: untrained {before:.6f}, trained {after:.6f}: {before / after:.1f} times lower")
-    print(f"{chosen.updates} updates in {spent:.1f} s ({spent / chosen.updates * 1e3:.2f} ms each, {STEPS} steps, {ROWS} rows)")
+    print(
+        f"cost on {HELD_OUT} held-out starts: untrained {before:.6f}, trained {after:.6f}: {before / after:.1f} times lower"
+    )
+    print(
+        f"{chosen.updates} updates in {spent:.1f} s ({spent / chosen.updates * 1e3:.2f} ms each, {STEPS} steps, {ROWS} rows)"
+    )
     if chosen.picture:
         draw(chosen.picture, path_before, model.infer(held_out, steps=STEPS), goal)
 

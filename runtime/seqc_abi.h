@@ -1,9 +1,10 @@
 /* The binary interface of every compiled model: one exported symbol, `const seqc_model *<name>_get(void)`.
 
-   C99. The caller owns all memory; no entry point allocates, keeps a global, throws or locks. Two calls may run at
-   the same time as long as they share neither state, trainer, workspace nor anything that they write.
+   C99. The caller owns all memory; no entry point allocates, keeps a global, throws or locks. Two calls may
+   run at the same time as long as they share neither state, trainer, workspace nor anything that they write.
    All arrays are dense, row-major: stream values [steps][batch][dims], once values [batch][dims].
-   `real` is float or double as the model was built (`real_bytes`); int, index and length are int32_t at this border. */
+   `real` is float or double as the model was built (`real_bytes`); int, index and length are int32_t at this
+   border. */
 #ifndef SEQC_ABI_H
 #define SEQC_ABI_H
 
@@ -17,7 +18,8 @@ extern "C" {
 
 enum seqc_code {
   SEQC_OK = 0,
-  SEQC_BAD_CALL = 1,      /* NULL where a pointer is needed, steps or batch < 1, a call record of another version */
+  SEQC_BAD_CALL =
+      1, /* NULL where a pointer is needed, steps or batch < 1, a call record of another version */
   SEQC_BAD_INDEX = 2,     /* an index outside [0, bound); `where` names it */
   SEQC_BAD_LENGTH = 3,    /* a length outside [0, steps]; `where` names it */
   SEQC_COUNTED_LABEL = 4, /* a loss counts a step whose label is missing (index < 0) */
@@ -47,16 +49,18 @@ typedef struct seqc_call {
   uint32_t size;
   uint32_t flags;
   int64_t steps, batch;
-  uint64_t seed, call;          /* key of all draws; `call` differs from call to call, the update counter in training */
-  int64_t given;                /* generate: steps that the caller gives; the others are fed back */
-  int64_t first_row;            /* number of row 0 for the draws, so that a row alone draws what it draws in a batch */
-  void *workspace;              /* workspace_bytes(entry, steps, batch) bytes, aligned to 64 */
+  uint64_t seed,
+      call;          /* key of all draws; `call` differs from call to call, the update counter in training */
+  int64_t given;     /* generate: steps that the caller gives; the others are fed back */
+  int64_t first_row; /* number of row 0 for the draws, so that a row alone draws what it draws in a batch */
+  void *workspace;   /* workspace_bytes(entry, steps, batch) bytes, aligned to 64 */
   const struct seqc_team *team; /* NULL: the calling thread alone */
   seqc_where *where;            /* filled on SEQC_BAD_INDEX, SEQC_BAD_LENGTH; may be NULL */
 } seqc_call;
 
 typedef struct seqc_weights {
-  const void *plain;  /* one row-major tensor after another, each at its offset in the manifest, aligned to 64 */
+  const void
+      *plain; /* one row-major tensor after another, each at its offset in the manifest, aligned to 64 */
   const void *packed; /* made from plain by `pack`; what kernels read */
 } seqc_weights;
 
@@ -72,20 +76,21 @@ typedef struct seqc_trainer {
    state    for each state: values [batch][dims], uint8_t fresh [batch]; at the end int64_t started [batch].
             A fresh row takes its initial value; a call clears `fresh` of the states that it advanced.
             NULL: all rows are fresh and nothing is handed back.
-   inputs   inputs, then targets (NULL for those that an entry point does not read; in step, NULL means fed back).
-   outputs  outputs; a NULL pointer is skipped. generate: rows of the last given step and later, then int32_t lengths [batch].
-   grads    parameters (one arena like plain, real), hyper gradients (double [hypers]), then for each input and for each
-            state a pointer; NULL pointers are skipped. accumulate != 0 adds instead of setting.
-   scores   double: loss, then metrics. */
+   inputs   inputs, then targets (NULL for those that an entry point does not read; in step, NULL means fed
+   back). outputs  outputs; a NULL pointer is skipped. generate: rows of the last given step and later, then
+   int32_t lengths [batch]. grads    parameters (one arena like plain, real), hyper gradients (double
+   [hypers]), then for each input and for each state a pointer; NULL pointers are skipped. accumulate != 0
+   adds instead of setting. scores   double: loss, then metrics. */
 typedef int seqc_infer_fn(const seqc_call *, const seqc_weights *, const double *hyper, void *const *state,
                           const void *const *inputs, void *const *outputs);
 typedef int seqc_evaluate_fn(const seqc_call *, const seqc_weights *, const double *hyper, void *const *state,
                              const void *const *inputs, double *scores);
-typedef int seqc_gradients_fn(const seqc_call *, const seqc_weights *, const double *hyper, void *const *state,
-                              const void *const *inputs, void *const *grads, int accumulate, double *scores);
+typedef int seqc_gradients_fn(const seqc_call *, const seqc_weights *, const double *hyper,
+                              void *const *state, const void *const *inputs, void *const *grads,
+                              int accumulate, double *scores);
 typedef int seqc_apply_fn(const seqc_call *, const seqc_trainer *, const void *grads);
-typedef int seqc_update_fn(const seqc_call *, const seqc_trainer *, void *const *state, const void *const *inputs,
-                           double *scores);
+typedef int seqc_update_fn(const seqc_call *, const seqc_trainer *, void *const *state,
+                           const void *const *inputs, double *scores);
 
 typedef struct seqc_model {
   uint32_t abi, size;
