@@ -59,8 +59,7 @@ typedef struct seqc_call {
 } seqc_call;
 
 typedef struct seqc_weights {
-  const void
-      *plain; /* one row-major tensor after another, each at its offset in the manifest, aligned to 64 */
+  const void *plain;  /* one row-major tensor after another, at the offsets of the manifest, aligned to 64 */
   const void *packed; /* made from plain by `pack`; what kernels read */
 } seqc_weights;
 
@@ -72,15 +71,22 @@ typedef struct seqc_trainer {
   int64_t *updates;
 } seqc_trainer;
 
-/* Arrays of pointers in manifest order:
-   state    for each state: values [batch][dims], uint8_t fresh [batch]; at the end int64_t started [batch].
-            A fresh row takes its initial value; a call clears `fresh` of the states that it advanced.
-            NULL: all rows are fresh and nothing is handed back.
-   inputs   inputs, then targets (NULL for those that an entry point does not read; in step, NULL means fed
-   back). outputs  outputs; a NULL pointer is skipped. generate: rows of the last given step and later, then
-   int32_t lengths [batch]. grads    parameters (one arena like plain, real), hyper gradients (double
-   [hypers]), then for each input and for each state a pointer; NULL pointers are skipped. accumulate != 0
-   adds instead of setting. scores   double: loss, then metrics. */
+/* Arrays of pointers in manifest order.
+
+   state: for each state its values [batch][dims] and uint8_t fresh [batch]; at the end int64_t started
+   [batch]. A fresh row takes its initial value; a call clears `fresh` of the states that it advanced. NULL:
+   all rows are fresh and nothing is handed back.
+
+   inputs: inputs, then targets; NULL for those that an entry point does not read. In step NULL means fed
+   back.
+
+   outputs: a NULL pointer is skipped. generate gives the rows of the last given step and of later ones, and
+   int32_t lengths [batch] at the end.
+
+   grads: parameters (one arena like plain, real), hyper gradients (double [hypers]), then a pointer for each
+   input and for each state; NULL pointers are skipped. accumulate != 0 adds instead of setting.
+
+   scores: double; loss, then metrics. */
 typedef int seqc_infer_fn(const seqc_call *, const seqc_weights *, const double *hyper, void *const *state,
                           const void *const *inputs, void *const *outputs);
 typedef int seqc_evaluate_fn(const seqc_call *, const seqc_weights *, const double *hyper, void *const *state,
