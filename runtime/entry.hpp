@@ -98,14 +98,14 @@ struct Carver {
   char *base;
   int64_t used;
   template <class T> T *piece(int64_t count, int64_t alignment) {
-    used = (used + alignment - 1) / alignment * alignment;
+    used = (used + alignment - 1) & -alignment; // a power of two
     char *const at = base ? base + used : nullptr;
     used += count * static_cast<int64_t>(sizeof(T));
     return reinterpret_cast<T *>(at);
   }
   template <class T = char> T *take(int64_t count) { return piece<T>(count, count > 0 ? 64 : 1); }
   template <class T = char> T *squeeze(int64_t count) { return piece<T>(count, 8); }
-  int64_t total() const { return (used + 63) / 64 * 64; }
+  int64_t total() const { return (used + 63) & ~int64_t(63); }
 };
 
 SEQC_INLINE int64_t instants(const ArrayInfo &info, int64_t steps, int64_t batch) {

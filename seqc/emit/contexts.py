@@ -21,8 +21,7 @@ class EntryText:
 class Unit:
     """`cpp/unit.cpp.jinja`: the translation unit of a model. Blocks of lines are formatted already."""
 
-    title: str
-    source: str
+    heading: tuple[str, ...]
     header: str
     vector_bytes: int
     includes: tuple[str, ...]

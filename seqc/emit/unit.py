@@ -11,7 +11,7 @@ from seqc.emit.contexts import EntryText, Unit
 from seqc.emit.entry import EntryPrinter, read_inputs, written_buffers
 from seqc.emit.interface import exported, hyper_values, interface
 from seqc.emit.kernel import Shelf
-from seqc.emit.layout import call, commented
+from seqc.emit.layout import call, comment, commented
 from seqc.emit.memory import Numbers
 from seqc.emit.model import ENTRIES, Model, PlacedPack, bytes_of, only_sizes
 from seqc.emit.render import render
@@ -52,9 +52,9 @@ def unit(model: Model, plans: Mapping[str, Plan], source: str) -> str:
         if name in plans:
             lines = EntryPrinter(model, plans[name], shelf, numbers).run()
             entries.append(EntryText(name, ABOUT[name], tuple(lines)))
+    heading = f"{model.program.name}, compiled by seqc from {source}. Generated: change the source instead."
     context = Unit(
-        model.program.name,
-        source,
+        tuple(comment(heading)),
         f"{model.options.name}.h",
         model.target.vector_bytes,
         ("blocks.hpp", "entry.hpp", "random.hpp"),
