@@ -90,7 +90,10 @@ class Keeper:
         self.kept |= needed
 
     def expand(self, index: int) -> tuple[set[int], set[int]] | None:
-        """What has to be computed to have the value again, and what has to be kept for it; None if that costs more."""
+        """What has to be computed to have the value again, and what has to be kept for it; None if that costs more.
+
+        What a product computes within a scan is scratch of all its gates, and never kept.
+        """
         graph = self.graph
         again: set[int] = set()
         needed: set[int] = set()
@@ -104,6 +107,8 @@ class Keeper:
                 base, offset = graph.ref[source]
                 if graph.inline_always(base) or base in self.kept or graph.op[base] in MEMORY:
                     continue
+                if base in graph.segments and graph.cyclic(graph.phase[base]):
+                    return None
                 whole = offset == 0 and graph.size(base) == graph.size(source)
                 if whole and self.in_loop(base, Use(index, True, 0)) and self.is_cheap(base):
                     if base not in again:

@@ -16,6 +16,7 @@ from seqc.plan.graph import Graph, collect_uses, make_graph
 from seqc.plan.groups import Uniforms, build_copy, build_group
 from seqc.plan.keep import find_recomputed
 from seqc.plan.kernels import Packs, build_kernels, build_product
+from seqc.plan.order import soon_used
 from seqc.plan.roots import IN_PLACE
 from seqc.plan.stack import find_products, find_stacks
 from seqc.plan.storage import Storage, find_storage
@@ -114,7 +115,7 @@ def phase_nodes(made: Schedule) -> list[Node]:
             names = ", ".join(made.graph.flow.states[state].name for state in block.states)
             nodes.append(Scan(block.way, tuple(kernels), names))
         else:
-            nodes += kernels
+            nodes += soon_used(made.storage.buffers, made.packs.table, kernels)
     return nodes
 
 

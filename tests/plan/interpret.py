@@ -285,7 +285,9 @@ class Machine:
         for each in node.segments:
             total = total + np.einsum("ghd,tbd->tbgh", self.matrix(each.pack), self.get(each.operand))
         for gate in range(gates):
-            part = self.part(Operand(node.out, buffer.size // gates, 0, node.shift, gate if buffer.gates else None))
+            part = self.part(
+                Operand(node.out, buffer.size // gates, 0, node.shift, gate if buffer.gates else None)
+            )
             if buffer.gates:
                 flat = np.zeros((*part.shape[:2], part.shape[2] * part.shape[3]), self.real)
                 flat[..., : total.shape[3]] = total[:, :, gate]
@@ -300,7 +302,9 @@ class Machine:
         if pack.sources is None:
             flats = [self.packed[number]]
         else:
-            flats = [self.arrays[Home("plain", name)].reshape(-1)[at : at + count] for name, at in pack.sources]
+            flats = [
+                self.arrays[Home("plain", name)].reshape(-1)[at : at + count] for name, at in pack.sources
+            ]
         if pack.form == "rows":
             return np.stack([flat.reshape(pack.units, pack.depth) for flat in flats])
         return np.stack([flat.reshape(pack.depth, pack.units).T for flat in flats])
@@ -330,7 +334,11 @@ class Machine:
         if node.how == "argmax":
             found = np.argmax(x, axis=3)
         else:
-            found = how[node.how](how[node.how](x, axis=3), axis=places, keepdims=True) if places else how[node.how](x, axis=3)
+            found = (
+                how[node.how](how[node.how](x, axis=3), axis=places, keepdims=True)
+                if places
+                else how[node.how](x, axis=3)
+            )
         self.put(node.out, found.reshape(*found.shape[:2], -1))
 
     def gather(self, node: Gather) -> None:
@@ -383,7 +391,11 @@ class Machine:
             length = self.get(node.length, Kind.INT)
             place = np.arange(self.steps)[:, None, None]
             turned = np.where(place < length, length - 1 - place, place)
-            out = np.take_along_axis(source, np.broadcast_to(turned, source.shape[:1] + turned.shape[1:2] + (source.shape[2],)), axis=0)
+            out = np.take_along_axis(
+                source,
+                np.broadcast_to(turned, source.shape[:1] + turned.shape[1:2] + (source.shape[2],)),
+                axis=0,
+            )
         self.put(node.out, out)
 
     def categorical(self, node: Categorical) -> None:
