@@ -68,42 +68,6 @@ def comment(text: str, indent: int = 0) -> list[str]:
     return [(" " * indent + "// " + each).rstrip() for each in [*lines, line]]
 
 
-def block_comment(text: str, indent: int = 0) -> list[str]:
-    """`text` as a C comment, broken between words where it is longer than a line; it cannot end early."""
-    safe = text.replace("*/", "* /").replace("/*", "/ *").replace("\\", "/").replace("??/", "?/")
-    margin = " " * indent
-    lines: list[str] = []
-    current = margin + "/*"
-    for word in safe.split():
-        if len(current) + 1 + len(word) > COLUMNS - 3 and current.strip() != "/*":
-            lines.append(current)
-            current = margin + "  "
-        current += " " + word
-    return [*lines, current + " */"]
-
-
-def mentions(lines: Sequence[str], name: str) -> bool:
-    """Whether the identifier `name` occurs."""
-    word = re.compile(rf"\b{re.escape(name)}\b")
-    return any(word.search(line) for line in lines)
-
-
-def comment(text: str, indent: int = 0) -> list[str]:
-    """`text` as `//` lines of at most 110 columns, broken between words; a backslash at an end is kept from joining lines."""
-    width = COLUMNS - indent - 3
-    lines: list[str] = []
-    for paragraph in text.replace("\\", "/").splitlines():
-        line = ""
-        for word in paragraph.split():
-            if line and len(line) + 1 + len(word) > width:
-                lines.append(line)
-                line = word
-            else:
-                line = f"{line} {word}" if line else word
-        lines.append(line)
-    return [(" " * indent + "// " + line).rstrip() for line in lines]
-
-
 def commented(rows: Sequence[tuple[str, str]], indent: int) -> list[str]:
     """Elements of a list, one on each line, each with what it means; the comments stand below each other."""
     width = max((len(text) for text, _ in rows), default=0) + 1
