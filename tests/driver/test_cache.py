@@ -123,7 +123,10 @@ def test_an_interrupted_build(here: Path, own: Path) -> None:
         stderr=subprocess.PIPE,
         text=True,
     )
-    time.sleep(0.5)
+    for _ in range(400):
+        if (own / "entries").exists():
+            break
+        time.sleep(0.025)
     started.send_signal(signal.SIGINT)
     _, err = started.communicate(timeout=20)
     assert started.returncode in (0, 130) and "Traceback" not in err
