@@ -38,7 +38,7 @@ def plan(
         "choose": lambda made: choose(made, target, options),
         "place": lambda made: place(made, target),
     }
-    result = schedule(flow, program, entry, target)
+    result = schedule(flow, program, entry, target, options.recompute)
     for name in PLAN_PASSES[1 : PLAN_PASSES.index(after) + 1]:
         result = steps[name](result)
     if options.verify:

@@ -15,8 +15,8 @@ from seqc.plan.types import Kernel, Node, Outer, Plan, Product, Scan, Target
 
 @dataclass(frozen=True, slots=True)
 class PlanOptions:
-    """`force` leads from a kind of node ("product", "outer", "scan") to the strategy that it must take; `fuse` and
-    `recompute` switch passes off, for tests; `verify` checks the plan after each pass."""
+    """`force` leads from a kind of node ("product", "outer", "scan") to the strategy that it must take; `recompute`
+    lets later phases compute cheap values again; `verify` checks the finished plan."""
 
     force: tuple[tuple[str, str], ...] = field(default=())
     recompute: bool = True

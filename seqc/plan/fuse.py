@@ -9,9 +9,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from seqc.flow.types import Axis
+from seqc.flow.types import NO_AXES, Axis
 from seqc.plan.graph import Graph
 from seqc.plan.stack import Stack
+
+LAST = 1 << 30
+"""A level above all others."""
 
 GroupKey = tuple[int, int, frozenset[Axis], int]
 """Phase, level, axes and size."""
@@ -90,7 +93,12 @@ def sink(levels: Levels) -> None:
 
 
 def latest(levels: Levels, index: int, user: int, whole: bool, phase: int) -> int | None:
-    """The highest level on which a value still serves one reader; None for a reader outside the phase."""
+    """The highest level on which a value still serves one reader; None for a reader outside the phase.
+
+    What is made of weights for the caller alone comes last, so that it may overwrite them.
+    """
+    if user < 0 and phase == len(levels.graph.phases) and levels.graph.type(index).axes == NO_AXES:
+        return LAST
     if user < 0 or phase != levels.graph.phase[index] or user not in levels.level:
         return None
     same = whole and levels.same_loop(index, user)

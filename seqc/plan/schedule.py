@@ -47,12 +47,12 @@ class Schedule:
         return [kernel for _, kernel in sorted(self.kernels.get(phase, ()), key=lambda each: each[0])]
 
 
-def schedule(flow: Flow, program: Program, entry: str, target: Target) -> Plan:
+def schedule(flow: Flow, program: Program, entry: str, target: Target, recompute: bool = True) -> Plan:
     """The plan of one entry point, before strategies are chosen and buffers placed."""
     graph = make_graph(flow)
     find_products(graph)
     collect_uses(graph)
-    recomputed = find_recomputed(graph)
+    recomputed = find_recomputed(graph) if recompute else {}
     collect_uses(graph, recomputed)
     levels = find_levels(graph, find_stacks(graph))
     groups = find_groups(levels)

@@ -107,7 +107,7 @@ def compare(
     )
     machine.run()
     wanted = evaluate(flow, leaves, steps, batch, np.float64, seed=9, call=2, started=started)
-    for name, index in flow.roots.items():
+    for name in flow.roots:
         home = root_home(name, program)
         if home is None:
             continue

@@ -1,0 +1,72 @@
+"""Plans run by the slow interpreter agree with the evaluator: hand-built models, examples, random programs, every entry."""
+
+from __future__ import annotations
+
+import pytest
+
+from seqc.flow.types import Flow
+from seqc.lower.program import Program
+from seqc.passes import apply_flow, flow_for, initial_optimizer
+from seqc.plan import PlanOptions
+from tests.helpers import example
+from tests.numeric.hand_models import MODELS
+from tests.passes.random_flows import random_program
+from tests.plan.compare import compare
+
+ENTRIES = ("infer", "evaluate", "gradients", "update", "step")
+EXAMPLES = {
+    "adding": {},
+    "amp": {},
+    "charlm": {"H": 6, "V": 7},
+    "pendulum": {},
+    "speaker": {},
+    "speech": {},
+    "tagger": {"V": 60},
+}
+
+
+def flows(program: Program) -> dict[str, Flow]:
+    """The flows of all entries that the program has."""
+    found = {}
+    causal = all(value.op != "reverse" for value in program.flow.values)
+    for entry in ENTRIES:
+        if entry != "step" or causal:
+            found[entry] = flow_for(program, entry)
+    if program.rules:
+        found["apply"], found["initial"] = apply_flow(program), initial_optimizer(program)
+        if causal:
+            found["generate"] = flow_for(program, "generate")
+    return {entry: flow for entry, flow in found.items() if flow.roots}
+
+
+def small(name: str) -> Program:
+    """An example with few units, so far as its dims can be named."""
+    return example(name, **EXAMPLES[name])
+
+
+@pytest.mark.parametrize("name", sorted(MODELS))
+def test_hand_models(name: str) -> None:
+    program = MODELS[name]()
+    for entry, flow in flows(program).items():
+        compare(flow, program, entry)
+        compare(flow, program, entry, steps=1, batch=1, seed=2)
+
+
+@pytest.mark.parametrize("name", sorted(EXAMPLES))
+def test_examples(name: str) -> None:
+    program = small(name)
+    for entry, flow in flows(program).items():
+        compare(flow, program, entry, steps=3, batch=2)
+
+
+@pytest.mark.parametrize("seed", range(24))
+def test_random_programs(seed: int) -> None:
+    program = random_program(seed, 12 + seed)
+    for entry, flow in flows(program).items():
+        compare(flow, program, entry, seed=seed)
+
+
+def test_without_recomputation() -> None:
+    program = MODELS["stacked"]()
+    flow = flow_for(program, "gradients")
+    compare(flow, program, "gradients", options=PlanOptions(recompute=False))

@@ -1,0 +1,156 @@
+"""What plans look like: scans, products, what is hoisted, kept, written in place; and the text form."""
+
+from __future__ import annotations
+
+import pytest
+
+from seqc.flow.types import ONCE, STREAM, Axis, Kind, Type
+from seqc.passes import apply_flow, flow_for
+from seqc.plan import PlanOptions, StrategyError, counts, pack_layout, plain_layout, plan, print_plan
+from seqc.plan.types import Gather, Outer, Pack, Plan, Pointwise, Product, Scan
+from tests.numeric.hand_models import MODELS, Maker
+from tests.plan.compare import TARGET, compare
+
+
+def plan_of(name: str, entry: str, options: PlanOptions | None = None) -> Plan:
+    program = MODELS[name]()
+    flow = apply_flow(program) if entry == "apply" else flow_for(program, entry)
+    return plan(flow, program, entry, TARGET, options)
+
+
+def scans(made: Plan) -> list[Scan]:
+    return [node for node in made.nodes if isinstance(node, Scan)]
+
+
+def test_two_stacked_lstms() -> None:
+    """Two scans each way with one stacked product forward and one chained product back; all else outside."""
+    made = plan_of("stacked", "gradients")
+    found = counts(made)
+    assert found["scan"] == 4 and found["product"] == 10 and found["outer"] == 17
+    for scan in scans(made):
+        assert [type(kernel) for kernel in scan.kernels].count(Product) == 1
+        assert [type(kernel) for kernel in scan.kernels].count(Pointwise) == 1
+        assert len(scan.kernels) == 2
+    gates = [made.packs[kernel.segments[0].pack].gates for scan in scans(made) for kernel in scan.kernels[:1]
+             if isinstance(kernel, Product)]  # fmt: skip
+    assert gates == [4, 4]
+    assert found["kept"] == 12, "gates, tanh(c) and c of both layers, nothing else"
+
+
+def test_weight_gradients_lie_behind_the_loops() -> None:
+    made = plan_of("closed_loop", "gradients")
+    assert len(scans(made)) == 2
+    assert not any(isinstance(kernel, Outer) for scan in scans(made) for kernel in scan.kernels)
+    first = scans(made)[0]
+    products = [kernel for kernel in first.kernels if isinstance(kernel, Product)]
+    assert len(products[0].segments) == 2, "W @ x and U @ h are one product"
+
+
+def test_states_of_inference_are_rings() -> None:
+    made = plan_of("stacked", "infer")
+    names = {buffer.name: buffer.ring for buffer in made.buffers if buffer.slots}
+    assert names == {"one.h": 0, "one.c": 2, "two.h": 0, "two.c": 2}
+
+
+def test_update_writes_in_place_behind_the_guard() -> None:
+    made = plan_of("trainable", "apply")
+    text = print_plan(made)
+    after = text.split("guard", 1)[1]
+    in_place = {n for n, buffer in enumerate(made.buffers) if buffer.home.role in ("plain", "optimizer")}
+    written = [
+        operand.buffer for node in made.nodes if isinstance(node, Pointwise) for _, operand in node.stores
+    ]
+    assert in_place <= set(written)
+    assert not any(
+        isinstance(node, Pointwise) and not node.statements and node.size > 16 for node in made.nodes
+    )
+    assert "plain" in after
+
+
+def test_tied_weights_are_packed_at_run_time() -> None:
+    m = Maker()
+    b = m.b
+    x = m.input("x", 3)
+    matrix = b.add("tanh", m.param("W", 4, 3))
+    m.roots["output.y"] = b.contract("hd,d->h", matrix, x)
+    program = m.program()
+    flow = flow_for(program, "infer")
+    made = compare(flow, program, "infer")
+    assert any(isinstance(node, Pack) for node in made.nodes)
+
+
+def test_transposed_parameter_is_read_by_columns() -> None:
+    m = Maker()
+    b = m.b
+    x = m.input("x", 3)
+    table = m.param("E", 3, 5)
+    m.roots["output.y"] = b.contract("hd,d->h", b.add("transpose", table, order=(1, 0)), x)
+    program = m.program()
+    flow = flow_for(program, "infer")
+    made = compare(flow, program, "infer")
+    assert [pack.form for pack in made.packs] == ["columns"]
+    assert counts(made) == {"kept": 0, "product": 1, "scan": 0}
+
+
+def test_gather_of_rows_of_a_parameter() -> None:
+    m = Maker()
+    b = m.b
+    k = m.input("k", kind=Kind.INDEX, bound=4)
+    m.roots["output.y"] = b.add("gather", m.param("E", 4, 3), k)
+    program = m.program()
+    flow = flow_for(program, "infer")
+    made = compare(flow, program, "infer")
+    assert [type(node) for node in made.nodes] == [Gather]
+
+
+def test_delays_swapped_states_and_constants() -> None:
+    """States that follow each other, one outside of any loop, and one that stays what it is."""
+    m = Maker()
+    b = m.b
+    x = m.input("x", 2)
+    first, a = m.state("first", 2)
+    second, c = m.state("second", 2)
+    late, d = m.state("late", 2)
+    zero = b.broadcast(b.const(0.0, Kind.REAL), Type(Kind.REAL, (2,), ONCE))
+    b.define(first, zero, c)
+    b.define(second, zero, b.plus(a, x))
+    b.define(late, zero, c)
+    m.roots["output.y"] = b.plus(d, b.mul(a, 2.0))
+    program = m.program()
+    for entry in ("infer", "step"):
+        compare(flow_for(program, entry), program, entry)
+
+
+def test_forced_strategies() -> None:
+    made = plan_of("gru", "infer", PlanOptions(force=(("product", "plain"),)))
+    found = {node.strategy for scan in scans(made) for node in scan.kernels if isinstance(node, Product)}
+    assert found == {"plain"}
+    with pytest.raises(StrategyError, match="no strategy nothing for scan; there are: loop"):
+        plan_of("gru", "infer", PlanOptions(force=(("scan", "nothing"),)))
+
+
+def test_layouts() -> None:
+    program = MODELS["stacked"]()
+    layout = plain_layout(program.parameters, TARGET)
+    assert all(offset % 64 == 0 for offset in layout.offsets.values())
+    assert list(layout.offsets) == [each.name for each in program.parameters]
+    infer, again = plan_of("stacked", "infer"), plan_of("stacked", "evaluate")
+    (first, second), held, size = pack_layout((infer, again), TARGET)
+    assert {pack.offset for pack in first.packs} == {pack.offset for pack in second.packs}
+    assert len(held) == len(infer.packs) and size % 64 == 0
+    assert all(buffer.axes <= STREAM for buffer in infer.buffers) and Axis.TIME in STREAM
+
+
+def test_text() -> None:
+    m = Maker()
+    b = m.b
+    state, h = m.state("h", 2)
+    y = b.add(
+        "tanh", b.plus(m.product(m.param("U", 2, 2), h), m.product(m.param("W", 2, 3), m.input("x", 3)))
+    )
+    b.define(state, b.const(0.0), y)
+    m.roots["output.y"] = y
+    text = print_plan(plan(flow_for(m.program(), "infer"), m.program(), "infer", TARGET))
+    assert "scan forward loop    # h\n  product gemm {batch}" in text
+    assert "v3=tanh" in text and "m1 = rows [1 x 2, 2] U" in text
+    assert text.splitlines()[-1].startswith("workspace ")
