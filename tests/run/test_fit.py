@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import seqc
 from seqc.run import Model, ModelError
 
 RANDOM = np.random.default_rng(3)
@@ -142,7 +143,7 @@ def test_callbacks_and_plain_lines(toy: Model, capsys: pytest.CaptureFixture[str
 
 TRAIN = """
 import sys, numpy as np
-sys.path.insert(0, sys.argv[1])
+sys.path[:1] = [sys.argv[1], sys.argv[4]]
 import conftest, test_fit
 from seqc.run import Model
 from seqc.run.library import LibraryEngine
@@ -155,7 +156,8 @@ print("done", history.losses)
 
 def test_kills_in_training_lose_nothing(toy: Model, library: Path, tmp_path: Path) -> None:
     whole = toy.fit(**DATA, epochs=40, batch=2, quiet=True)
-    command = [sys.executable, "-c", TRAIN, str(Path(__file__).parent), str(library), str(tmp_path / "run")]
+    places = [Path(__file__).parent, library, tmp_path / "run", Path(seqc.__file__).parents[1]]
+    command = [sys.executable, "-c", TRAIN, *map(str, places)]
     for lines in (3, 5, 9):
         process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         assert process.stdout is not None
