@@ -21,6 +21,20 @@
 #define SEQC_KERNEL __attribute__((noinline, noclone))
 #endif
 
+// SEQC_PIN(v): keeps a vector that several rows share in a register; GCC would load it again for each of
+// them.
+#if defined(__clang__) || SEQC_VECTOR_BYTES < 16
+#define SEQC_PIN(v)
+#elif defined(__AVX512F__)
+#define SEQC_PIN(v) asm("" : "+v"(v))
+#elif defined(__SSE__)
+#define SEQC_PIN(v) asm("" : "+x"(v))
+#elif defined(__aarch64__)
+#define SEQC_PIN(v) asm("" : "+w"(v))
+#else
+#define SEQC_PIN(v)
+#endif
+
 namespace seqc {
 
 template <class T, int N> using Array = T[static_cast<size_t>(N)];
@@ -53,6 +67,12 @@ constexpr int panel_blocks(int gates) {
 constexpr int row_limit(int vectors) {
   constexpr int registers = SEQC_VECTOR_REGISTERS == 32 ? 26 : 12;
   return registers < vectors ? 1 : registers / vectors > 8 ? 8 : registers / vectors;
+}
+
+// pinned(sums, width, height): several rows share each vector of weights, and registers are left for `width`
+// of them.
+constexpr bool pinned(int sums, int width, int height) {
+  return height > 1 && sums * width + width + 1 <= SEQC_VECTOR_REGISTERS;
 }
 
 // narrow<R>(units, gates): so few columns that a dot product for each beats lanes that stay empty.
@@ -131,7 +151,7 @@ template <class R> static void pack_rows(R *packed, int64_t depth, const Rows<R>
 // pack_gates(packed, depth, units, gates, count, stride): for y_g = W_g x of `count` gates with `units` rows
 // each; the gates of a unit become neighbours, as product_with<R, count> wants them.
 template <class R>
-static void pack_gates(R *packed, int64_t depth, int64_t units, const R *const *gates, int count,
+SEQC_KERNEL static void pack_gates(R *packed, int64_t depth, int64_t units, const R *const *gates, int count,
                        int64_t stride) {
   if (count == 1) {
     const Rows<R> source = {gates[0], stride, units};
@@ -150,7 +170,8 @@ static void pack_gates(R *packed, int64_t depth, int64_t units, const R *const *
 
 // pack_columns(packed, units, sources, count): for dx = W' dy with W the sources stacked, `units` columns
 // wide; the depth of the product is the number of stacked rows.
-template <class R> static void pack_columns(R *packed, int64_t units, const Rows<R> *sources, int count) {
+template <class R>
+SEQC_KERNEL static void pack_columns(R *packed, int64_t units, const Rows<R> *sources, int count) {
   const int64_t depth = stacked_rows(sources, count);
   if (narrow<R>(units)) {
     const int64_t padded = blocks<R>(depth) * lanes<R>;
@@ -191,8 +212,12 @@ SEQC_KERNEL static void tile(const Segment<R> *segments, int count, int64_t row,
       for (int q = 0; q < Streams; ++q) {
         Array<Vec<R>, Width> column;
         SEQC_UNROLL
-        for (int w = 0; w < Width; ++w)
+        for (int w = 0; w < Width; ++w) {
           column[w] = load(b + q * b_jump + w * lanes<R>);
+          if constexpr (pinned(Height * Streams, Width, Height)) {
+            SEQC_PIN(column[w]);
+          }
+        }
         SEQC_UNROLL
         for (int r = 0; r < Height; ++r) {
           const Vec<R> factor = broadcast(a[q * a_jump + r * segment.stride]);
@@ -447,8 +472,12 @@ SEQC_KERNEL static void outer_tile(int64_t depth, const R *a, int64_t lda, const
   for (int64_t k = 0; k < depth; ++k, a += lda, b += ldb) {
     Array<Vec<R>, Width> column;
     SEQC_UNROLL
-    for (int w = 0; w < Width; ++w)
+    for (int w = 0; w < Width; ++w) {
       column[w] = load(b + w * lanes<R>);
+      if constexpr (pinned(Height, Width, Height)) {
+        SEQC_PIN(column[w]);
+      }
+    }
     SEQC_UNROLL
     for (int r = 0; r < Height; ++r) {
       const Vec<R> factor = broadcast(a[r]);

@@ -327,33 +327,50 @@ SEQC_INLINE Vec<double> keep(Vec<double> v, Part part, double other) {
 }
 
 // Folds the lanes by halves: lane i with lane i + n/2, a fixed order.
+#if defined(__clang__)
+template <class R, int Half, class Fold> SEQC_INLINE void fold_halves(R *lane, Fold combine) {
+  if constexpr (Half > 0) {
+    for (int i = 0; i < Half; ++i)
+      lane[i] = combine(lane[i], lane[i + Half]);
+    fold_halves<R, Half / 2>(lane, combine);
+  }
+}
 template <class R, class Fold> SEQC_INLINE R fold(Vec<R> v, Fold combine) {
   R lane[lanes<R>];
   store(lane, v);
-  for (int half = lanes<R> / 2; half > 0; half /= 2)
-    for (int i = 0; i < half; ++i)
-      lane[i] = combine(lane[i], lane[i + half]);
+  fold_halves<R, lanes<R> / 2>(lane, combine);
   return lane[0];
 }
+#else
+template <class R, int Half, class Fold> SEQC_INLINE Vec<R> fold_halves(Vec<R> v, Fold combine) {
+  if constexpr (Half > 0)
+    return fold_halves<R, Half / 2>(combine(v, __builtin_shuffle(v, lane_numbers<R>() ^ Half)), combine);
+  else
+    return v;
+}
+template <class R, class Fold> SEQC_INLINE R fold(Vec<R> v, Fold combine) {
+  return fold_halves<R, lanes<R> / 2>(v, combine)[0];
+}
+#endif
 
 // sum_lanes, max_lanes: one value of all lanes; max is NaN if any lane is.
 SEQC_INLINE float sum_lanes(Vec<float> v) {
-  return fold<float>(v, [](float a, float b) { return a + b; });
+  return fold<float>(v, [](auto a, auto b) { return a + b; });
 }
 SEQC_INLINE double sum_lanes(Vec<double> v) {
-  return fold<double>(v, [](double a, double b) { return a + b; });
+  return fold<double>(v, [](auto a, auto b) { return a + b; });
 }
 SEQC_INLINE float max_lanes(Vec<float> v) {
-  return fold<float>(v, [](float a, float b) { return max(a, b); });
+  return fold<float>(v, [](auto a, auto b) { return max(a, b); });
 }
 SEQC_INLINE double max_lanes(Vec<double> v) {
-  return fold<double>(v, [](double a, double b) { return max(a, b); });
+  return fold<double>(v, [](auto a, auto b) { return max(a, b); });
 }
 SEQC_INLINE float min_lanes(Vec<float> v) {
-  return fold<float>(v, [](float a, float b) { return min(a, b); });
+  return fold<float>(v, [](auto a, auto b) { return min(a, b); });
 }
 SEQC_INLINE double min_lanes(Vec<double> v) {
-  return fold<double>(v, [](double a, double b) { return min(a, b); });
+  return fold<double>(v, [](auto a, auto b) { return min(a, b); });
 }
 
 // sweep<R>(begin, end, body): body(i, Whole{}) for whole vectors, then body(i, Part{n}) for the rest.
