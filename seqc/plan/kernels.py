@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 
-from seqc.flow.types import Axis, Type
+from seqc.flow.types import Axis, Kind, Type
 from seqc.plan.graph import Segment as Term
 from seqc.plan.stack import Stack, is_parameter, letters
 from seqc.plan.storage import Storage
@@ -111,8 +111,8 @@ def build_contract(storage: Storage, index: int) -> list[Kernel]:
     axes, union = graph.local_axes(index), operand_axes(storage, index)
     origin = graph.origin(index)
     vectors = len(first) == len(second) == 1 and len(result) == 2 and set(result) == {first, second}
-    kinds = {types[0].kind, types[1].kind, graph.type(index).kind}
-    if vectors and not axes and union and types[0].axes == types[1].axes and len(kinds) == 1:
+    real = all(each.kind is Kind.REAL for each in (*types, graph.type(index)))
+    if vectors and real and not axes and union and types[0].axes == types[1].axes:
         pair = (left, right) if result == first + second else (right, left)
         return [Outer(union, *pair, out, origin)]
     extents = dict(zip(first + second, types[0].dims + types[1].dims, strict=True))

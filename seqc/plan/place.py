@@ -6,6 +6,7 @@ by first fit in plain numbers, so that T and B may change from call to call. A s
 
 from __future__ import annotations
 
+from bisect import insort
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
@@ -176,7 +177,7 @@ def class_of(buffer: Buffer) -> str:
 
 
 def boxes(plan: Plan, target: Target) -> dict[str, list[Box]]:
-    """The buffers that need workspace, by class, the longest lived first."""
+    """The buffers that need workspace, by class, in order of their lives, large ones first."""
     found: dict[str, list[Box]] = {"fixed": [], "row": [], "step": [], "cell": []}
     written = {access.operand.buffer for access in accesses(plan) if access.written}
     for number, span in sorted(lifetimes(plan).items()):
@@ -190,35 +191,34 @@ def boxes(plan: Plan, target: Target) -> dict[str, list[Box]]:
         extra = 0 if buffer.ring else rounded(buffer.slots * once, SMALL)
         found[class_of(buffer)].append(Box(number, size, extra, span))
     for each in found.values():
-        each.sort(key=lambda box: (box.span[0] - box.span[1], -box.size, box.number))
+        each.sort(key=lambda box: (box.span[0], -box.size, box.number))
     return found
 
 
 def first_fit(boxes: list[Box]) -> dict[int, tuple[int, int]]:
-    """(offset, extra offset) of each box: the lowest gap among those alive at the same time."""
-    placed: list[tuple[Box, int, int]] = []
+    """(offset, extra offset) of each box. Boxes come by the start of their lives; each takes the lowest gap among
+    those that are still alive, which are kept in order of their offsets."""
+    alive: list[tuple[int, int, int]] = []
+    found: dict[int, int] = {}
     for box in boxes:
-        rivals = sorted(
-            ((other, at, beyond) for other, at, beyond in placed if box.meets(other)),
-            key=lambda each: each[1],
-        )
-        offset = 0
-        for other, at, _ in rivals:
+        alive = [each for each in alive if each[2] >= box.span[0]]
+        offset, alignment = 0, ALIGNMENT if box.size >= ALIGNMENT else SMALL
+        for at, end, _ in alive:
             if at - offset >= box.size:
                 break
-            offset = max(offset, rounded(at + other.size, ALIGNMENT if box.size >= ALIGNMENT else SMALL))
-        placed.append((box, offset, 0))
-    return settle_extras(placed)
+            offset = max(offset, rounded(end, alignment))
+        insort(alive, (offset, offset + box.size, box.span[1]))
+        found[box.number] = offset
+    return with_extras(boxes, found)
 
 
-def settle_extras(placed: list[tuple[Box, int, int]]) -> dict[int, tuple[int, int]]:
-    """Extra bytes pile up along boxes that lie above each other at one time."""
+def with_extras(boxes: list[Box], offsets: dict[int, int]) -> dict[int, tuple[int, int]]:
+    """Extra bytes pile up along the offsets, so that what lies above stays above for any T and B."""
     found: dict[int, tuple[int, int]] = {}
-    below: list[tuple[Box, int]] = []
-    for box, offset, _ in sorted(placed, key=lambda each: (each[1], each[0].number)):
-        extra = max((beyond + other.extra for other, beyond in below if other.meets(box)), default=0)
-        found[box.number] = offset, extra
-        below.append((box, extra))
+    beyond = 0
+    for box in sorted(boxes, key=lambda box: (offsets[box.number], box.number)):
+        found[box.number] = offsets[box.number], beyond
+        beyond += box.extra
     return found
 
 

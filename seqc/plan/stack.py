@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from seqc.flow.types import Kind
 from seqc.plan.graph import Graph, Segment, Use, collect_uses
 
 
@@ -39,9 +40,9 @@ def segment_of(graph: Graph, index: int) -> Segment | None:
             continue
         if set(names) != {name, result} or graph.type(matrix).axes or not graph.type(vector).axes:
             continue
-        if graph.type(index).axes != graph.type(vector).axes or not graph.type(index).kind.is_real:
+        if graph.type(index).axes != graph.type(vector).axes:
             continue
-        if {graph.type(matrix).kind, graph.type(vector).kind} != {graph.type(index).kind}:
+        if any(graph.type(each).kind is not Kind.REAL for each in (matrix, vector, index)):
             continue
         rows = names[0] == result
         matrix, turned = untransposed(graph, matrix)
