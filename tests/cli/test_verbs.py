@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
 
 from seqc.driver.starter import kinds
 from seqc.source.explain import codes
-from tests.cli.tools import EXAMPLES, TINY, process, seqc
+from tests.cli.tools import EXAMPLES, INSTALLED, TINY, process, seqc
 
 WRONG = TINY.replace("sum(w * x)", "sum(w * wx)")
 
@@ -181,3 +182,11 @@ def test_doctor() -> None:
     done = process("doctor")
     assert done.code == 0
     assert "C++ compiler" in done.out and "host extension" in done.out
+
+
+def test_every_message_of_driver_and_command_line_is_explained() -> None:
+    used = set()
+    for room in ("driver", "cli"):
+        for path in (INSTALLED / "seqc" / room).glob("*.py"):
+            used |= set(re.findall(r'"(S0[0-9]{3})"', path.read_text(encoding="utf-8")))
+    assert used and sorted(used - set(codes())) == []
