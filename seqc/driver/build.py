@@ -141,9 +141,10 @@ def install(entry: Path, out: Path) -> list[Path]:
         for temporary, target in staged:
             os.replace(temporary, target)
     except OSError as error:
+        raise cache_room.disk_fault(error, out) from None
+    finally:  # those that were renamed are gone already; an interruption leaves nothing either
         for temporary, _ in staged:
             temporary.unlink(missing_ok=True)
-        raise cache_room.disk_fault(error, out) from None
     return written
 
 

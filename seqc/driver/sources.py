@@ -32,13 +32,20 @@ class Reader:
             )
         if path.is_dir():
             raise UserFault("S0801", f"`{path}` is a folder", remedy="name the `.seq` file in it")
+        if not path.is_file():
+            raise UserFault("S0801", f"`{path}` is not a file", "a device or pipe is never read")
         self.path = path.resolve()
         self.root = self.path.parent
         self.files: dict[str, str] = {}
 
     def first(self) -> Source:
         """The file that the command named."""
-        return self._load(self.path, self.path.name)
+        try:
+            return self._load(self.path, self.path.name)
+        except OSError as error:
+            raise UserFault(
+                "S0801", f"cannot read `{self.path.name}`", error.strerror or str(error)
+            ) from None
 
     def exists(self, name: str) -> bool:
         """Whether an import of `name` (relative to the root) could be read."""
