@@ -21,6 +21,7 @@ from seqc.syntax.tables import Rule, Tables, load
 from seqc.syntax.tokens import Token, Tokens, tokenize
 
 MESSAGE_LIMIT = 20
+STACK_LIMIT = 10 * tree.DEPTH_LIMIT  # no level of nesting takes ten symbols
 
 
 class _Run(list[Any]):
@@ -125,6 +126,8 @@ def _advance(
                 return None if stack.states[-1] == states[0]["start"] else index
             if action >= 0:
                 stack.push(action, token, token.start, token.end, 0)
+                if len(stack.values) > STACK_LIMIT:
+                    raise _too_deep("nested too deeply", shop.source, token.start, "levels are open here")
                 break
             _reduce(tables, rules[-1 - action], stack, shop)
     return None
@@ -163,12 +166,14 @@ def _spliced(kids: list[Any]) -> list[Any]:
 def _deeper(depth: int, action: str, span: Span) -> int:
     if depth < tree.DEPTH_LIMIT:
         return depth + 1
-    if action == "binary":
-        title, hint = "this chain of operators is too long", "give parts of it names of their own"
-    else:
-        title, hint = "nested too deeply", "give inner parts names of their own"
-    place = Span(span.source, span.start, span.start + 1)
-    raise fail("S0108", title, place, f"more than {tree.DEPTH_LIMIT} levels begin here", hint=hint)
+    title = "this chain of operators is too long" if action == "binary" else "nested too deeply"
+    raise _too_deep(title, span.source, span.start, "levels begin here")
+
+
+def _too_deep(title: str, source: Source, start: int, text: str) -> SeqError:
+    hint = "give parts of it names of their own"
+    place = Span(source, start, start + 1)
+    return fail("S0108", title, place, f"more than {tree.DEPTH_LIMIT} {text}", hint=hint)
 
 
 def _expected(tables: Tables, states: list[int]) -> frozenset[str]:

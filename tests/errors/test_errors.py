@@ -35,10 +35,27 @@ def said(path: Path) -> str:
 
 
 def meaning(path: Path) -> tuple[Diagnostic, ...]:
-    """Everything after parsing; gives the warnings."""
+    """Everything after parsing; gives the warnings. Of a program called `profile_…` the deploy records are checked too."""
     from seqc.driver.check import check
 
-    return check(path)
+    warnings = check(path)
+    if path.stem.startswith("profile_"):
+        profiles(path)
+    return warnings
+
+
+def profiles(path: Path) -> None:
+    """What is said about a deploy record when it is built, without building it."""
+    from seqc.driver import pipeline
+    from seqc.driver.options import Options
+    from seqc.driver.profile import check_profile
+    from seqc.driver.sources import Reader
+    from seqc.plan.types import Target
+
+    target = Target("portable", 32, 4)
+    for model in pipeline.programs(Reader(path), Options()):
+        for profile in model.deploys:
+            check_profile(model, profile, pipeline.plans(model, target), target)
 
 
 @pytest.mark.parametrize("path", PROGRAMS, ids=lambda path: path.stem)

@@ -126,10 +126,10 @@ HOSTILE = {
 
 @pytest.mark.parametrize("name", HOSTILE)
 def test_hostile_text_is_refused_quickly(name: str) -> None:
-    started = time.perf_counter()
+    started = time.process_time()
     with pytest.raises(SeqError) as caught:
         parse(Source("test.seq", "model M { y = " + HOSTILE[name] + " }"))
-    assert time.perf_counter() - started < 2
+    assert time.process_time() - started < 2
     assert 1 <= len(caught.value.diagnostics) <= 20
 
 
@@ -143,9 +143,9 @@ def test_wide_is_not_deep() -> None:
 def test_fifty_kilobytes_in_less_than_a_second() -> None:
     text = (ROOT / "seqc" / "std" / "cells.seq").read_text("utf-8")
     text = text * (50_000 // len(text) + 1)
-    started = time.perf_counter()
+    started = time.process_time()
     parse(Source("test.seq", text))
-    assert time.perf_counter() - started < 1
+    assert time.process_time() - started < 1
 
 
 def survives(text: str) -> None:
