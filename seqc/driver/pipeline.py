@@ -88,10 +88,20 @@ def entries(model: Program) -> tuple[str, ...]:
     return tuple(found)
 
 
-def flows(model: Program, observe: Observe | None = None) -> Mapping[str, Flow]:
+def entries_of(model: Program, profile: Deploy | None) -> tuple[str, ...]:
+    """The entry points of a build: all, or those that run step by step where a profile streams."""
+    found = entries(model)
+    if profile is None or profile.mode != "streaming":
+        return found
+    return tuple(each for each in found if each in ("step", "generate"))
+
+
+def flows(
+    model: Program, observe: Observe | None = None, wanted: tuple[str, ...] | None = None
+) -> Mapping[str, Flow]:
     """The Flow of every entry point; `apply` is the update rule, `initial` the first optimizer states."""
     found: dict[str, Flow] = {}
-    for entry in entries(model):
+    for entry in entries(model) if wanted is None else wanted:
         if entry == "apply":
             found["apply"] = apply_flow(model)
             found["initial"] = initial_optimizer(model)
@@ -105,9 +115,9 @@ def target_of(toolchain: Toolchain, real: str) -> Target:
     return Target(toolchain.march or "portable", toolchain.vector_bytes, 8 if real == "f64" else 4)
 
 
-def plans(model: Program, target: Target) -> Mapping[str, Plan]:
-    """The Plan of every entry point."""
-    return {entry: plan(flow, model, entry, target) for entry, flow in flows(model).items()}
+def plans(model: Program, target: Target, wanted: tuple[str, ...] | None = None) -> Mapping[str, Plan]:
+    """The Plan of every entry point, or of those wanted."""
+    return {entry: plan(flow, model, entry, target) for entry, flow in flows(model, wanted=wanted).items()}
 
 
 def name_of(model: Program, options: Options, path: Path) -> str:

@@ -55,7 +55,7 @@ def translate(
     real = options.real if profile is None else profile.math
     tools = toolchain.probe(options.compiler, options.march if profile is None else profile.cpu)
     target = pipeline.target_of(tools, real)
-    plans = pipeline.plans(program, target)
+    plans = pipeline.plans(program, target, pipeline.entries_of(program, profile))
     name = pipeline.name_of(program, options, path)
     chosen = _emit_options(program, options, name, real, reader)
     if profile is not None:
