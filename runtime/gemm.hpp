@@ -86,8 +86,7 @@ template <class R> constexpr int64_t packed_size(int64_t depth, int64_t units, i
                                  : blocks<R>(units) * lanes<R> * gates * depth;
 }
 
-// ---- packing
-// -----------------------------------------------------------------------------------------------
+// ---- packing ----
 
 // Calls fill(to, step, block, gate) for each vector column: its lanes of row k belong at to + k * step.
 template <class R, class Fill>
@@ -152,7 +151,7 @@ template <class R> static void pack_rows(R *packed, int64_t depth, const Rows<R>
 // each; the gates of a unit become neighbours, as product_with<R, count> wants them.
 template <class R>
 SEQC_KERNEL static void pack_gates(R *packed, int64_t depth, int64_t units, const R *const *gates, int count,
-                       int64_t stride) {
+                                   int64_t stride) {
   if (count == 1) {
     const Rows<R> source = {gates[0], stride, units};
     pack_rows(packed, depth, &source, 1);
@@ -191,15 +190,20 @@ SEQC_KERNEL static void pack_columns(R *packed, int64_t units, const Rows<R> *so
   });
 }
 
-// ---- sums in registers
-// -------------------------------------------------------------------------------------
+// ---- sums in registers ----
+
+// Which weights are wanted next: the panel that starts at this vector column, cut into parts of one cache
+// line a step of k. Fetched while this panel is multiplied, they hide the way from the third-level cache.
+struct Ahead {
+  int64_t vector, part;
+};
 
 // Sums of Height rows x Width vectors over all segments, in `Streams` independent streams. With Chains a
 // stream is a stretch of k, and the streams are added in the end; otherwise (one row) it is a panel of its
 // own.
 template <class R, int Height, int Width, int Streams, bool Chains>
 SEQC_KERNEL static void tile(const Segment<R> *segments, int count, int64_t row, int64_t first_vector,
-                             Vec<R> *out) {
+                             Ahead ahead, Vec<R> *out) {
   Array<Array<Array<Vec<R>, Width>, Height>, Streams> sum = {};
   for (int s = 0; s < count; ++s) {
     const Segment<R> segment = segments[s];
@@ -207,7 +211,13 @@ SEQC_KERNEL static void tile(const Segment<R> *segments, int count, int64_t row,
     const int64_t b_jump = length * Width * lanes<R>, a_jump = Chains ? length : 0;
     const R *a = segment.a + row * segment.stride;
     const R *b = segment.packed + first_vector * segment.depth * lanes<R>;
+    auto line = reinterpret_cast<uintptr_t>(segment.packed + ahead.vector * segment.depth * lanes<R>) +
+                static_cast<uintptr_t>(ahead.part * segment.depth * 64);
     for (int64_t k = 0; k < length; ++k, ++a, b += Width * lanes<R>) {
+      if constexpr (Chains && Streams == 1 && Height >= 4) {
+        __builtin_prefetch(reinterpret_cast<const void *>(line), 0, 2);
+        line += 64;
+      }
       SEQC_UNROLL
       for (int q = 0; q < Streams; ++q) {
         Array<Vec<R>, Width> column;
@@ -269,14 +279,14 @@ SEQC_KERNEL static void tile(const Segment<R> *segments, int count, int64_t row,
 // Calls the tile for `height` rows, 1 … Limit.
 template <class R, int Width, int Chains, int Limit>
 SEQC_INLINE void tile_of(int64_t height, const Segment<R> *segments, int count, int64_t row,
-                         int64_t first_vector, Vec<R> *out) {
+                         int64_t first_vector, Ahead ahead, Vec<R> *out) {
   if constexpr (Limit > 1) {
     if (height < Limit) {
-      tile_of<R, Width, Chains, Limit - 1>(height, segments, count, row, first_vector, out);
+      tile_of<R, Width, Chains, Limit - 1>(height, segments, count, row, first_vector, ahead, out);
       return;
     }
   }
-  tile<R, Limit, Width, Chains, true>(segments, count, row, first_vector, out);
+  tile<R, Limit, Width, Chains, true>(segments, count, row, first_vector, ahead, out);
 }
 
 // part_size: cuts `total` into the fewest parts of at most `limit`, all nearly equal; the size of part i.
@@ -304,15 +314,17 @@ constexpr int chains(int64_t vectors) { return vectors >= 8 ? 1 : vectors >= 4 ?
 
 // All rows of one panel that holds Count blocks.
 template <class R, int Gates, int64_t Units, int Count, class Epilogue>
-SEQC_INLINE void panel_rows(int64_t begin, int64_t end, int64_t first, const Segment<R> *segments, int count,
-                            Epilogue &epilogue) {
+SEQC_INLINE void panel_rows(int64_t begin, int64_t end, int64_t first, int64_t next,
+                            const Segment<R> *segments, int count, Epilogue &epilogue) {
   constexpr int width = Gates * Count, streams = chains(blocks<R>(Units) * Gates);
   constexpr int limit = row_limit(width * streams);
   Array<Vec<R>, limit * width> sums;
   int64_t row = begin;
   for (int64_t i = 0; row < end; ++i) {
     const int64_t height = part_size(end - begin, limit, i);
-    tile_of<R, width, streams, limit>(height, segments, count, row, first * Gates, sums);
+    constexpr int64_t lines = SEQC_VECTOR_BYTES > 0 ? (width * SEQC_VECTOR_BYTES + 63) / 64 : 1;
+    tile_of<R, width, streams, limit>(height, segments, count, row, first * Gates,
+                                      Ahead{next * Gates, i % lines}, sums);
     for (int64_t r = 0; r < height; ++r)
       finish<R, Gates, Units>(row + r, first, Count, sums + r * width, epilogue);
     row += height;
@@ -321,16 +333,16 @@ SEQC_INLINE void panel_rows(int64_t begin, int64_t end, int64_t first, const Seg
 
 // All rows of the panel that starts at block `first`, whole or the narrower last one.
 template <class R, int Gates, int64_t Units, class Epilogue>
-SEQC_INLINE void any_panel(int64_t begin, int64_t end, int64_t first, const Segment<R> *segments, int count,
-                           Epilogue &epilogue) {
+SEQC_INLINE void any_panel(int64_t begin, int64_t end, int64_t first, int64_t next,
+                           const Segment<R> *segments, int count, Epilogue &epilogue) {
   constexpr int wide = panel_blocks(Gates), last = static_cast<int>(blocks<R>(Units) % wide);
   if constexpr (last != 0)
     if (blocks<R>(Units) - first < wide) {
-      panel_rows<R, Gates, Units, last>(begin, end, first, segments, count, epilogue);
+      panel_rows<R, Gates, Units, last>(begin, end, first, next, segments, count, epilogue);
       return;
     }
   if constexpr (blocks<R>(Units) >= wide)
-    panel_rows<R, Gates, Units, wide>(begin, end, first, segments, count, epilogue);
+    panel_rows<R, Gates, Units, wide>(begin, end, first, next, segments, count, epilogue);
 }
 
 // One row: several whole panels at once, so that enough sums are under way; then the panels left over.
@@ -347,11 +359,12 @@ SEQC_INLINE void one_row(int64_t row, const Segment<R> *segments, int count, Epi
       if (at < groups) {
         Array<Vec<R>, streams * width> sums;
         const int64_t first = at * streams * wide;
-        tile<R, 1, width, streams, false>(segments, count, row, first * Gates, sums);
+        tile<R, 1, width, streams, false>(segments, count, row, first * Gates, Ahead{0, 0}, sums);
         finish<R, Gates, Units>(row, first, streams * wide, sums, epilogue);
         continue;
       }
-    any_panel<R, Gates, Units>(row, row + 1, (left + at - groups) * wide, segments, count, epilogue);
+    const int64_t first = (left + at - groups) * wide;
+    any_panel<R, Gates, Units>(row, row + 1, first, first, segments, count, epilogue);
   }
 }
 
@@ -427,9 +440,11 @@ SEQC_INLINE void product_with(int64_t begin, int64_t end, const Segment<R> *segm
     int64_t from = begin;
     for (int64_t part = 0; from < end; ++part) {
       const int64_t to = from + part_size(end - begin, limit, part);
-      for (int64_t i = 0; i < panels; ++i)
-        any_panel<R, Gates, Units>(from, to, (descending ? panels - 1 - i : i) * wide, segments, count,
-                                   epilogue);
+      for (int64_t i = 0; i < panels; ++i) {
+        const int64_t then = min(i + 1, panels - 1);
+        any_panel<R, Gates, Units>(from, to, (descending ? panels - 1 - i : i) * wide,
+                                   (descending ? panels - 1 - then : then) * wide, segments, count, epilogue);
+      }
       from = to;
     }
   }
@@ -461,8 +476,7 @@ SEQC_INLINE void product(int64_t begin, int64_t end, int64_t K, const R *A, int6
   product_segments<R, N>(begin, end, &segment, 1, C, ldc, accumulate, bias);
 }
 
-// ---- weight gradients
-// --------------------------------------------------------------------------------------
+// ---- weight gradients ----
 
 // Sums over k of Height columns of A times Width vectors of B, both row-major, written to out.
 template <class R, int Height, int Width>
