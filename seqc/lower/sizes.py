@@ -294,6 +294,10 @@ def check_result(body: Body, port: tree.Port, meaning: Meaning, place: Span) -> 
     """A result as its port declares it."""
     if port.type is None:
         return meaning
+    if body.lifted_ports and not port.type.sizes and isinstance(meaning, Dynamic):
+        found = body.shop.builder.type(meaning.index)
+        if found.dims and found.kind is kind_of(port.type) is not Kind.INDEX:
+            return meaning  # a function of scalars, lifted: the result has the shape of the arguments
     wanted = Wanted(port.name.text, port.type, f"`{body.title}`")
     return fit_port(body, wanted, meaning, place)
 
