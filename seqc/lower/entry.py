@@ -64,14 +64,10 @@ def check(
     with deep_recursion():
         library = load(file, source, read, problems)
         models = models_of(library.main, file, chosen, problems)
-        used: set[str] = set()
-        programs = [
-            program
-            for model in models
-            if (program := one(library, model, chosen, problems, used)) is not None
-        ]
-    unknown_dims(models, chosen, used, problems, file)
-    return tuple(programs), problems.finish()
+        broken = bool(problems.errors)
+        found = [one(library, model, chosen, problems, broken) for model in models]
+    unknown_dims(models, chosen, problems)
+    return tuple(each for each in found if each is not None), problems.finish()
 
 
 @contextmanager
@@ -144,15 +140,13 @@ def models_of(
 
 
 def one(
-    library: Library, model: tree.Model, options: LowerOptions, problems: Collector, used: set[str]
+    library: Library, model: tree.Model, options: LowerOptions, problems: Collector, broken: bool
 ) -> Program | None:
-    """One model as a program; None where it has mistakes, which were collected."""
+    """One model as a program; None where it, or a file that it needs (`broken`), has mistakes, which were collected."""
     found = Collector()
-    draft: Draft | None = None
     try:
         draft = settle(library, model, options, found)
-        used.update(draft.dims)
-        return None if found.errors else finished(library, model, draft, found)
+        return None if found.errors or broken else finished(library, model, draft, found)
     except SeqError as error:
         found.add(error)
         return None
@@ -217,9 +211,7 @@ def finished(library: Library, model: tree.Model, draft: Draft, problems: Collec
     )
 
 
-def unknown_dims(
-    models: list[tree.Model], options: LowerOptions, used: set[str], problems: Collector, file: tree.File
-) -> None:
+def unknown_dims(models: list[tree.Model], options: LowerOptions, problems: Collector) -> None:
     """S0806 for an override of a `dim` that no model has."""
     known = [
         binding.name.text

@@ -26,17 +26,31 @@ def member(body: Body, node: tree.Member) -> Meaning:
     while isinstance(base, tree.Member):
         path.insert(0, base.name)
         base = base.value
-    if isinstance(base, tree.Prev):
-        return from_layer(body, base.name.text, base.name.span, path, True)
-    if isinstance(base, tree.Reference):
-        return from_layer(body, base.name, base.span, path, False)
-    raise fail(
-        "S0204",
-        "only a layer has parts",
-        base.span,
-        "not the name of a layer",
-        hint="name it: `layer look = …`, then `look.part`",
-    )
+    if not isinstance(base, tree.Prev | tree.Reference):
+        raise fail(
+            "S0204",
+            "only a layer has parts",
+            base.span,
+            "not the name of a layer",
+            hint="name it: `layer look = …`, then `look.part`",
+        )
+    past = isinstance(base, tree.Prev)
+    name = base.name if isinstance(base, tree.Reference) else base.name.text
+    span = base.span if isinstance(base, tree.Reference) else base.name.span
+    try:
+        return from_layer(body, name, span, path, past)
+    except NotYet:
+        if body.waiting or body.shop.probing:
+            raise
+        if body.shop.problems.errors:
+            raise Poisoned from None
+        raise fail(
+            "S0305",
+            f"the parts of `{name}` are not known yet",
+            span,
+            "depends on how it is called",
+            hint=None,
+        ) from None
 
 
 def from_layer(body: Body, name: str, span: Span, path: list[tree.Name], past: bool) -> Meaning:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from seqc.lower.body import Body
-from seqc.lower.meaning import Number
+from seqc.lower.meaning import Number, Poisoned
 from seqc.source.diagnostic import Collector, Label, SeqError, fail
 from seqc.source.span import Span
 from seqc.source.suggest import nearest
@@ -85,6 +85,8 @@ class Reading:
             return how(binding.value)
         except SeqError as error:
             self.problems.add(error)
+            return default
+        except Poisoned:
             return default
 
     def integer(self, node: tree.Expression, what: str, least: int = 1) -> int:

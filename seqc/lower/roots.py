@@ -173,6 +173,8 @@ def default(draft: Draft, node: tree.Input, expression: tree.Expression) -> None
     body, shop = draft.body, draft.shop
     name = node.name.text
     meaning = evaluated(draft, name, expression)
+    if name not in shop.inputs:
+        raise Poisoned
     wanted = shop.inputs[name].type
     with shop.at(body, expression.span, name):
         value = fit_declared(
