@@ -7,6 +7,7 @@ Takes the first file's Tree and a way to read others by name; gives a `Library` 
 from __future__ import annotations
 
 import posixpath
+import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
@@ -21,6 +22,7 @@ from seqc.syntax.parse import parse
 Read = Callable[[str], Source]
 FILE_LIMIT = 100
 PRELUDE = "std/prelude.seq"
+SHELVES = ("cells", "losses", "optim", "schedules")
 
 
 @dataclass(slots=True, eq=False)
@@ -43,10 +45,25 @@ class Module:
 
 @dataclass(frozen=True, slots=True)
 class Library:
-    """The first file, and the prelude that every file sees."""
+    """The first file, the prelude that every file sees, and the way to files that nobody has asked for yet."""
 
     main: Module
     prelude: Module
+    read: Read
+
+    def shelf(self, name: str) -> str | None:
+        """The file of the standard library that defines a name, without `std.`; for messages."""
+        if re.fullmatch(r"[A-Za-z_]\w*", name, re.ASCII) is None:
+            return None
+        pattern = re.compile(rf"^(?:fn|cell|optimizer) {name}\(", re.MULTILINE)
+        for shelf in SHELVES:
+            try:
+                text = self.read(standard_path(("std", shelf))).text
+            except OSError:
+                continue
+            if pattern.search(text):
+                return shelf
+        return None
 
 
 def standard_path(parts: Iterable[str]) -> str:
@@ -59,8 +76,8 @@ def load(file: tree.File, source: Source, read: Read, problems: Collector) -> Li
     loader = _Loader(read, problems)
     prelude = loader.module(parse(read(PRELUDE)), PRELUDE)
     if source.name == PRELUDE:
-        return Library(prelude, prelude)
-    return Library(loader.module(file, source.name), prelude)
+        return Library(prelude, prelude, read)
+    return Library(loader.module(file, source.name), prelude, read)
 
 
 @dataclass(slots=True)
@@ -150,7 +167,7 @@ class _Loader:
 
 def _file_hint(name: str) -> str:
     if name.startswith("std/"):
-        return "the library has `std.cells`, `std.losses` and `std.optim`"
+        return "the library has `std.cells`, `std.losses`, `std.optim` and `std.schedules`"
     return "the path is relative to the file that imports it"
 
 
@@ -215,7 +232,11 @@ def missing(found: Module, wanted: tree.Name) -> SeqError:
         f"`{found.name}` does not define `{wanted.text}`",
         wanted.span,
         "not in that file",
-        notes=(f"it defines {listed}",) if names else ("it defines nothing that can be imported",),
+        notes=()
+        if near
+        else (f"it defines {listed}",)
+        if names
+        else ("it defines nothing that can be imported",),
         hint=f"did you mean `{near}`?" if near else None,
     )
 

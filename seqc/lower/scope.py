@@ -19,6 +19,7 @@ from seqc.source.suggest import nearest
 from seqc.syntax import tree
 
 CONSTANTS: dict[str, float | bool] = {"pi": math.pi, "true": True, "false": False}
+SUGGESTED = 20
 COUNTERS = ("step", "steps", "training")
 
 
@@ -152,38 +153,11 @@ def unknown_name(body: Body, name: str, span: Span) -> SeqError:
         *CONSTANTS,
         *COUNTERS,
     ]
-    near = nearest(name, known)
+    near = nearest(name, known) if body.shop.problems.count < SUGGESTED else None
     hint = f"did you mean `{near}`?" if near else habits.get(name)
-    library = {
-        "Dense",
-        "Gate",
-        "RNN",
-        "LSTM",
-        "GRU",
-        "GRUBefore",
-        "GatedInput",
-        "Embedding",
-        "Dropout",
-        "HeldDropout",
-        "LayerNorm",
-        "Residual",
-        "Both",
-        "Delay",
-    }
-    shelf = {
-        "cross_entropy": "losses",
-        "binary_cross_entropy": "losses",
-        "squared": "losses",
-        "absolute": "losses",
-        "huber": "losses",
-    }
-    optimizers = {"SGD", "AdaGrad", "AdaDelta", "RMSProp", "Adam", "AdamW", "Lion"}
-    if name in library:
-        hint = f"write `use std.cells: {name}` above"
-    elif name in shelf:
-        hint = f"write `use std.{shelf[name]}: {name}` above"
-    elif name in optimizers:
-        hint = f"write `use std.optim: {name}` above"
+    shelf = None if name in known else body.shop.library.shelf(name)
+    if shelf is not None:
+        hint = f"write `use std.{shelf}: {name}` above"
     if hint is None and body.kind in ("train", "deploy"):
         hint = "a record is made of numbers, `const`, `dim` and, in an update, `step`"
     return fail("S0201", f"there is no `{name}` here", span, "not defined", hint=hint)
@@ -201,9 +175,10 @@ def previous(body: Body, name: tree.Name) -> Meaning:
     if entry.state is None:
         raise not_a_state(name, article(entry.kind))
     shop = body.shop
-    if loose(body, entry) and body.dotted(entry.name) not in shop.assumed:
+    dotted = body.dotted(entry.name)
+    if loose(body, entry) and dotted not in shop.assumed and dotted not in shop.found:
         assert isinstance(entry.first, Number)
-        shop.unsettled.add(body.dotted(entry.name))
+        shop.unsettled.add(dotted)
         return entry.first
     return Dynamic(slot(body, entry, name.span).value)
 
