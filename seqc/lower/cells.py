@@ -25,7 +25,7 @@ from seqc.source.suggest import nearest
 from seqc.syntax import tree
 
 DEPTH_LIMIT = 64
-INSTANCE_LIMIT = 20_000
+INSTANCE_LIMIT = 6_000
 Path = tuple[tree.Name, ...]
 Level = tuple[tuple[Path, Closure], ...]
 

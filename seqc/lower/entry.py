@@ -21,14 +21,14 @@ from seqc.lower.model import evaluate_model
 from seqc.lower.names import Library, Module, Read, load
 from seqc.lower.program import Deploy, Program, Rule, Train
 from seqc.lower.prune import prune
-from seqc.lower.shop import Shop
+from seqc.lower.shop import Problems, Shop
 from seqc.lower.train import train_of
 from seqc.source.diagnostic import Collector, Diagnostic, Label, SeqError, fail
 from seqc.source.suggest import nearest
 from seqc.source.text import Source
 from seqc.syntax import tree
 
-ROUND_LIMIT = 12
+ROUND_LIMIT = 40
 RECURSION = 400_000
 
 
@@ -159,7 +159,7 @@ def settle(library: Library, model: tree.Model, options: LowerOptions, problems:
     """Rounds until every state has the type that its equation gives it."""
     assumed: dict[str, Type] = {}
     for number in range(ROUND_LIMIT):
-        found = Collector()
+        found = Problems()
         shop = Shop(library, found, expression.evaluate, assumed)
         draft = evaluate_model(shop, model, options.dims)
         news = {

@@ -9,7 +9,7 @@ from seqc.source.span import Span
 
 def warn(body: Body) -> None:
     """Adds the warnings of a body that has been evaluated."""
-    if body.module.name.startswith("std/"):
+    if body.module.name.startswith("std/") or body.shop.problems.errors:
         return
     for entry in body.entries.values():
         if entry.kind == "layer" and not entry.read:

@@ -18,7 +18,7 @@ from seqc.lower.order import run
 from seqc.lower.program import Hyper, Rule
 from seqc.lower.prune import prune
 from seqc.lower.scope import find
-from seqc.lower.shop import Shop
+from seqc.lower.shop import Problems, Shop
 from seqc.lower.states import slot
 from seqc.lower.statics import fit_static, given_statics
 from seqc.ops.build import Builder
@@ -53,7 +53,7 @@ def rule_of(draft: Draft, use: Use, type: Type, hypers: dict[str, Hyper], proble
     """The update of parameters of one type; None where it has mistakes, which were collected."""
     assumed: dict[str, Type] = {}
     for number in range(ROUND_LIMIT):
-        found = Collector()
+        found = Problems()
         shop = Shop(draft.shop.library, found, draft.shop.evaluate, assumed, rule=True, place=NO_AXES)
         made: dict[str, Hyper] = {}
         rule: Rule | None = None

@@ -155,7 +155,8 @@ def unknown_name(body: Body, name: str, span: Span) -> SeqError:
     ]
     near = nearest(name, known) if body.shop.problems.count < SUGGESTED else None
     hint = f"did you mean `{near}`?" if near else habits.get(name)
-    shelf = None if name in known else body.shop.library.shelf(name)
+    patient = body.shop.problems.count < SUGGESTED
+    shelf = body.shop.library.shelf(name) if patient and name not in known else None
     if shelf is not None:
         hint = f"write `use std.{shelf}: {name}` above"
     if hint is None and body.kind in ("train", "deploy"):

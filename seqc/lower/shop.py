@@ -16,13 +16,28 @@ from seqc.lower.meaning import Meaning
 from seqc.lower.names import Library, Module
 from seqc.lower.program import Hyper, Input, Parameter
 from seqc.ops.build import Builder
-from seqc.source.diagnostic import Collector
+from seqc.source.diagnostic import Collector, Diagnostic, SeqError
 from seqc.source.span import Span
 from seqc.syntax import tree
+
+MESSAGE_LIMIT = 60
 
 if TYPE_CHECKING:
     from seqc.lower.body import Body, Definition
     from seqc.lower.cells import Instance
+
+
+class Problems(Collector):
+    """A collector that has had enough after some messages; `count` says how many it was given."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.count = 0
+
+    def add(self, problem: Diagnostic | SeqError) -> None:
+        self.count += 1
+        if self.count <= MESSAGE_LIMIT:
+            super().add(problem)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +87,7 @@ class Shop:
     """See the head of the file. `evaluate` is `expression.evaluate`."""
 
     library: Library
-    problems: Collector
+    problems: Problems
     evaluate: Callable[[Body, tree.Expression], Meaning]
     assumed: Mapping[str, Type] = field(default_factory=dict)
     found: dict[str, Type] = field(default_factory=dict)
