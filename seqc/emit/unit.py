@@ -130,7 +130,7 @@ def tables(model: Model, plans: Mapping[str, Plan]) -> list[list[str]]:
     numbers = [(str(count), name) for name, count in counts.items()]
     sizes = [(str(model.plain_bytes), "bytes of weights"), (str(model.packed_bytes), "of packed weights")]
     found.append(listed("const ModelInfo model_info", [*numbers, *pointers, *sizes]))
-    for entry in (*ENTRIES, "initial"):
+    for entry in ENTRIES:
         if entry in plans:
             found += entry_tables(model, plans, entry)
     return [hyper_values(model), *found] if model.hypers else found
