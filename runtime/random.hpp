@@ -64,18 +64,79 @@ template <class R> SEQC_INLINE R draw_one(Stream from, int64_t step, int64_t row
   return unit_interval<R>(draw_four(from, step, row, static_cast<uint32_t>(element) >> 2).word[element & 3]);
 }
 
+// Groups of four elements side by side, one in each lane of 64 bits, for vectors of eight reals and more.
+template <int Groups> struct Side {
+  typedef uint64_t type __attribute__((vector_size(8 * Groups)));
+};
+template <int Groups> using Abreast = typename Side<Groups>::type;
+
+// The products of the low 32 bits of each lane with m.
+template <int Groups> SEQC_INLINE Abreast<Groups> multiply(Abreast<Groups> a, uint32_t m) {
+  const Abreast<Groups> factor = static_cast<uint64_t>(m) - Abreast<Groups>{};
+#if defined(__AVX2__) && !defined(__clang__)
+  if constexpr (Groups == 4) {
+    typedef int32_t Halves __attribute__((vector_size(32)));
+    return (Abreast<Groups>)__builtin_ia32_pmuludq256((Halves)a, (Halves)factor);
+  }
+#endif
+#if defined(__SSE2__) && !defined(__clang__)
+  if constexpr (Groups == 2) {
+    typedef int32_t Halves __attribute__((vector_size(16)));
+    return (Abreast<Groups>)__builtin_ia32_pmuludq128((Halves)a, (Halves)factor);
+  }
+#endif
+  return (a & 0xffffffffu) * factor;
+}
+
+// The words of `Groups` groups from `quarter` on, in the order of their elements.
+template <int Groups> struct Sequence {
+  uint64_t pair[static_cast<size_t>(2 * Groups)];
+};
+template <int Groups>
+SEQC_INLINE Sequence<Groups> draw_groups(Stream from, int64_t step, int64_t row, int64_t quarter) {
+  typedef Abreast<Groups> Lanes;
+  const auto bits = static_cast<uint64_t>(step);
+  Lanes a = {}, b = static_cast<uint64_t>(static_cast<uint32_t>(row)) - Lanes{};
+  Lanes c = (bits & 0xffffffffu) - Lanes{}, d = (bits >> 32) - Lanes{};
+  for (int group = 0; group < Groups; ++group)
+    a[group] = static_cast<uint32_t>(quarter + group);
+  uint32_t key0 = from.key0, key1 = from.key1;
+  for (int round = 0; round < 10; ++round) {
+    // The upper halves of b and d hold rubbish from here on; multiply and the last line look at the lower.
+    const Lanes first = multiply<Groups>(a, 0xD2511F53u), second = multiply<Groups>(c, 0xCD9E8D57u);
+    a = (second >> 32) ^ b ^ static_cast<uint64_t>(key0);
+    c = (first >> 32) ^ d ^ static_cast<uint64_t>(key1);
+    b = second;
+    d = first;
+    key0 += 0x9E3779B9u;
+    key1 += 0xBB67AE85u;
+  }
+  const Lanes low = (a & 0xffffffffu) | (b << 32), high = (c & 0xffffffffu) | (d << 32);
+  Sequence<Groups> words;
+  for (int group = 0; group < Groups; ++group) {
+    words.pair[2 * group] = low[group];
+    words.pair[2 * group + 1] = high[group];
+  }
+  return words;
+}
+
 // draw_lanes<R>(stream, step, row, element): lane i is draw_one(stream, step, row, element + i).
 template <class R> SEQC_INLINE Vec<R> draw_lanes(Stream from, int64_t step, int64_t row, int64_t element) {
-  R lane[lanes<R> + 6];
-  // Whole groups of four that cover the lanes; `skip` numbers of the first belong to earlier elements.
-  const int64_t skip = element & 3, first = static_cast<uint32_t>(element) >> 2;
-  for (int64_t group = 0; group * 4 < lanes<R> + skip; ++group) {
-    const Words four = draw_four(from, step, row, first + group);
-    for (int i = 0; i < 4; ++i)
-      if (group * 4 + i < lanes<R> + 6)
-        lane[group * 4 + i] = unit_interval<R>(four.word[i]);
-  }
-  return load(static_cast<const R *>(lane + skip));
+  constexpr int count = lanes<R>;
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+  if constexpr (count >= 8)
+    if ((element & 3) == 0) {
+      typedef uint32_t Bits __attribute__((vector_size(4 * count)));
+      typedef int32_t Numbers __attribute__((vector_size(4 * count)));
+      const auto words = draw_groups<count / 4>(from, step, row, static_cast<uint32_t>(element) >> 2);
+      return __builtin_convertvector((Numbers)(bits_as<Bits>(words) >> 8), Vec<R>) *
+             static_cast<R>(1.0 / 16777216.0);
+    }
+#endif
+  R lane[static_cast<size_t>(count)];
+  for (int i = 0; i < count; ++i)
+    lane[i] = draw_one<R>(from, step, row, element + i);
+  return load(static_cast<const R *>(lane));
 }
 
 // Who draws in a kernel: seed and call of the call, the step at which each row started (null: all at 0), the
