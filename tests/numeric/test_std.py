@@ -18,7 +18,7 @@ from tests.numeric.gradient_check import check_gradients, leaves_for
 from tests.numeric.programs import lower_text
 from tests.numeric.test_streams import check_streaming
 
-STEPS, ROWS, SIZE = 4, 2, 3
+STEPS, ROWS = 4, 2
 
 CELLS: Mapping[str, str] = {
     "RMSNorm": "RMSNorm()",
@@ -36,6 +36,8 @@ CELLS: Mapping[str, str] = {
     "Leaky": "Leaky(3)",
     "CTRNN": "CTRNN(3, dt = 0.4)",
     "CfC": "CfC(3)",
+    "LTC": "LTC(3)",
+    "Conv": "Conv(3, 3, tanh)",
     "Highway": "Highway()",
     "HighwayRNN": "HighwayRNN(3)",
 }
@@ -165,6 +167,18 @@ def exponential(w: Weights, x: Any, s: dict[str, Any]) -> Any:
     return s["h"]
 
 
+def liquid(w: Weights, x: Any, s: dict[str, Any]) -> Any:
+    h = s.get("h", w["h0"])
+    f = sigmoid(gate(w, "f", x, h))
+    s["h"] = (h + 0.1 * f * w["A"]) / (1 + 0.1 * (np.exp(-w["logtau"]) + f))
+    return s["h"]
+
+
+def window(w: Weights, x: Any, s: dict[str, Any]) -> Any:
+    s["line"] = [x, *s.get("line", [np.zeros(2)] * 2)][:3]
+    return np.tanh(w["W"] @ np.concatenate(s["line"]) + w["b"])
+
+
 FORMULAS: Mapping[str, Step] = {
     "PeepholeLSTM": peephole,
     "CoupledLSTM": coupled,
@@ -176,6 +190,8 @@ FORMULAS: Mapping[str, Step] = {
     "minGRU": min_gru,
     "minLSTM": min_lstm,
     "sLSTM": exponential,
+    "LTC": liquid,
+    "Conv": window,
 }
 
 
