@@ -105,7 +105,8 @@ def coupled(w: Weights, x: Any, s: dict[str, Any]) -> Any:
 
 
 def zoneout(w: Weights, x: Any, s: dict[str, Any]) -> Any:
-    h, c = s.get("h", w["h0"]), s.get("c", w["c0"])
+    h: Any = s.get("h", w["h0"])
+    c: Any = s.get("c", w["c0"])
     i, f, o = (sigmoid(gate(w, name, x, h)) for name in "ifo")
     full = f * c + i * np.tanh(gate(w, "g", x, h))
     s["c"] = 0.5 * c + 0.5 * full
