@@ -126,6 +126,7 @@ def categorical(body: Body, node: tree.Call) -> Meaning:
     temperature = Number(1.0) if len(given) == 1 else shop.evaluate(body, given[1])
     place = given[-1].span
     scale = real_scalar(body, temperature, place, "categorical")
+    shop.bound(scale, 0.0, None)
     if shop.builder.type(scale).dims:
         raise fail("S0304", "a temperature is a scalar", place, "found a vector", hint=None)
     return Dynamic(shop.builder.add("categorical", logits, scale, fresh(body, ())))

@@ -30,6 +30,9 @@ from seqc.source.span import Span
 from seqc.source.suggest import nearest
 from seqc.syntax import tree
 
+RANGES = {("Dropout", "p"): (0.0, 0.999), ("HeldDropout", "p"): (0.0, 0.999)}
+"""Ranges of arguments that may be hypers: where everything is dropped, nothing is left to scale up."""
+
 
 def new_instance(body: Body, name: str, cell: CellValue, span: Span, levels: tuple[Level, ...]) -> Instance:
     """An instance of a cell value in a body; `levels` are overrides from further out."""
@@ -140,7 +143,16 @@ def bind_statics(body: Body, instance: Instance) -> None:
             meaning = fit_static(
                 body, node, static, body.shop.evaluate(body, static.default), static.default.span
             )
+        if isinstance(meaning, Dynamic) and cell_range(instance, name) is not None:
+            body.shop.bound(meaning.index, *RANGES[node.name.text, name])
         body.bind(name, "static", static.name.span, meaning)
+
+
+def cell_range(instance: Instance, name: str) -> tuple[float, float] | None:
+    """The range that an argument of a cell of the library has."""
+    if not instance.cell.module.name.startswith("std/"):
+        return None
+    return RANGES.get((instance.cell.node.name.text, name))
 
 
 def callers(body: Body) -> dict[str, list[Definition]]:

@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from seqc.flow.order import Reason, faults, sources, state_of
+from seqc.flow.order import Fault, Reason, faults, sources, state_of
 from seqc.flow.types import Axis, Flow, Value
 from seqc.lower.body import Body
 from seqc.lower.draft import Draft
 from seqc.lower.shop import Site
-from seqc.source.diagnostic import Collector, Label, fail
+from seqc.source.diagnostic import Collector, Label, SeqError, fail
 from seqc.source.span import Span
 
 
@@ -51,84 +51,77 @@ def check_flow(flow: Flow, sites: list[Site], draft: Draft, problems: Collector)
     for fault in faults(flow):
         whole = (index for index in fault.values if needs_whole(flow, flow.values[index]))
         span = user_place(sites[next(whole, fault.value)])
-        if fault.reason is Reason.REVERSE:
-            problems.add(
-                fail(
-                    "S0403",
-                    "time is turned round inside a loop",
-                    span,
-                    "`reverse` needs every step of its operand",
-                    hint="reverse outside the recurrence",
-                )
-            )
-        else:
-            names = [flow.states[state].name for state in fault.states]
-            title = (
-                f"`{names[0]}` depends on the whole sequence of itself"
-                if names
-                else "a loop needs the whole sequence of itself"
-            )
-            problems.add(
-                fail(
-                    "S0403",
-                    title,
-                    span,
-                    "needs every step of its operand",
-                    notes=("no step could be computed before all the others",),
-                    hint="accumulate step by step instead: `state total = 0  total = prev total + …`",
-                )
-            )
+        problems.add(loop_error(fault, span, [flow.states[state].name for state in fault.states]))
     targets = {each.name for each in draft.shop.inputs.values() if each.target}
     mixed = tainted(flow, lambda value: reduces(flow, value, Axis.BATCH))
     labelled = tainted(flow, lambda value: value.op == "input" and value.attr("name") in targets)
     for name, root in flow.roots.items():
-        kind, _, short = name.partition(".")
-        if kind not in ("output", "until", "default"):
+        what = root_word(name)
+        if what is None:
             continue
-        what = {
-            "output": f"the output `{short}`",
-            "until": "`until`",
-            "default": f"the default of `{short}`",
-        }[kind]
-        place = draft.spans[name]
         if root in mixed:
-            problems.add(
-                fail(
-                    "S0502",
-                    f"{what} mixes the rows of a batch",
-                    place,
-                    "reads a value reduced over batch",
-                    others=(Label(user_place(sites[mixed[root]]), "reduced here"),),
-                    notes=("each sequence must be computed as if it were alone",),
-                    hint="such values may reach losses and metrics only",
-                )
-            )
+            problems.add(mixing_error(what, draft.spans[name], user_place(sites[mixed[root]])))
         if root in labelled:
-            target = flow.values[labelled[root]].attr("name")
-            problems.add(
-                fail(
-                    "S0604",
-                    f"{what} reads the target `{target}`",
-                    place,
-                    "not there when the model runs",
-                    notes=("a target is given in training only",),
-                    hint=f"make `{target}` an input, or {what.replace('the ', 'this ')} a metric",
-                )
-            )
+            target = str(flow.values[labelled[root]].attr("name"))
+            problems.add(target_error(what, target, draft.spans[name]))
     for state in flow.states:
-        for root in (state.init, state.next):
-            if root in mixed:
-                problems.add(
-                    fail(
-                        "S0502",
-                        f"the state `{state.name}` mixes the rows of a batch",
-                        user_place(sites[mixed[root]]),
-                        "reduced over batch here",
-                        notes=("each sequence must be computed as if it were alone",),
-                        hint="such values may reach losses and metrics only",
-                    )
-                )
-                break
+        cause = mixed.get(state.init, mixed.get(state.next))
+        if cause is not None:
+            problems.add(mixing_error(f"the state `{state.name}`", user_place(sites[cause]), None))
+
+
+def root_word(name: str) -> str | None:
+    """What a root is called, if it is computed when the model runs."""
+    kind, _, short = name.partition(".")
+    words = {"output": f"the output `{short}`", "until": "`until`", "default": f"the default of `{short}`"}
+    return words.get(kind)
+
+
+def loop_error(fault: Fault, span: Span, states: list[str]) -> SeqError:
+    """S0403: a loop through something that needs all steps."""
+    if fault.reason is Reason.REVERSE:
+        return fail(
+            "S0403",
+            "time is turned round inside a loop",
+            span,
+            "`reverse` needs every step of its operand",
+            hint="reverse outside the recurrence",
+        )
+    title = "a loop needs the whole sequence of itself"
+    return fail(
+        "S0403",
+        f"`{states[0]}` depends on the whole sequence of itself" if states else title,
+        span,
+        "needs every step of its operand",
+        notes=("no step could be computed before all the others",),
+        hint="accumulate step by step instead: `state total = 0  total = prev total + …`",
+    )
+
+
+def mixing_error(what: str, place: Span, reduced: Span | None) -> SeqError:
+    """S0502: a value of several sequences where each must be alone."""
+    return fail(
+        "S0502",
+        f"{what} mixes the rows of a batch",
+        place,
+        "reduced over batch here" if reduced is None else "reads a value reduced over batch",
+        others=() if reduced is None else (Label(reduced, "reduced here"),),
+        notes=("each sequence must be computed as if it were alone",),
+        hint="such values may reach losses and metrics only",
+    )
+
+
+def target_error(what: str, target: str, place: Span) -> SeqError:
+    """S0604: a target where there is none."""
+    instead = f", or {what.replace('the ', 'this ')} a metric" if what.startswith("the output") else ""
+    return fail(
+        "S0604",
+        f"{what} reads the target `{target}`",
+        place,
+        "not there when the model runs",
+        notes=("a target is given in training only",),
+        hint=f"make `{target}` an input{instead}",
+    )
 
 
 def tainted(flow: Flow, starts: Callable[[Value], bool]) -> dict[int, int]:

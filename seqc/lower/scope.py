@@ -23,6 +23,29 @@ SUGGESTED = 20
 COUNTERS = ("step", "steps", "training")
 
 
+HABITS = {
+    "t": "time has no name; `prev x` is the last step, `step` counts",
+    "time": "time has no name; `prev x` is the last step, `step` counts",
+    "batch": "rows of a batch cannot be told apart here",
+    "True": "write `true`",
+    "False": "write `false`",
+    "self": "parts of a body are named without `self`",
+    "attention": "attention over all past steps is outside the language; a fixed window is `Delay(n)` in `std.cells`",
+    "Attention": "attention over all past steps is outside the language; a fixed window is `Delay(n)` in `std.cells`",
+    "beam": "beam search is outside the language; `generate` samples or is greedy",
+    "None": "there is no empty value",
+    "dot": "write `a @ b`",
+    "matmul": "write `A @ b`",
+    "sigma": "write `sigmoid`",
+    "xavier": "write `glorot`",
+    "kaiming": "write `normal(deviation)`",
+    "he": "write `normal(deviation)`",
+    "randn": "write `normal(deviation)`",
+    "random": "write `uniform(low, high)`",
+}
+"""What people write who come from elsewhere, and what to do."""
+
+
 def find(body: Body, name: str, span: Span) -> Meaning:
     """The meaning of a name read at `span`."""
     entry = body.entries.get(name)
@@ -121,26 +144,6 @@ def counter(body: Body, name: str, span: Span) -> Meaning:
 
 def unknown_name(body: Body, name: str, span: Span) -> SeqError:
     """S0201 with the nearest name and, for habits from elsewhere, what to write."""
-    habits = {
-        "t": "time has no name; `prev x` is the last step, `step` counts",
-        "time": "time has no name; `prev x` is the last step, `step` counts",
-        "batch": "rows of a batch cannot be told apart here",
-        "True": "write `true`",
-        "False": "write `false`",
-        "self": "parts of a body are named without `self`",
-        "attention": "attention over all past steps is outside the language; a fixed window is `Delay(n)` in `std.cells`",
-        "Attention": "attention over all past steps is outside the language; a fixed window is `Delay(n)` in `std.cells`",
-        "beam": "beam search is outside the language; `generate` samples or is greedy",
-        "None": "there is no empty value",
-        "dot": "write `a @ b`",
-        "matmul": "write `A @ b`",
-        "sigma": "write `sigmoid`",
-        "xavier": "write `glorot`",
-        "kaiming": "write `normal(deviation)`",
-        "he": "write `normal(deviation)`",
-        "randn": "write `normal(deviation)`",
-        "random": "write `uniform(low, high)`",
-    }
     known = [
         *body.entries,
         *body.module.meanings,
@@ -154,7 +157,7 @@ def unknown_name(body: Body, name: str, span: Span) -> SeqError:
         *COUNTERS,
     ]
     near = nearest(name, known) if body.shop.problems.count < SUGGESTED else None
-    hint = f"did you mean `{near}`?" if near else habits.get(name)
+    hint = f"did you mean `{near}`?" if near else HABITS.get(name)
     patient = body.shop.problems.count < SUGGESTED
     shelf = body.shop.library.shelf(name) if patient and name not in known else None
     if shelf is not None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from seqc.flow.types import STREAM, Attribute, Axis, Origin, Type
@@ -112,6 +112,13 @@ class Shop:
         """The number of the next draw."""
         self.sites += 1
         return self.sites - 1
+
+    def bound(self, value: int, low: float, high: float | None) -> None:
+        """Notes the range of a hyper that is used where others make no sense."""
+        leaf = self.builder.value(value)
+        if leaf.op == "hyper":
+            known = self.hypers[str(leaf.attr("name"))]
+            self.hypers[known.name] = replace(known, low=low, high=high)
 
     def unique(self, name: str) -> str:
         """The name, or with a number behind it where it is taken."""

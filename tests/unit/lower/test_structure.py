@@ -57,7 +57,9 @@ def test_a_cell_value_carries_its_overrides_through_other_cells() -> None:
 
 
 def test_an_initialiser_may_be_a_sum_and_a_product() -> None:
-    found = starts("model M { input x: real[2]  y = x |> Dense(3, W = 0.5 * glorot, b = -normal(0.1))  output y }")
+    found = starts(
+        "model M { input x: real[2]  y = x |> Dense(3, W = 0.5 * glorot, b = -normal(0.1))  output y }"
+    )
     assert found["y.dense.W"] == ("mul", ("constant", 0.5), ("glorot",))
     assert found["y.dense.b"] == ("neg", ("normal", 0.0, 0.1))
 
@@ -79,7 +81,9 @@ def test_a_parameter_replaced_by_a_value_does_not_exist() -> None:
 
 
 def test_a_parameter_that_nothing_reads_does_not_exist() -> None:
-    assert list(starts("model M { input x: real[2]  param w, v: real[2] = zeros  output y = w * x }")) == ["w"]
+    assert list(starts("model M { input x: real[2]  param w, v: real[2] = zeros  output y = w * x }")) == [
+        "w"
+    ]
 
 
 def test_a_layer_used_twice_shares_its_parameters() -> None:
@@ -110,8 +114,17 @@ def test_a_draw_has_the_axes_of_its_place() -> None:
         assert [value.type.axes for value in flow.values if value.op == "draw"] == [axes]
 
 
+def test_hypers_know_the_range_of_what_they_are_used_for() -> None:
+    drop, *_ = example("charlm").hypers
+    assert (drop.name, drop.low, drop.high) == ("drop", 0.0, 0.999)
+    temperature, *_ = example("speaker").hypers
+    assert (temperature.name, temperature.low, temperature.high) == ("temperature", 0.0, None)
+
+
 def test_each_draw_has_a_site_of_its_own() -> None:
-    flow = program(CELLS + "model M { input x: real[2]  y = x |> Dropout(0.1) |> Dropout(0.1)  output y }").flow
+    flow = program(
+        CELLS + "model M { input x: real[2]  y = x |> Dropout(0.1) |> Dropout(0.1)  output y }"
+    ).flow
     sites = [value.attr("site") for value in flow.values if value.op == "draw"]
     assert len(sites) == len(set(sites)) == 2
 
@@ -124,7 +137,9 @@ def test_a_state_without_equation_is_one_value_per_sequence() -> None:
 
 
 def test_the_type_of_a_state_may_come_from_its_equation() -> None:
-    flow = program("model M { input x: real[3]  state a, b = 0  b = prev a + prev b  a = x + prev b  output b }").flow
+    flow = program(
+        "model M { input x: real[3]  state a, b = 0  b = prev a + prev b  a = x + prev b  output b }"
+    ).flow
     assert [state.type.dims for state in flow.states] == [(3,), (3,)]
     flow = program("model M { input k: int  state n = 0  n = prev n + k  output n }").flow
     assert flow.states[0].type.kind is Kind.INT
@@ -173,7 +188,10 @@ def test_streaming_is_told_from_the_outputs() -> None:
     assert speech.why_not[1].text == "Both(LSTM(H))"
 
 
-TRAINED = CELLS + OPTIM + """
+TRAINED = (
+    CELLS
+    + OPTIM
+    + """
 fn warm(update: int) = min(real(update) / 100, 1)
 model M {
   input x: real[2]
@@ -184,6 +202,7 @@ model M {
 }
 train M { %s }
 """
+)
 
 
 def test_bare_numbers_of_an_optimizer_are_hypers() -> None:
@@ -215,7 +234,8 @@ def test_what_no_gradient_reaches_has_no_rule() -> None:
 
 
 def test_deploy_records_are_read() -> None:
-    pedal, server = example("amp").deploys
+    found = {each.name: each for each in example("amp").deploys}
+    pedal, server = found["pedal"], found["server"]
     assert (pedal.mode, pedal.batch, pedal.heap, pedal.ram) == ("streaming", (1,), False, 8192)
     assert pedal.weights == "int8(per = row)"
     assert (server.batch, server.weights, server.emit) == ((1, 8, 32), "bf16", ("shared", "header", "exe"))
