@@ -3,7 +3,7 @@
 // far apart its rows lie (0: the same for all).
 #pragma once
 
-#include "gemm.hpp"
+#include "outer.hpp"
 #include "math.hpp"
 
 namespace seqc {

@@ -3,7 +3,7 @@
 #include "check.hpp"
 #include "naive.hpp"
 
-#include "../gemm.hpp"
+#include "../outer.hpp"
 
 using seqc::lanes;
 using seqc::Segment;

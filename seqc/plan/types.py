@@ -340,7 +340,7 @@ class Uniform:
 
 @dataclass(frozen=True, slots=True)
 class PackedMatrix:
-    """Weights as a product reads them: panels (see runtime/gemm.hpp). `offset`: bytes in the packed arena, for parameters.
+    """Weights as a product reads them: panels (see runtime/pack.hpp). `offset`: bytes in the packed arena, for parameters.
 
     form "rows": y = W x; `sources` are the G matrices [units, depth], stacked and interleaved by `block`.
     form "columns": x' = Wt y; one source [depth, units]. A source is (parameter, offset in elements), or None when it is

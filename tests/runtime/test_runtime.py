@@ -147,7 +147,7 @@ def test_headers_need_nothing_but_the_c_library(compiler: str, tmp_path: Path) -
 
 
 ALL_HEADERS = """
-#include "gemm.hpp"
+#include "outer.hpp"
 #include "guard.hpp"
 #include "math.hpp"
 #include "random.hpp"

@@ -1,0 +1,149 @@
+// Weight gradients: sums over k of the outer products of rows, k running over time and batch. Takes both
+// operands row-major as they lie in memory; copies a panel of one of them to the stack and keeps the sums in
+// registers.
+#pragma once
+
+#include "gemm.hpp"
+
+namespace seqc {
+
+// Sums over k of Height columns of A times Width vectors of B, both row-major, written to out.
+template <class R, int Height, int Width>
+SEQC_KERNEL static void outer_tile(int64_t depth, const R *a, int64_t lda, const R *b, int64_t ldb,
+                                   Vec<R> *out) {
+  Array<Array<Vec<R>, Width>, Height> sum = {};
+  for (int64_t k = 0; k < depth; ++k, a += lda, b += ldb) {
+    Array<Vec<R>, Width> column;
+    SEQC_UNROLL
+    for (int w = 0; w < Width; ++w) {
+      column[w] = load(b + w * lanes<R>);
+      if constexpr (pinned(Height, Width, Height)) {
+        SEQC_PIN(column[w]);
+      }
+    }
+    SEQC_UNROLL
+    for (int r = 0; r < Height; ++r) {
+      const Vec<R> factor = broadcast(a[r]);
+      SEQC_UNROLL
+      for (int w = 0; w < Width; ++w)
+        sum[r][w] = fma(factor, column[w], sum[r][w]);
+    }
+  }
+  SEQC_UNROLL
+  for (int r = 0; r < Height; ++r) {
+    SEQC_UNROLL
+    for (int w = 0; w < Width; ++w)
+      out[r * Width + w] = sum[r][w];
+  }
+}
+
+template <class R, int Width, int Limit>
+SEQC_INLINE void outer_tile_of(int64_t height, int64_t depth, const R *a, int64_t lda, const R *b,
+                               int64_t ldb, Vec<R> *out) {
+  if constexpr (Limit > 1) {
+    if (height < Limit) {
+      outer_tile_of<R, Width, Limit - 1>(height, depth, a, lda, b, ldb, out);
+      return;
+    }
+  }
+  outer_tile<R, Limit, Width>(depth, a, lda, b, ldb, out);
+}
+
+// Adds the sums of one panel and one stretch of k to C, or puts them there.
+template <class R, int64_t N, int Count>
+SEQC_INLINE void outer_panel(int64_t begin, int64_t end, int64_t first, int64_t depth, const R *a,
+                             int64_t lda, const R *b, int64_t ldb, R *C, int64_t ldc, bool add) {
+  constexpr int limit = row_limit(Count);
+  Array<Vec<R>, limit * Count> sums;
+  int64_t row = begin;
+  for (int64_t i = 0; row < end; ++i) {
+    const int64_t height = part_size(end - begin, limit, i);
+    outer_tile_of<R, Count, limit>(height, depth, a + row, lda, b, ldb, sums);
+    const auto put = [&](int64_t at, int64_t unit, auto which, const Vec<R> *sum) {
+      R *to = C + at * ldc + unit;
+      store(to, add ? *sum + load(static_cast<const R *>(to), which) : *sum, which);
+    };
+    for (int64_t r = 0; r < height; ++r)
+      finish<R, 1, N>(row + r, first, Count, sums + r * Count, put);
+    row += height;
+  }
+}
+
+// Copies `depth` rows of up to Count vectors side by side, zeros behind column `valid`.
+template <class R, int Count>
+SEQC_INLINE void copy_panel(int64_t depth, int64_t valid, const R *from, int64_t stride, R *to) {
+  for (int64_t k = 0; k < depth; ++k, from += stride, to += Count * lanes<R>)
+    for (int w = 0; w < Count; ++w) {
+      const int64_t left = valid - w * lanes<R>;
+      const R *vector = from + w * lanes<R>;
+      if (left >= lanes<R>)
+        store(to + w * lanes<R>, load(vector));
+      else
+        store(to + w * lanes<R>, left > 0 ? load_part(vector, static_cast<int>(left)) : Vec<R>{});
+    }
+}
+
+// How many steps of k are summed before they go to C: a copied panel takes at most 16 KB of stack.
+template <class R> constexpr int64_t outer_depth() {
+  constexpr int64_t fitting = 16384 / (panel_blocks(1) * lanes<R> * static_cast<int64_t>(sizeof(R)));
+  return fitting < 256 ? fitting : 256;
+}
+
+// N of a few columns: the vectors run along the columns of A, and the sums are stored one by one.
+template <class R, int64_t N>
+SEQC_INLINE void outer_narrow(int64_t begin, int64_t end, int64_t K, const R *A, int64_t lda, const R *B,
+                              int64_t ldb, R *C, int64_t ldc, bool accumulate) {
+  constexpr int wide = panel_blocks(1);
+  constexpr int64_t width = wide * lanes<R>;
+  alignas(64) R panel[static_cast<size_t>(outer_depth<R>() * width)];
+  Array<Vec<R>, static_cast<int>(N) * wide> sums;
+  for (int64_t k = 0; k < K; k += outer_depth<R>()) {
+    const int64_t length = min(outer_depth<R>(), K - k);
+    for (int64_t first = begin; first < end; first += width) {
+      copy_panel<R, wide>(length, end - first, A + k * lda + first, lda, panel);
+      outer_tile<R, static_cast<int>(N), wide>(length, B + k * ldb, ldb, panel, width, sums);
+      for (int64_t m = first; m < end && m < first + width; ++m)
+        for (int64_t n = 0; n < N; ++n) {
+          const R value = sums[n * wide + (m - first) / lanes<R>][(m - first) % lanes<R>];
+          C[m * ldc + n] = accumulate || k > 0 ? value + C[m * ldc + n] : value;
+        }
+    }
+  }
+}
+
+// outer<R, N>(begin, end, K, A, lda, B, ldb, C, ldc, accumulate): rows begin … end of C[M, N] = or +=
+// A'[M, K] B[K, N], with A[K, M] and B[K, N] row-major as they lie in memory: a weight gradient, k running
+// over time and batch. Sums go by stretches of outer_depth<R>() steps from k = 0, in order; the division of
+// rows among threads changes nothing.
+template <class R, int64_t N>
+SEQC_INLINE void outer(int64_t begin, int64_t end, int64_t K, const R *A, int64_t lda, const R *B,
+                       int64_t ldb, R *C, int64_t ldc, bool accumulate) {
+  constexpr int wide = panel_blocks(1), last = static_cast<int>(blocks<R>(N) % wide);
+  if constexpr (narrow<R>(N)) {
+    outer_narrow<R, N>(begin, end, K, A, lda, B, ldb, C, ldc, accumulate);
+  } else {
+    alignas(64) R panel[static_cast<size_t>(outer_depth<R>() * wide * lanes<R>)];
+    for (int64_t k = 0; k < K; k += outer_depth<R>()) {
+      const int64_t length = min(outer_depth<R>(), K - k);
+      const bool add = accumulate || k > 0;
+      for (int64_t first = 0; first < blocks<R>(N); first += wide) {
+        const R *b = B + k * ldb + first * lanes<R>;
+        const int64_t valid = N - first * lanes<R>;
+        if constexpr (last != 0)
+          if (blocks<R>(N) - first < wide) {
+            copy_panel<R, last>(length, valid, b, ldb, panel);
+            outer_panel<R, N, last>(begin, end, first, length, A + k * lda, lda, panel, last * lanes<R>, C,
+                                    ldc, add);
+            break;
+          }
+        if constexpr (blocks<R>(N) >= wide) {
+          copy_panel<R, wide>(length, valid, b, ldb, panel);
+          outer_panel<R, N, wide>(begin, end, first, length, A + k * lda, lda, panel, wide * lanes<R>, C, ldc,
+                                  add);
+        }
+      }
+    }
+  }
+}
+
+} // namespace seqc

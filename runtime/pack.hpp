@@ -1,0 +1,190 @@
+// Weights in panels: how a matrix is packed for the products of gemm.hpp, and how large that is.
+//
+// A weight matrix is packed once into panels: [panel][k][vector in the panel][lane]. A panel holds the
+// columns of one or a few blocks of lanes<R> units; with several gates it holds all gates of its units, so
+// that the equations of a cell run on the sums while they are hot. Matrices of very few columns are kept row
+// by row instead.
+#pragma once
+
+#include "vector.hpp"
+
+#if defined(__clang__)
+#define SEQC_UNROLL _Pragma("clang loop unroll(full)")
+#else
+#define SEQC_UNROLL _Pragma("GCC unroll 32")
+#endif
+
+#if defined(__clang__)
+#define SEQC_KERNEL __attribute__((noinline))
+#else
+#define SEQC_KERNEL __attribute__((noinline, noclone))
+#endif
+
+// SEQC_PIN(v): keeps a vector that several rows share in a register; GCC would load it again for each of
+// them.
+#if defined(__clang__) || SEQC_VECTOR_BYTES < 16
+#define SEQC_PIN(v)
+#elif defined(__AVX512F__)
+#define SEQC_PIN(v) asm("" : "+v"(v))
+#elif defined(__SSE__)
+#define SEQC_PIN(v) asm("" : "+x"(v))
+#elif defined(__aarch64__)
+#define SEQC_PIN(v) asm("" : "+w"(v))
+#else
+#define SEQC_PIN(v)
+#endif
+
+namespace seqc {
+
+template <class T, int N> using Array = T[static_cast<size_t>(N)];
+
+// One term of a product: rows of `a` (`stride` apart, `depth` values each) times a packed matrix.
+template <class R> struct Segment {
+  const R *a;
+  int64_t stride;
+  const R *packed;
+  int64_t depth;
+};
+
+// A row-major matrix of `count` rows, `stride` apart, as a source of packing.
+template <class R> struct Rows {
+  const R *data;
+  int64_t stride;
+  int64_t count;
+};
+
+// blocks<R>(units): how many vectors hold so many units.
+template <class R> constexpr int64_t blocks(int64_t units) { return (units + lanes<R> - 1) / lanes<R>; }
+
+// panel_blocks(gates): unit blocks that share a panel, so that it is about 4 (or 2) vectors wide.
+constexpr int panel_blocks(int gates) {
+  constexpr int wide = SEQC_VECTOR_REGISTERS == 32 ? 4 : 2;
+  return gates >= wide ? 1 : wide / gates;
+}
+
+// row_limit(vectors): rows whose sums, so many vectors each, fit the registers.
+constexpr int row_limit(int vectors) {
+  constexpr int registers = SEQC_VECTOR_REGISTERS == 32 ? 26 : 12;
+  return registers < vectors ? 1 : registers / vectors > 8 ? 8 : registers / vectors;
+}
+
+// pinned(sums, width, height): several rows share each vector of weights, and registers are left for `width`
+// of them.
+constexpr bool pinned(int sums, int width, int height) {
+  return height > 1 && sums * width + width + 1 <= SEQC_VECTOR_REGISTERS;
+}
+
+// narrow<R>(units, gates): so few columns that a dot product for each beats lanes that stay empty.
+template <class R> constexpr bool narrow(int64_t units, int gates = 1) {
+  return gates == 1 && units * 4 <= lanes<R>;
+}
+
+// packed_size<R>(depth, units, gates): how many values the packed form of a matrix takes.
+template <class R> constexpr int64_t packed_size(int64_t depth, int64_t units, int gates = 1) {
+  return narrow<R>(units, gates) ? units * blocks<R>(depth) * lanes<R>
+                                 : blocks<R>(units) * lanes<R> * gates * depth;
+}
+
+// Calls fill(to, step, block, gate) for each vector column: its lanes of row k belong at to + k * step.
+template <class R, class Fill>
+SEQC_INLINE void each_column(R *packed, int64_t depth, int64_t units, int gates, Fill &&fill) {
+  const int64_t count = blocks<R>(units), wide = panel_blocks(gates);
+  for (int64_t block = 0; block < count; ++block) {
+    const int64_t first = block / wide * wide;
+    const int64_t width = (count - first < wide ? count - first : wide) * gates * lanes<R>;
+    for (int gate = 0; gate < gates; ++gate) {
+      R *to = packed + first * gates * lanes<R> * depth + ((block - first) * gates + gate) * lanes<R>;
+      fill(to, width, block, gate);
+    }
+  }
+}
+
+// Writes up to lanes<R> matrix rows as one vector column; missing rows (null) become zeros.
+template <class R>
+SEQC_INLINE void transpose_rows(R *to, int64_t step, int64_t depth, const R *const (&rows)[lanes<R>]) {
+  for (int64_t k = 0; k < depth; ++k)
+    for (int lane = 0; lane < lanes<R>; ++lane)
+      to[k * step + lane] = rows[lane] ? rows[lane][k] : R(0);
+}
+
+// The row `index` of stacked matrices, null behind the last.
+template <class R> SEQC_INLINE const R *stacked_row(const Rows<R> *sources, int count, int64_t index) {
+  for (int i = 0; i < count; ++i) {
+    if (index < sources[i].count)
+      return sources[i].data + index * sources[i].stride;
+    index -= sources[i].count;
+  }
+  return nullptr;
+}
+
+// stacked_rows(sources, count): how many rows stacked matrices have together.
+template <class R> SEQC_INLINE int64_t stacked_rows(const Rows<R> *sources, int count) {
+  int64_t rows = 0;
+  for (int i = 0; i < count; ++i)
+    rows += sources[i].count;
+  return rows;
+}
+
+// pack_rows(packed, depth, sources, count): for y = W x with W the sources stacked; y has one column a row of
+// W.
+template <class R> static void pack_rows(R *packed, int64_t depth, const Rows<R> *sources, int count) {
+  const int64_t units = stacked_rows(sources, count);
+  if (narrow<R>(units)) {
+    const int64_t padded = blocks<R>(depth) * lanes<R>;
+    for (int64_t unit = 0; unit < units; ++unit)
+      for (int64_t k = 0; k < padded; ++k)
+        packed[unit * padded + k] = k < depth ? stacked_row(sources, count, unit)[k] : R(0);
+    return;
+  }
+  each_column<R>(packed, depth, units, 1, [&](R *to, int64_t step, int64_t block, int) {
+    const R *rows[lanes<R>];
+    for (int lane = 0; lane < lanes<R>; ++lane)
+      rows[lane] = stacked_row(sources, count, block * lanes<R> + lane);
+    transpose_rows<R>(to, step, depth, rows);
+  });
+}
+
+// pack_gates(packed, depth, units, gates, count, stride): for y_g = W_g x of `count` gates with `units` rows
+// each; the gates of a unit become neighbours, as product_with<R, count> wants them.
+template <class R>
+SEQC_KERNEL static void pack_gates(R *packed, int64_t depth, int64_t units, const R *const *gates, int count,
+                                   int64_t stride) {
+  if (count == 1) {
+    const Rows<R> source = {gates[0], stride, units};
+    pack_rows(packed, depth, &source, 1);
+    return;
+  }
+  each_column<R>(packed, depth, units, count, [&](R *to, int64_t step, int64_t block, int gate) {
+    const R *rows[lanes<R>];
+    for (int lane = 0; lane < lanes<R>; ++lane) {
+      const int64_t unit = block * lanes<R> + lane;
+      rows[lane] = unit < units ? gates[gate] + unit * stride : nullptr;
+    }
+    transpose_rows<R>(to, step, depth, rows);
+  });
+}
+
+// pack_columns(packed, units, sources, count): for dx = W' dy with W the sources stacked, `units` columns
+// wide; the depth of the product is the number of stacked rows.
+template <class R>
+SEQC_KERNEL static void pack_columns(R *packed, int64_t units, const Rows<R> *sources, int count) {
+  const int64_t depth = stacked_rows(sources, count);
+  if (narrow<R>(units)) {
+    const int64_t padded = blocks<R>(depth) * lanes<R>;
+    for (int64_t unit = 0; unit < units; ++unit)
+      for (int64_t k = 0; k < padded; ++k)
+        packed[unit * padded + k] = k < depth ? stacked_row(sources, count, k)[unit] : R(0);
+    return;
+  }
+  each_column<R>(packed, depth, units, 1, [&](R *to, int64_t step, int64_t block, int) {
+    const int64_t first = block * lanes<R>;
+    const int valid = units - first < lanes<R> ? static_cast<int>(units - first) : lanes<R>;
+    for (int i = 0; i < count; ++i)
+      for (int64_t k = 0; k < sources[i].count; ++k, to += step) {
+        const R *from = sources[i].data + k * sources[i].stride + first;
+        store(to, valid == lanes<R> ? load(from) : load_part(from, valid));
+      }
+  });
+}
+
+} // namespace seqc
