@@ -127,14 +127,14 @@ def _statements_fit(group: Group, scope_of: Callable[[Operand], Scope]) -> bool:
 def _parameters(group: Group) -> tuple[list[Parameter], dict[object, int]]:
     """Parameters in order of first use; `index` leads from what is read to its number."""
     plan, node = group.plan, group.node
-    written = {_key(operand) for _, operand in node.stores}
+    written = {_stored(group, operand) for _, operand in node.stores}
     parameters: list[Parameter] = []
     index: dict[object, int] = {}
     if node.draws:
         index["key"] = 0
         parameters.append(Scalar("const DrawKey &", ("key", 0), "key"))
-    for operand in group.operands():
-        key = _key(operand)
+    reads = [(_key(operand), operand) for _, operand, _ in node.loads]
+    for key, operand in [*reads, *((_stored(group, operand), operand) for _, operand in node.stores)]:
         if key not in index:
             buffer = plan.buffers[operand.buffer]
             bare = replace(operand, gate=None)
@@ -155,8 +155,14 @@ def _parameters(group: Group) -> tuple[list[Parameter], dict[object, int]]:
     return parameters, index
 
 
-def _key(operand: Operand) -> tuple[int, int, int, str]:
+def _key(operand: Operand) -> tuple[object, ...]:
     return operand.buffer, operand.shift, operand.offset, operand.at
+
+
+def _stored(group: Group, operand: Operand) -> tuple[object, ...]:
+    """The key of what is written. A carried state is written beside what is read of it, until the call has succeeded."""
+    carried = group.plan.buffers[operand.buffer].home.role == "carried"
+    return (*_key(operand), "next") if carried else _key(operand)
 
 
 def _body(group: Group, form: Form, names: Sequence[str], index: dict[object, int]) -> list[str]:
@@ -189,7 +195,7 @@ def _body(group: Group, form: Form, names: Sequence[str], index: dict[object, in
     for number, operand in group.node.stores:
         scope = _store_scope(group, form)
         lines[scope].append(
-            _store(group, form, scope, operand, printed.terms[number], names[index[_key(operand)]])
+            _store(group, form, scope, operand, printed.terms[number], names[index[_stored(group, operand)]])
         )
     return _loops(group, form, lines)
 
