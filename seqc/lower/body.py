@@ -77,6 +77,7 @@ class Entry:
     read: bool = False
     past: bool = False
     opening: bool = False
+    making: bool = False
     loose: bool | None = None
     first: Meaning | None = None
 

@@ -24,12 +24,13 @@ from seqc.lower.prune import prune
 from seqc.lower.shop import Problems, Shop
 from seqc.lower.train import train_of
 from seqc.source.diagnostic import Collector, Diagnostic, Label, SeqError, fail
+from seqc.source.span import Span
 from seqc.source.suggest import nearest
 from seqc.source.text import Source
 from seqc.syntax import tree
 
 ROUND_LIMIT = 40
-RECURSION = 400_000
+RECURSION = 150_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +62,7 @@ def check(
     """The programs of a file and the warnings about them."""
     chosen = options or LowerOptions()
     problems = Collector()
-    with deep_recursion():
+    with deep_recursion(file):
         library = load(file, source, read, problems)
         models = models_of(library.main, file, chosen, problems)
         broken = bool(problems.errors)
@@ -71,12 +72,20 @@ def check(
 
 
 @contextmanager
-def deep_recursion() -> Iterator[None]:
+def deep_recursion(file: tree.File) -> Iterator[None]:
     """Lets evaluation follow long chains of names; Python's own frames lie on the heap."""
     before = sys.getrecursionlimit()
     sys.setrecursionlimit(max(before, RECURSION))
     try:
         yield
+    except RecursionError:
+        raise fail(
+            "S0209",
+            "this program is nested too deeply",
+            Span(file.span.source, 0, 0),
+            "somewhere here",
+            hint="shorten the longest chain of names that need each other",
+        ) from None
     finally:
         sys.setrecursionlimit(before)
 

@@ -162,6 +162,9 @@ def operands(body: Body, node: tree.Reduce, name: str) -> tuple[int, int | None]
             hint="write a comparison, like `step < n`",
         )
     mask = as_value(shop, selected, Kind.REAL if found.kind is not Kind.BOOL else Kind.BOOL, node.where.span)
+    kind = shop.builder.type(value).kind
+    if kind.is_real and shop.builder.type(mask).kind.is_real:
+        mask = shop.builder.cast(mask, kind)
     if name in ("max", "min", "last") and shop.builder.type(mask).kind is not Kind.BOOL:
         raise fail(
             "S0503",

@@ -122,7 +122,7 @@ def scalar(draft: Draft, meaning: Meaning, node: tree.Expression, what: str, nam
                 f"found {shown(type)}",
                 hint="add them up by `sum(…)` or `mean(…)`",
             )
-        return shop.builder.cast(value, Kind.REAL) if type.kind.is_integer else value
+        return shop.builder.cast(value, Kind.REAL)
 
 
 def axes_left(draft: Draft, type: Type, node: tree.Expression, what: str) -> SeqError:

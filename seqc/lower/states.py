@@ -58,6 +58,23 @@ def slot(body: Body, entry: Entry, span: Span) -> Slot:
     """The state in the graph; made when it is first read."""
     if entry.slot is not None:
         return entry.slot
+    if entry.making:
+        raise fail(
+            "S0402",
+            f"the type of `{entry.name}` needs itself",
+            span,
+            "leads back to it",
+            hint="types are made of numbers and sizes",
+        )
+    entry.making = True
+    try:
+        return new_slot(body, entry)
+    finally:
+        entry.making = False
+
+
+def new_slot(body: Body, entry: Entry) -> Slot:
+    """The state in the graph, with the type that its declaration, first value or equation tells."""
     meaning, place = initial(body, entry)
     if entry.slot is not None:
         return entry.slot
