@@ -3,8 +3,8 @@
 // far apart its rows lie (0: the same for all).
 #pragma once
 
-#include "outer.hpp"
 #include "math.hpp"
+#include "outer.hpp"
 
 namespace seqc {
 
