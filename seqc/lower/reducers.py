@@ -205,8 +205,15 @@ def summed(body: Body, value: int, axes: frozenset[Axis]) -> int:
     """The sum over axes, along which a value that lacks them is repeated."""
     builder = body.shop.builder
     type = builder.type(value)
-    spread = builder.broadcast(value, type.with_axes(type.axes | axes))
-    return builder.reduce("sum", spread, (), builder.type(spread).axes - axes)
+    every = repeated(body, type.axes, axes)
+    spread = builder.broadcast(value, type.with_axes(every))
+    return builder.reduce("sum", spread, (), every - axes)
+
+
+def repeated(body: Body, own: frozenset[Axis], axes: frozenset[Axis]) -> frozenset[Axis]:
+    """The axes of a value that is repeated along `axes`: with a length, each row has a number of steps of its own."""
+    rows = {Axis.BATCH} if Axis.TIME in axes and body.shop.length is not None else set()
+    return own | axes | rows
 
 
 def mean(body: Body, value: int, mask: int | None, axes: frozenset[Axis]) -> int:
@@ -218,7 +225,7 @@ def mean(body: Body, value: int, mask: int | None, axes: frozenset[Axis]) -> int
         weight = builder.const(1.0, kind)
     else:
         weight = builder.cast(mask, kind) if builder.type(mask).kind is Kind.BOOL else mask
-    every = builder.type(product).axes | axes
+    every = repeated(body, builder.type(product).axes, axes)
     own = builder.type(weight)
     weight = builder.broadcast(weight, own.with_axes(every))
     product = builder.broadcast(product, builder.type(product).with_axes(every))

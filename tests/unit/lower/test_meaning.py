@@ -83,6 +83,12 @@ def test_a_sum_over_an_axis_that_a_value_lacks_repeats_it() -> None:
     assert one("metric y = sum(2.0 over time, batch)  output x", numbers()) == 2.0 * T * B
 
 
+def test_what_is_repeated_over_time_is_repeated_as_often_as_the_row_has_steps() -> None:
+    text = "model M { input x: real  input n: length  output x  output y = sum(2.0 over time) }"
+    n = np.array([5, 2, 0])
+    np.testing.assert_allclose(ran(program(text), x=numbers(), n=n)["y"], 2.0 * n)
+
+
 def test_step_counts_from_zero_and_steps_counts_all() -> None:
     found = one("output y = real(step) / steps", numbers())
     np.testing.assert_allclose(found[:, 0], np.arange(T) / T)
