@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -28,13 +29,14 @@ GROUPS = {
     "gates": ("LSTM(3)", "GRU(3)", "GRUBefore(3)", "RNN(3)", "PeepholeLSTM(3)", "CoupledLSTM(3)"),
     "norms": ("LayerNormLSTM(3)", "ProjectedLSTM(4, 2)", "RMSNorm()", "LayerNorm()", "Highway()", "Delay(2)"),
     "light": ("MGU(3)", "IndRNN(3)", "SRU()", "minGRU(3)", "minLSTM(3)", "sLSTM(3)"),
+    "past": ("LTC(3)", "Conv(3, 3, tanh)", "Residual(Dense(2))"),
     "time": ("Leaky(3)", "CTRNN(3, dt = 0.4)", "CfC(3)", "HighwayRNN(3)", "Dropout(0.3)", "HeldDropout(0.3)"),
 }
 
 
 def source(cells: tuple[str, ...]) -> str:
     """A model in which each cell reads the input; their results are added up."""
-    names = ", ".join(sorted({cell.partition("(")[0] for cell in cells}))
+    names = ", ".join(sorted({name for cell in cells for name in re.findall(r"([A-Za-z]+)\(", cell)}))
     equations = "\n".join(f"  y{number} = x |> {cell}" for number, cell in enumerate(cells))
     total = " + ".join(f"sum(sin(y{number}))" for number in range(len(cells)))
     return MODEL.format(names=names, equations=equations, total=total)
