@@ -22,7 +22,7 @@ from seqc.syntax.parse import parse
 Read = Callable[[str], Source]
 FILE_LIMIT = 100
 PRELUDE = "std/prelude.seq"
-SHELVES = ("cells", "losses", "optim", "schedules")
+SHELVES = ("cells", "losses", "optim", "schedules", "theano")
 
 
 @dataclass(slots=True, eq=False)
@@ -167,7 +167,7 @@ class _Loader:
 
 def _file_hint(name: str) -> str:
     if name.startswith("std/"):
-        return "the library has `std.cells`, `std.losses`, `std.optim` and `std.schedules`"
+        return "the library has `std.cells`, `std.losses`, `std.optim`, `std.schedules` and `std.theano`"
     return "the path is relative to the file that imports it"
 
 

@@ -33,6 +33,7 @@ RANGES: Mapping[str, tuple[float | None, float | None]] = {
     "beta2": (0.0, 1.0),
     "momentum": (0.0, 1.0),
     "decay": (0.0, None),
+    "max_norm": (0.0, None),
 }
 
 
