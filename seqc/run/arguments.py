@@ -73,19 +73,35 @@ class Binder:
 
     def gather(self, args: Sequence[Any], named: Mapping[str, Any]) -> list[Array | None]:
         """Arrays by input number, as the user shaped them."""
-        if len(args) > len(self.wanted):
+        placed = self.place(args, named)
+        return [None if value is None else self._array(number, value) for number, value in enumerate(placed)]
+
+    def place(self, args: Sequence[Any], named: Mapping[str, Any]) -> list[Any]:
+        """What the user gave by input number, untouched; None where nothing was given and nothing need be.
+
+        Arguments by position pass over a length, unless there are enough of them for it, too.
+        """
+        order = self.wanted
+        rest = [number for number in order if self.inputs[number]["name"] not in named]
+        if len(args) <= sum(not self.inputs[number]["length"] for number in rest):
+            order = [number for number in order if not self.inputs[number]["length"]]
+        if len(args) > len(order):
             takes = ", ".join(f"`{self.inputs[number]['name']}`" for number in self.wanted) or "nothing"
             raise ModelError(f"`{self.entry}` takes {takes}; found {len(args)} arguments")
-        found: list[Array | None] = [None] * len(self.inputs)
-        for number, value in zip(self.wanted, args, strict=False):
-            if value is not None or not self._optional(number):
-                found[number] = self._array(number, value)
+        found: list[Any] = [None] * len(self.inputs)
+        given: set[int] = set()
+        for number, value in zip(order, args, strict=False):
+            found[number] = value
+            given.add(number)
         for name, value in named.items():
             number = self._number(name)
             if found[number] is not None:
                 raise ModelError(f"`{name}` is given twice, by position and by name")
-            if value is not None or not self._optional(number):
-                found[number] = self._array(number, value)
+            found[number] = value
+            given.add(number)
+        for number in sorted(given):
+            if found[number] is None and not self._optional(number):
+                self._array(number, None)
         missing = [n for n in self.wanted if found[n] is None and not self._optional(n)]
         if missing:
             names = " and ".join(f"`{self.inputs[number]['name']}`" for number in missing)

@@ -6,7 +6,7 @@ Takes arrays (or text) as a user has them, gives batches by number; which rows c
 from __future__ import annotations
 
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -15,7 +15,6 @@ import numpy as np
 from .arguments import public
 from .engine import Array
 from .fault import ModelError
-from .generate import encode
 
 if TYPE_CHECKING:
     from .model import Model
@@ -55,7 +54,8 @@ class Data(Protocol):
     def fingerprint(self) -> str: ...
 
 
-def _fingerprint(arrays: Arrays) -> str:
+def fingerprint(arrays: Arrays) -> str:
+    """A check of all values, by which a resumed run knows its data again."""
     value = 0
     for number, array in sorted(arrays.items()):
         value = zlib.crc32(f"{number} {array.dtype} {array.shape}".encode(), value)
@@ -63,7 +63,7 @@ def _fingerprint(arrays: Arrays) -> str:
     return f"{value:08x}"
 
 
-def windows(
+def slices(
     steps: int, window: int | None, warmup: int, rows: tuple[int, ...] | None, whole: bool
 ) -> list[Slice]:
     """The windows over `steps` steps: first `warmup` steps that only move the state, then windows that count.
@@ -78,6 +78,12 @@ def windows(
         if end - first == window or whole:
             parts.append(Slice(rows, first, end, first == 0))
     return parts
+
+
+def shuffled(count: int, seed: int, epoch: int) -> Array:
+    """The numbers below `count` in an order that depends on seed and epoch alone."""
+    keys = np.random.Philox(key=[seed, epoch]).random_raw(count)
+    return np.argsort(np.atleast_1d(keys), kind="stable")
 
 
 class Streams:
@@ -111,7 +117,7 @@ class Streams:
         return np.ascontiguousarray(used.swapaxes(0, 1))
 
     def plan(self, seed: int, epoch: int) -> Sequence[Slice]:
-        return windows(self.steps, self.window, self.warmup, None, self.whole)
+        return slices(self.steps, self.window, self.warmup, None, self.whole)
 
     def take(self, part: Slice) -> Batch:
         named = {}
@@ -122,7 +128,7 @@ class Streams:
         return Batch(named, steps, self.rows, float(steps * self.rows))
 
     def fingerprint(self) -> str:
-        return _fingerprint(self.arrays)
+        return fingerprint(self.arrays)
 
 
 class Sequences:
@@ -147,25 +153,16 @@ class Sequences:
         self.steps: int = len(timed[0]) if timed else int(steps or 0)
         if self.steps - warmup < 1:
             raise ModelError(f"sequences of {self.steps} steps are not longer than the {warmup} of `warmup`")
-        self.length = next((number for number, each in enumerate(self.inputs) if each["length"]), None)
-        if self.length in arrays and window is not None and window < self.steps:
-            raise ModelError("sequences of different lengths cannot be cut into windows; train them whole")
-        if self.length in arrays and bool(np.any(arrays[self.length] < 1)):
-            row = int(np.argmax(arrays[self.length] < 1))
-            raise ModelError(f"sequence {row} is empty; expected at least one step")
 
     def _timed(self, number: int) -> bool:
         return "time" in self.inputs[number]["axes"]
 
     def plan(self, seed: int, epoch: int) -> Sequence[Slice]:
-        order = np.arange(self.count)
-        if self.shuffle:
-            keys = np.random.Philox(key=[seed, epoch]).random_raw(self.count)
-            order = np.argsort(np.atleast_1d(keys), kind="stable")
+        order = shuffled(self.count, seed, epoch) if self.shuffle else np.arange(self.count)
         parts: list[Slice] = []
         for first in range(0, self.count, self.rows):
             rows = tuple(int(row) for row in order[first : first + self.rows])
-            parts += windows(self.steps, self.window, self.warmup, rows, True)
+            parts += slices(self.steps, self.window, self.warmup, rows, True)
         return parts
 
     def take(self, part: Slice) -> Batch:
@@ -175,90 +172,7 @@ class Sequences:
             chosen = array[part.first : part.end, rows] if self._timed(number) else array[rows]
             named[public(self.inputs[number]["name"])] = np.ascontiguousarray(chosen)
         steps = part.end - part.first
-        counted = float(steps * len(rows))
-        if self.length in self.arrays and self._targets_in_time():
-            counted = float(self.arrays[self.length][rows].sum())
-        return Batch(named, steps, len(rows), counted)
-
-    def _targets_in_time(self) -> bool:
-        """Whether means are probably taken over steps, and not over sequences."""
-        return any(each["target"] and "time" in each["axes"] for each in self.inputs)
+        return Batch(named, steps, len(rows), float(steps * len(rows)))
 
     def fingerprint(self) -> str:
-        return _fingerprint(self.arrays)
-
-
-def symbols_of(text: str) -> list[str]:
-    """The distinct characters of a text, in order of their code."""
-    return sorted(set(text))
-
-
-def text_arrays(model: Model, text: str) -> Arrays:
-    """A text as the two streams of a character model: each character, and the one that follows it."""
-    name = model.name
-    streams = [
-        n
-        for n, each in enumerate(model.manifest["inputs"])
-        if each["kind"] == "index" and each["axes"][0] == "time"
-    ]
-    given = [number for number in streams if not model.manifest["inputs"][number]["target"]]
-    wanted = [number for number in streams if model.manifest["inputs"][number]["target"]]
-    if len(given) != 1 or len(wanted) != 1 or len(model.manifest["inputs"]) != 2:
-        raise ModelError(f"{name} cannot be trained on text: expected one index input and one index target")
-    if model.symbols is None:
-        symbols = symbols_of(text)
-        bound = int(model.manifest["inputs"][given[0]]["bound"])
-        if len(symbols) > bound:
-            raise ModelError(f"the text has {len(symbols)} distinct characters, {name} has room for {bound}")
-        model.symbols = symbols
-    if len(text) < 2:
-        raise ModelError("the text is too short; expected at least two characters")
-    codes = encode(text, model.symbols, "the text")
-    return {given[0]: codes[:-1], wanted[0]: codes[1:]}
-
-
-Source = str | Mapping[str, Any] | Sequence[Any]
-"""What a data set is made of: a text, arrays by name, or arrays by position."""
-
-
-def gather(model: Model, source: Source) -> tuple[Arrays, bool]:
-    """Arrays by input and whether they are one recording without a batch axis."""
-    if isinstance(source, str):
-        return text_arrays(model, source), True
-    binder = model._binder("update")
-    args, named = ((), source) if isinstance(source, Mapping) else (source, {})
-    if len(args) == 1 and isinstance(args[0], str):
-        return text_arrays(model, args[0]), True
-    found = binder.gather(args, named)
-    arrays = {number: array for number, array in enumerate(found) if array is not None}
-    single = binder.rank(found, None)
-    if not arrays:
-        raise ModelError(f"{model.name} has no inputs to train on")
-    if any("time" in binder.inputs[number]["axes"] for number in arrays):
-        binder.sizes(found, single, None, None)
-    return arrays, single
-
-
-def split(model: Model, arrays: Arrays, single: bool, share: float) -> tuple[Arrays, Arrays]:
-    """The first part to train on and the last `share` to validate with: of the steps, or of the sequences."""
-    if not 0 < share < 1:
-        raise ModelError(f"`validation`: expected a share between 0 and 1, found {share}")
-    inputs = model.manifest["inputs"]
-
-    def axis(number: int) -> int | None:
-        timed = "time" in inputs[number]["axes"]
-        return (0 if timed else None) if single else (1 if timed else 0)
-
-    first, last = {}, {}
-    for number, array in arrays.items():
-        position = axis(number)
-        if position is None:
-            first[number] = last[number] = array
-            continue
-        cut = round(array.shape[position] * (1 - share))
-        if not 0 < cut < array.shape[position]:
-            raise ModelError(
-                f"`{inputs[number]['name']}` is too short to keep a share of {share} for validation"
-            )
-        first[number], last[number] = np.split(array, [cut], position)
-    return first, last
+        return fingerprint(self.arrays)

@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .arguments import seed_of
-from .data import Arrays, Data, Sequences, Source, Streams, gather, split
+from .data import Data, Sequences, Streams
 from .fault import ModelError
 from .folder import Folder
+from .gather import Material, Source, gather, split
+from .lists import Lists
 from .report import History, Plain, Quiet, Reporter
 from .training import Callback, Options, Run
 
@@ -36,6 +38,7 @@ def fit(
     seed: int | None = None,
     patience: int | None = None,
     shuffle: bool = True,
+    bucket: int = 16,
     keep: str = "last",
     out: str | Path | None = None,
     resume: bool = False,
@@ -44,9 +47,12 @@ def fit(
     quiet: bool = False,
     **named: Any,
 ) -> History:
-    """Trains on a text, one long recording ([N, dims]: `batch` parallel streams), or sequences ([T, N, dims]).
+    """Trains on a text, one long recording ([N, dims]: `batch` parallel streams), or sequences.
 
-    Data comes by position, by name, or as one mapping. `validation` is a share of the data or data of its own. `keep` "best" ends with the weights of the best epoch.
+    Sequences are arrays [T, N, dims], or lists of arrays [T, dims] that may differ in length; `bucket` batches of these
+    are sorted by length together, and the model's `length` input is fed by itself. Data comes by position, by name, or
+    as one mapping. `validation` is a share of the data or data of its own. `keep` "best" ends with the weights of the
+    best epoch.
     `out` is the folder of the run; `resume` goes on where the run in it stopped.
     """
     model._need("update")
@@ -56,7 +62,9 @@ def fit(
     source: Source = named if named else args
     if len(args) == 1 and isinstance(args[0], Mapping):
         source = args[0]
-    training, testing = make_data(model, source, validation, options, steps, shuffle)
+    training, testing = make_data(
+        model, source, validation, options, steps, shuffle, _positive("bucket", bucket)
+    )
     folder = None if out is None else Folder(out)
     watcher = report if report is not None else (Quiet() if quiet else Plain())
     return Run(model, training, testing, options, folder, watcher).run(resume)
@@ -106,26 +114,31 @@ def make_data(
     options: Options,
     steps: int | None,
     shuffle: bool,
+    bucket: int,
 ) -> tuple[Data, Data | None]:
     """The data sets of training and validation."""
-    arrays, single = gather(model, source)
-    other: Arrays | None = None
+    material = gather(model, source)
+    other: Material | None = None
     if isinstance(validation, int | float):
-        arrays, other = split(model, arrays, single, float(validation))
+        material, other = split(model, material, float(validation))
     elif validation is not None:
-        other, alike = gather(model, validation)
-        if alike != single:
+        other = gather(model, validation)
+        if other.single != material.single:
             raise ModelError("training and validation data must both have a batch axis, or both none")
-    if single and not any("time" in each["axes"] for each in model.manifest["inputs"]):
+    if material.single and not any("time" in each["axes"] for each in model.manifest["inputs"]):
         raise ModelError("one sequence without steps is not a data set; expected arrays with a batch axis")
     carried = bool(model.manifest["carried"])
     window = options.window if carried else None
     warmup = options.warmup if carried else 0
 
-    def make(part: Arrays, last: bool) -> Data:
-        if single:
+    def make(part: Material, last: bool) -> Data:
+        if part.single:
             length = (window or STREAM_WINDOW) if carried else options.window
-            return Streams(model, part, options.batch, length, 0 if last else warmup, whole=last)
-        return Sequences(model, part, options.batch, window, warmup, steps, shuffle and not last)
+            return Streams(model, part.arrays, options.batch, length, 0 if last else warmup, whole=last)
+        if part.lengths is not None:
+            return Lists(
+                model, part.arrays, part.lengths, options.batch, window, warmup, bucket, shuffle and not last
+            )
+        return Sequences(model, part.arrays, options.batch, window, warmup, steps, shuffle and not last)
 
-    return make(arrays, False), None if other is None else make(other, True)
+    return make(material, False), None if other is None else make(other, True)

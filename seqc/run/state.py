@@ -107,6 +107,14 @@ class State:
         other.assign(self)
         return other
 
+    def head(self, rows: int) -> State:
+        """A state of its own with the values of the first `rows` rows."""
+        other = State(self._manifest, rows)
+        with self.use():
+            for mine, own in zip(other.flat(), self.flat(), strict=True):
+                mine[...] = own[:rows]
+        return other
+
     def assign(self, source: State) -> None:
         """Takes over the values of a state of the same model and batch."""
         if source.batch != self.batch or source.names != self.names:

@@ -168,6 +168,7 @@ class Run:
         batch, progress = self.training.take(part), self.progress
         if part.begins:
             self.state = self.model.state(batch.rows) if self.carried else None
+        self.state = _fewer(self.state, batch.rows)
         call = self.model.update if part.counts else self.model.evaluate
         try:
             score = call(**batch.arrays, state=self.state, seed=self.options.seed, **self._sizes(batch))
@@ -199,6 +200,7 @@ class Run:
             batch = self.testing.take(part)
             if part.begins:
                 state = self.model.state(batch.rows) if self.carried else None
+            state = _fewer(state, batch.rows)
             score = self.model.evaluate(
                 **batch.arrays, state=state, seed=self.options.seed, **self._sizes(batch)
             )
@@ -297,3 +299,8 @@ class Run:
             if not np.isfinite(array).all():
                 return f"the gradient of `{name}`"
         return "the loss"
+
+
+def _fewer(state: State | None, rows: int) -> State | None:
+    """The state of the rows that go on: in a window where some sequences have ended, these are the first ones."""
+    return state if state is None or state.batch == rows else state.head(rows)

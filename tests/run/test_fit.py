@@ -122,13 +122,16 @@ def test_patience_ends_and_the_best_is_kept(toy: Model) -> None:
 
 
 def test_what_is_not_finite_stops_and_is_named(toy: Model, tmp_path: Path) -> None:
-    spoiled = {**DATA, "x": DATA["x"].copy()}
-    spoiled["x"][1, 2, 0] = np.nan
-    before = toy.params["net.W"].copy()
-    with pytest.raises(ModelError, match="epoch 1, step 1: input `x` is not finite"):
-        toy.fit(**spoiled, epochs=2, out=tmp_path / "run", quiet=True)
-    np.testing.assert_array_equal(before, toy.params["net.W"])
-    assert (tmp_path / "run" / "last.ckpt").exists() and (tmp_path / "run" / "best.safetensors").exists()
+    toy.fit(**DATA, epochs=1, quiet=True)
+
+    def spoil(model: Model, record: object) -> None:
+        model.params["net.W"][1] = np.inf
+
+    with pytest.raises(ModelError, match=r"epoch 2, step 1: parameter `net.W` is not finite") as caught:
+        toy.fit(**DATA, epochs=3, out=tmp_path / "run", quiet=True, callbacks=[spoil])
+    assert "last.ckpt" in str(caught.value) and "epoch 2, step 1" in (tmp_path / "run/log.txt").read_text()
+    toy.load(tmp_path / "run" / "best.safetensors")
+    assert np.isfinite(toy.params["net.W"]).all()
 
 
 def test_callbacks_and_plain_lines(toy: Model, capsys: pytest.CaptureFixture[str]) -> None:
