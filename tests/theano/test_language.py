@@ -1,0 +1,66 @@
+"""The tutorial's language model: masked loss, AdaDelta, and greedy decoding until a word is said."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.theano.golden import PRECISION, Golden, Lab, close, close_all
+
+Read = Callable[[str], Golden]
+CASES = {
+    "language_rnn_identity": ("language_rnn", "f64"),
+    "language_rnn_identity.f32": ("language_rnn", "f32"),
+    "language_lstm_identity": ("language_lstm", "f64"),
+}
+"""File -> text of the model and precision."""
+
+
+def given(golden: Golden, rows: Any = None) -> dict[str, Any]:
+    """The next word of each word, within each sentence; all sentences or some."""
+    chosen = slice(None) if rows is None else rows
+    words = golden["words"].T[:, chosen]
+    lengths = golden["lengths"][chosen] - 1
+    return {"words": words[:-1], "labels": words[1:], "lengths": lengths, "starts": np.zeros_like(lengths)}
+
+
+@pytest.mark.parametrize("name", sorted(CASES))
+def test_learns_as_the_original(name: str, engine: str, lab: Lab, original: Read) -> None:
+    golden, (text, real) = original(name), CASES[name]
+    model, bound = lab.model(text, engine, real), PRECISION[real]
+    golden.put(model)
+    call = given(golden)
+    # the original's gradient divides by p + 1e-9, which training keeps
+    near = max(bound, 1e-6)
+    probs = model.infer(words=call["words"]).probs
+    close(probs.swapaxes(0, 1), golden["probs"], bound, "probs")
+    for row, loss in enumerate(golden["loss"]):
+        close(float(model.evaluate(**given(golden, [row]))), loss, bound, f"loss of sentence {row}")
+    found = model.gradients(**call)
+    close(float(found.score), golden["cost"], bound, "cost")
+    close_all(found.parameters, golden.under("grad"), near, "gradient")
+    for number, cost in enumerate(golden["costs"]):
+        close(float(model.update(**call)), cost, near, f"cost {number}")
+    close_all(model.params, golden.under("final"), near, "weights")
+    for sums in ("gsum", "xsum"):
+        wanted = {f"{name}.{sums}": array for name, array in golden.under(sums).items()}
+        close_all(model.optimizer, wanted, near, "accumulator")
+
+
+@pytest.mark.parametrize("name", sorted(CASES))
+def test_speaks_as_the_original(name: str, engine: str, lab: Lab, original: Read) -> None:
+    golden, (text, real) = original(name), CASES[name]
+    model = lab.model(text, engine, real)
+    golden.put(model, "greedy_param")
+    most = golden.meta["greedy_max"]
+    for first, stop, wanted in zip(
+        golden["greedy_first"], golden["greedy_stop"], golden["greedy"], strict=True
+    ):
+        model.hyper["stop_on"] = int(stop)
+        found = model.generate(words=[first], steps=most)
+        said = np.full(most, -1)
+        said[: found.lengths] = found.said[: found.lengths]
+        assert said.tolist() == wanted.tolist()
