@@ -87,6 +87,9 @@ class Hypers(MutableMapping[str, float]):
     def __delitem__(self, name: str) -> None:
         raise ModelError(f"hyper `{name}` cannot be removed; set it to a number")
 
+    def __contains__(self, name: object) -> bool:
+        return name in self._entries
+
     def __iter__(self) -> Iterator[str]:
         return iter(self._entries)
 

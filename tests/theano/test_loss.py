@@ -27,7 +27,7 @@ def given(golden: Golden, source: str, rows: Any = None) -> dict[str, Any]:
 def replay(real: str, engine: str, lab: Lab, golden: Golden) -> None:
     model, bound = lab.model("masked", engine, real), PRECISION[real]
     call = given(golden, "logits")
-    ones = np.ones(golden.meta["batch"])
+    ones = np.ones(golden.meta["batch"], golden["logits"].dtype)
     found = model.gradients(**call, weight=ones)
     close(float(found.score), golden["loss"].sum(), bound, "summed loss")
     close(model.infer(logits=call["logits"], weight=ones).swapaxes(0, 1), golden["probs"], bound, "probs")
