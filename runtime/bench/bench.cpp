@@ -4,6 +4,7 @@
 //   ./bench [part of a name]
 #include "../math.hpp"
 #include "../outer.hpp"
+#include "../quant.hpp"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -127,6 +128,34 @@ template <int64_t H> static void cell_of(int64_t batch) {
   free(x), free(packed), free(h), free(next), free(c);
 }
 
+// The product of such a step with weights of fewer bits: 16, or 8 with VNNI where the machine has it.
+template <int64_t H> static void low_step_of(int64_t batch, int bits) {
+  float *h = numbers(batch * H), *out = numbers(batch * 4 * H), *weights = numbers(4 * H * H);
+  const auto weight = [&](int gate, int64_t unit, int64_t k) { return weights[(gate * H + unit) * H + k]; };
+  const int64_t bytes = bits == 8 ? seqc::int8_bytes(H, H, 4) : seqc::bf16_bytes(H, H, 4);
+  float *packed = numbers(bytes / 4 + 16);
+  if (bits == 8)
+    seqc::pack_int8(packed, H, H, 4, weight);
+  else
+    seqc::pack_bf16(packed, H, H, 4, weight);
+  const seqc::LowSegment segment = {h, H, packed, H};
+  const auto keep = [&](int64_t row, int64_t unit, auto which, const Vec<float> *sums) {
+    for (int g = 0; g < 4; ++g)
+      seqc::store(out + (row * 4 + g) * H + unit, sums[g], which);
+  };
+  bool descending = false;
+  char name[64];
+  snprintf(name, sizeof name, "lstm sums, %d bits, H %ld, batch %ld", bits, long(H), long(batch));
+  measure(name, 8.0 * static_cast<double>(batch * H * H), [&] {
+    if (bits == 8)
+      seqc::product_int8<4, H, H>(0, batch, &segment, 1, keep, descending);
+    else
+      seqc::product_bf16<4, H>(0, batch, &segment, 1, keep, descending);
+    descending = !descending;
+  });
+  free(h), free(out), free(weights), free(packed);
+}
+
 // Nanoseconds for one value of an elementary function over an array in the first-level cache.
 template <class Function> static void function_of(const char *name, Function function) {
   if (!strstr(name, wanted))
@@ -171,6 +200,14 @@ int main(int count, char **arguments) {
   cell_of<128>(32);
   cell_of<256>(32);
   cell_of<512>(32);
+  for (int bits = 16; bits >= 8; bits -= 8) {
+    low_step_of<128>(1, bits);
+    low_step_of<256>(1, bits);
+    low_step_of<512>(1, bits);
+    low_step_of<1024>(1, bits);
+    low_step_of<128>(32, bits);
+    low_step_of<512>(32, bits);
+  }
   function_of("exp", [](Vec<float> x) { return seqc::exp(x); });
   function_of("tanh", [](Vec<float> x) { return seqc::tanh(x); });
   function_of("sigmoid", [](Vec<float> x) { return seqc::sigmoid(x); });

@@ -102,7 +102,11 @@ def test_sums_draws_and_guard(compiler: str, width: str, tmp_path: Path) -> None
     run(program)
 
 
-@pytest.mark.parametrize("source", ["test_math.cpp", "test_gemm.cpp", "test_sums.cpp"])
+def test_products_with_weights_of_fewer_bits(compiler: str, width: str, tmp_path: Path) -> None:
+    run(build(compiler, "test_quant.cpp", tmp_path / "quant", *WIDTHS[width]))
+
+
+@pytest.mark.parametrize("source", ["test_math.cpp", "test_gemm.cpp", "test_sums.cpp", "test_quant.cpp"])
 def test_arm_under_an_emulator(source: str, tmp_path: Path) -> None:
     cross, emulator = shutil.which("aarch64-linux-gnu-g++"), shutil.which("qemu-aarch64")
     if cross is None or emulator is None:
@@ -149,6 +153,7 @@ def test_headers_need_nothing_but_the_c_library(compiler: str, tmp_path: Path) -
 ALL_HEADERS = """
 #include "outer.hpp"
 #include "guard.hpp"
+#include "quant.hpp"
 #include "math.hpp"
 #include "random.hpp"
 #include "reduce.hpp"

@@ -1,0 +1,369 @@
+// Products with weights of fewer bits, for inference: bfloat16, and 8-bit integers with a scale for each row.
+//
+// Sums and everything after them stay in single precision. A row gives the same bits alone and in a batch, on
+// any machine that fuses multiply-adds: bfloat16 weights are widened and multiplied like any other, and
+// integer sums are exact.
+#pragma once
+
+#include "gemm.hpp"
+
+namespace seqc {
+
+// One term of a product: rows of `a` (`stride` apart, `depth` values each) times a matrix that
+// pack_bf16 or pack_int8 has packed.
+struct LowSegment {
+  const float *a;
+  int64_t stride;
+  const void *packed;
+  int64_t depth;
+};
+
+// parts(depth, size): how many groups of `size` values hold so many.
+constexpr int64_t parts(int64_t depth, int64_t size) { return (depth + size - 1) / size; }
+
+// vectors_of(units, gates): vector columns of a packed matrix.
+constexpr int64_t vectors_of(int64_t units, int gates) { return blocks<float>(units) * gates; }
+
+// Calls fill(index, first, block, gate) for each vector column: group g of its lanes belongs at
+// index + g * step, in vectors, with `groups` groups of k.
+template <class Fill>
+SEQC_INLINE void each_low_column(int64_t groups, int64_t units, int gates, Fill &&fill) {
+  const int64_t count = blocks<float>(units), wide = panel_blocks(gates);
+  for (int64_t block = 0; block < count; ++block) {
+    const int64_t first = block / wide * wide;
+    const int64_t width = (count - first < wide ? count - first : wide) * gates;
+    for (int gate = 0; gate < gates; ++gate)
+      fill(first * gates * groups + (block - first) * gates + gate, width, block, gate);
+  }
+}
+
+// ---- bfloat16
+
+// bf16_bits(x): the 16 bits of the nearest bfloat16, ties to even; NaN stays NaN.
+SEQC_INLINE uint32_t bf16_bits(float x) {
+  const uint32_t bits = bits_as<uint32_t>(x);
+  return x != x ? (bits >> 16) | 0x40u : (bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16;
+}
+
+// bf16_bytes(depth, units, gates): size of the packed form.
+constexpr int64_t bf16_bytes(int64_t depth, int64_t units, int gates = 1) {
+  return vectors_of(units, gates) * parts(depth, 2) * lanes<float> * 4;
+}
+
+// pack_bf16(packed, depth, units, gates, weight): weight(gate, unit, k) gives the numbers. Two neighbours in
+// k share a word, the even one below.
+template <class Weight>
+SEQC_INLINE void pack_bf16(void *packed, int64_t depth, int64_t units, int gates, Weight &&weight) {
+  uint32_t *const words = static_cast<uint32_t *>(packed);
+  const int64_t pairs = parts(depth, 2);
+  each_low_column(pairs, units, gates, [&](int64_t at, int64_t step, int64_t block, int gate) {
+    for (int64_t p = 0; p < pairs; ++p)
+      for (int lane = 0; lane < lanes<float>; ++lane) {
+        const int64_t unit = block * lanes<float> + lane, k = 2 * p;
+        const auto bits = [&](int64_t index) {
+          return unit < units && index < depth ? bf16_bits(weight(gate, unit, index)) : 0u;
+        };
+        words[(at + p * step) * lanes<float> + lane] = bits(k) | bits(k + 1) << 16;
+      }
+  });
+}
+
+struct WithOdd {
+  static constexpr bool value = true;
+};
+struct WithoutOdd {
+  static constexpr bool value = false;
+};
+
+typedef VecOf<float>::words WordPairs;
+
+SEQC_INLINE WordPairs load_words(const uint32_t *p) {
+  WordPairs v;
+  __builtin_memcpy(&v, p, sizeof v);
+  return v;
+}
+
+// Sums of Height rows x Width vectors, for `Streams` neighbouring panels (more than one: a single row).
+template <int Height, int Width, int Streams>
+SEQC_KERNEL static void bf16_tile(const LowSegment *segments, int count, int64_t row, int64_t first_vector,
+                                  Vec<float> *out) {
+  Array<Array<Array<Vec<float>, Width>, Height>, Streams> sum = {};
+  for (int s = 0; s < count; ++s) {
+    const LowSegment segment = segments[s];
+    const int64_t pairs = parts(segment.depth, 2), whole = segment.depth / 2;
+    const float *a = segment.a + row * segment.stride;
+    const uint32_t *b = static_cast<const uint32_t *>(segment.packed) + first_vector * pairs * lanes<float>;
+    const int64_t jump = pairs * Width * lanes<float>;
+    const auto multiply = [&](const float *from, auto odd_too) {
+      SEQC_UNROLL
+      for (int q = 0; q < Streams; ++q) {
+        Array<WordPairs, Width> words;
+        SEQC_UNROLL
+        for (int w = 0; w < Width; ++w)
+          words[w] = load_words(b + q * jump + w * lanes<float>);
+        SEQC_UNROLL
+        for (int w = 0; w < Width; ++w) {
+          const auto even = bits_as<Vec<float>>(words[w] << 16);
+          SEQC_UNROLL
+          for (int r = 0; r < Height; ++r)
+            sum[q][r][w] = fma(broadcast(from[r * segment.stride]), even, sum[q][r][w]);
+        }
+        if constexpr (decltype(odd_too)::value) {
+          SEQC_UNROLL
+          for (int w = 0; w < Width; ++w) {
+            const auto odd = bits_as<Vec<float>>(words[w] & 0xffff0000u);
+            SEQC_UNROLL
+            for (int r = 0; r < Height; ++r)
+              sum[q][r][w] = fma(broadcast(from[r * segment.stride + 1]), odd, sum[q][r][w]);
+          }
+        }
+      }
+    };
+    for (int64_t p = 0; p < whole; ++p, a += 2, b += Width * lanes<float>)
+      multiply(a, WithOdd{});
+    if (whole < pairs)
+      multiply(a, WithoutOdd{});
+  }
+  SEQC_UNROLL
+  for (int q = 0; q < Streams; ++q) {
+    SEQC_UNROLL
+    for (int r = 0; r < Height; ++r) {
+      SEQC_UNROLL
+      for (int w = 0; w < Width; ++w)
+        out[(q * Height + r) * Width + w] = sum[q][r][w];
+    }
+  }
+}
+
+// Calls the tile for `height` rows, 1 … Limit.
+template <int Width, int Limit>
+SEQC_INLINE void bf16_tile_of(int64_t height, const LowSegment *segments, int count, int64_t row,
+                              int64_t first_vector, Vec<float> *out) {
+  if constexpr (Limit > 1) {
+    if (height < Limit) {
+      bf16_tile_of<Width, Limit - 1>(height, segments, count, row, first_vector, out);
+      return;
+    }
+  }
+  bf16_tile<Limit, Width, 1>(segments, count, row, first_vector, out);
+}
+
+// All rows of one panel that holds Count blocks.
+template <int Gates, int64_t Units, int Count, class Epilogue>
+SEQC_INLINE void bf16_panel(int64_t begin, int64_t end, int64_t first, const LowSegment *segments, int count,
+                            Epilogue &epilogue) {
+  constexpr int width = Gates * Count;
+  constexpr int limit = row_limit(width + 1); // a vector of widened weights stands beside the sums
+  Array<Vec<float>, limit * width> sums;
+  int64_t row = begin;
+  for (int64_t i = 0; row < end; ++i) {
+    const int64_t height = part_size(end - begin, limit, i);
+    bf16_tile_of<width, limit>(height, segments, count, row, first * Gates, sums);
+    for (int64_t r = 0; r < height; ++r)
+      finish<float, Gates, Units>(row + r, first, Count, sums + r * width, epilogue);
+    row += height;
+  }
+}
+
+// product_bf16<Gates, Units>(begin, end, segments, count, epilogue, descending): as product_with.
+template <int Gates, int64_t Units, class Epilogue>
+SEQC_INLINE void product_bf16(int64_t begin, int64_t end, const LowSegment *segments, int count,
+                              Epilogue &&epilogue, bool descending = false) {
+  constexpr int wide = panel_blocks(Gates), last = static_cast<int>(blocks<float>(Units) % wide);
+  constexpr int width = Gates * wide, streams = width >= 8 ? 1 : 8 / width;
+  constexpr int64_t panels = parts(blocks<float>(Units), wide), full = blocks<float>(Units) / wide;
+  const int64_t group = end - begin == 1 ? streams : 1;
+  for (int64_t i = 0; i < panels;) {
+    const bool several = group > 1 && i + group <= full;
+    const int64_t taken = several ? group : 1;
+    const int64_t panel = descending ? panels - i - taken : i;
+    i += taken;
+    if constexpr (streams > 1 && full >= streams) {
+      if (several && panel + taken <= full) {
+        Array<Vec<float>, streams * width> sums;
+        bf16_tile<1, width, streams>(segments, count, begin, panel * width, sums);
+        finish<float, Gates, Units>(begin, panel * wide, streams * wide, sums, epilogue);
+        continue;
+      }
+    }
+    for (int64_t each = panel; each < panel + taken; ++each) {
+      if constexpr (last != 0)
+        if (each == panels - 1) {
+          bf16_panel<Gates, Units, last>(begin, end, each * wide, segments, count, epilogue);
+          continue;
+        }
+      if constexpr (full > 0)
+        bf16_panel<Gates, Units, wide>(begin, end, each * wide, segments, count, epilogue);
+    }
+  }
+}
+
+// ---- 8-bit integers
+
+// int8_bytes(depth, units, gates): size of the packed form: scales, corrections, groups of four weights.
+constexpr int64_t int8_bytes(int64_t depth, int64_t units, int gates = 1) {
+  return vectors_of(units, gates) * lanes<float> * (8 + 4 * parts(depth, 4));
+}
+
+// pack_int8(packed, depth, units, gates, weight): a row is scaled so that its largest weight is 127. The
+// correction is 128 times the sum of a row: activations are stored with 128 added.
+template <class Weight>
+SEQC_INLINE void pack_int8(void *packed, int64_t depth, int64_t units, int gates, Weight &&weight) {
+  const int64_t quads = parts(depth, 4), columns = vectors_of(units, gates) * lanes<float>;
+  float *const scales = static_cast<float *>(packed);
+  int32_t *const corrections = static_cast<int32_t *>(packed) + columns;
+  int8_t *const numbers = static_cast<int8_t *>(packed) + 8 * columns;
+  each_low_column(quads, units, gates, [&](int64_t at, int64_t step, int64_t block, int gate) {
+    for (int lane = 0; lane < lanes<float>; ++lane) {
+      const int64_t unit = block * lanes<float> + lane, column = (block * gates + gate) * lanes<float> + lane;
+      float largest = 0.0f;
+      for (int64_t k = 0; unit < units && k < depth; ++k)
+        largest = max(largest, __builtin_fabsf(weight(gate, unit, k)));
+      const float scale = largest / 127.0f;
+      int32_t sum = 0;
+      for (int64_t k = 0; k < 4 * quads; ++k) {
+        const bool real = unit < units && k < depth && scale > 0.0f;
+        const float ratio = real ? weight(gate, unit, k) / scale : 0.0f;
+        const auto number = static_cast<int8_t>(ratio < 0.0f ? ratio - 0.5f : ratio + 0.5f);
+        numbers[((at + k / 4 * step) * lanes<float> + lane) * 4 + k % 4] = number;
+        sum += number;
+      }
+      scales[column] = scale;
+      corrections[column] = 128 * sum;
+    }
+  });
+}
+
+// quantise(depth, from, to): the values as round(x / scale) + 128, padded to whole groups of four; the scale.
+SEQC_INLINE float quantise(int64_t depth, const float *from, uint8_t *to) {
+  Vec<float> largest = {};
+  sweep<float>(0, depth, [&](int64_t i, auto which) {
+    const Vec<float> x = load(from + i, which);
+    largest = max(largest, max(x, -x));
+  });
+  const float most = max_lanes(largest), factor = most > 0.0f ? 127.0f / most : most;
+  constexpr float shift = 12582912.0f; // 1.5 * 2^23: adding it rounds to a whole number
+  sweep<float>(0, depth, [&](int64_t i, auto which) {
+    const Vec<float> x = fma(load(from + i, which), broadcast(factor), broadcast(shift));
+    const auto number = bits_as<Ints<float>>(x) + (128 - 0x4b400000);
+    int32_t lane[lanes<float>];
+    __builtin_memcpy(lane, &number, sizeof lane);
+    const int valid = static_cast<int>(min(depth - i, int64_t(lanes<float>)));
+    for (int k = 0; k < valid; ++k)
+      to[i + k] = static_cast<uint8_t>(lane[k]);
+  });
+  for (int64_t k = depth; k < 4 * parts(depth, 4); ++k)
+    to[k] = 128;
+  return most / 127.0f;
+}
+
+// dot_four(sum, a, b): adds to each lane the products of four activations, less 128 each, with its weights.
+// `raw` says that the 128 stays in, to be taken off in the end.
+#if SEQC_VECTOR_BYTES == 64 && defined(__AVX512VNNI__)
+constexpr bool raw = true;
+SEQC_INLINE Ints<float> dot_four(Ints<float> sum, const uint8_t *a, const int8_t *b) {
+  int32_t four;
+  Ints<float> weights;
+  __builtin_memcpy(&four, a, 4);
+  __builtin_memcpy(&weights, b, sizeof weights);
+  asm("vpdpbusd %2, %1, %0" : "+v"(sum) : "v"(four - Ints<float>{}), "v"(weights));
+  return sum;
+}
+#else
+constexpr bool raw = false;
+SEQC_INLINE Ints<float> dot_four(Ints<float> sum, const uint8_t *a, const int8_t *b) {
+  WordPairs weights;
+  __builtin_memcpy(&weights, b, sizeof weights);
+  const auto signed_byte = [&](int shift) { return bits_as<Ints<float>>(weights << shift) >> 24; };
+  sum += signed_byte(24) * (a[0] - 128);
+  sum += signed_byte(16) * (a[1] - 128);
+  sum += signed_byte(8) * (a[2] - 128);
+  return sum + signed_byte(0) * (a[3] - 128);
+}
+#endif
+
+// Sums of one row for Width vectors of `Streams` neighbouring panels; `numbers` and `scales` are the row's.
+template <int Width, int Streams>
+SEQC_KERNEL static void int8_tile(const LowSegment *segments, int count, int64_t columns,
+                                  const uint8_t *numbers, const float *scales, int64_t first_vector,
+                                  Vec<float> *out) {
+  Array<Vec<float>, Width * Streams> total = {};
+  for (int s = 0; s < count; ++s) {
+    const int64_t quads = parts(segments[s].depth, 4), jump = quads * Width * lanes<float> * 4;
+    const float *const row_scales =
+        static_cast<const float *>(segments[s].packed) + first_vector * lanes<float>;
+    const int32_t *const corrections =
+        static_cast<const int32_t *>(segments[s].packed) + columns + first_vector * lanes<float>;
+    const int8_t *b = static_cast<const int8_t *>(segments[s].packed) + 8 * columns +
+                      first_vector * quads * lanes<float> * 4;
+    Array<Ints<float>, Width * Streams> sum = {};
+    for (int64_t k = 0; k < quads; ++k, numbers += 4, b += Width * lanes<float> * 4) {
+      SEQC_UNROLL
+      for (int q = 0; q < Streams; ++q) {
+        SEQC_UNROLL
+        for (int w = 0; w < Width; ++w)
+          sum[q * Width + w] = dot_four(sum[q * Width + w], numbers, b + q * jump + w * lanes<float> * 4);
+      }
+    }
+    SEQC_UNROLL
+    for (int i = 0; i < Width * Streams; ++i) {
+      Ints<float> exact = sum[i];
+      if (raw) {
+        Ints<float> correction;
+        __builtin_memcpy(&correction, corrections + i * lanes<float>, sizeof correction);
+        exact -= correction;
+      }
+      const Vec<float> scale = load(row_scales + i * lanes<float>) * broadcast(scales[s]);
+      total[i] = fma(__builtin_convertvector(exact, Vec<float>), scale, total[i]);
+    }
+  }
+  SEQC_UNROLL
+  for (int i = 0; i < Width * Streams; ++i)
+    out[i] = total[i];
+}
+
+// product_int8<Gates, Units, Depth>(begin, end, segments, count, epilogue, descending): as product_with;
+// Depth is at least the depths of all segments, each rounded up to a multiple of four, and there are at most
+// eight. Each row of each segment is quantised once, by its own largest value.
+template <int Gates, int64_t Units, int64_t Depth, class Epilogue>
+SEQC_INLINE void product_int8(int64_t begin, int64_t end, const LowSegment *segments, int count,
+                              Epilogue &&epilogue, bool descending = false) {
+  constexpr int wide = panel_blocks(Gates), last = static_cast<int>(blocks<float>(Units) % wide);
+  constexpr int width = Gates * wide, streams = width >= 8 ? 1 : 8 / width;
+  constexpr int64_t full = blocks<float>(Units) / wide, groups = full / streams;
+  constexpr int64_t turns = groups + (full - groups * streams) + (last != 0 ? 1 : 0);
+  constexpr int64_t columns = vectors_of(Units, Gates) * lanes<float>;
+  alignas(64) uint8_t numbers[static_cast<size_t>(Depth)];
+  float scales[8];
+  for (int64_t row = begin; row < end; ++row) {
+    uint8_t *to = numbers;
+    for (int s = 0; s < count; ++s) {
+      scales[s] = quantise(segments[s].depth, segments[s].a + row * segments[s].stride, to);
+      to += 4 * parts(segments[s].depth, 4);
+    }
+    Array<Vec<float>, streams * width> sums;
+    for (int64_t i = 0; i < turns; ++i) {
+      const int64_t at = descending ? turns - 1 - i : i;
+      if constexpr (groups > 0)
+        if (at < groups) {
+          const int64_t first = at * streams * wide;
+          int8_tile<width, streams>(segments, count, columns, numbers, scales, first * Gates, sums);
+          finish<float, Gates, Units>(row, first, streams * wide, sums, epilogue);
+          continue;
+        }
+      const int64_t first = (groups * streams + at - groups) * wide;
+      if constexpr (last != 0)
+        if (at == turns - 1) {
+          int8_tile<Gates * last, 1>(segments, count, columns, numbers, scales, first * Gates, sums);
+          finish<float, Gates, Units>(row, first, last, sums, epilogue);
+          continue;
+        }
+      if constexpr (full > groups * streams) {
+        int8_tile<width, 1>(segments, count, columns, numbers, scales, first * Gates, sums);
+        finish<float, Gates, Units>(row, first, wide, sums, epilogue);
+      }
+    }
+  }
+}
+
+} // namespace seqc
