@@ -10,8 +10,8 @@ namespace seqc {
 
 // product_gates<R, Gates, Units>(begin, end, segments, count, out, stride): the sums of all gates, block by
 // block.
-template <class R, int Gates, int64_t Units>
-SEQC_INLINE void product_gates(int64_t begin, int64_t end, const Segment<R> *segments, int count, R *out,
+template <class R, int Gates, int64_t Units, class S>
+SEQC_INLINE void product_gates(int64_t begin, int64_t end, const S *segments, int count, R *out,
                                int64_t stride) {
   const auto store_gates = [&](int64_t row, int64_t unit, auto, const Vec<R> *sums) {
     for (int gate = 0; gate < Gates; ++gate)

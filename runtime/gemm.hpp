@@ -269,9 +269,9 @@ SEQC_INLINE void product_with(int64_t begin, int64_t end, const Segment<R> *segm
 
 // product_segments<R, N>(begin, end, segments, count, C, ldc, accumulate, bias): rows begin … end of
 // C[rows, N] = or += sum of the segments (+ bias[N], if not null).
-template <class R, int64_t N>
-SEQC_INLINE void product_segments(int64_t begin, int64_t end, const Segment<R> *segments, int count, R *C,
-                                  int64_t ldc, bool accumulate = false, const R *bias = nullptr) {
+template <class R, int64_t N, class S>
+SEQC_INLINE void product_segments(int64_t begin, int64_t end, const S *segments, int count, R *C, int64_t ldc,
+                                  bool accumulate = false, const R *bias = nullptr) {
   const auto store_row = [&](int64_t row, int64_t unit, auto which, const Vec<R> *sums) {
     Vec<R> value = sums[0];
     if (bias)

@@ -9,14 +9,16 @@
 
 namespace seqc {
 
-// One term of a product: rows of `a` (`stride` apart, `depth` values each) times a matrix that
-// pack_bf16 or pack_int8 has packed.
+// One term of a product: rows of `a` (`stride` apart, `depth` values each) times a matrix that pack_bf16 has
+// packed, or pack_int8. Depth is at least the depths of all terms, each rounded up to a multiple of four.
 struct LowSegment {
   const float *a;
   int64_t stride;
   const void *packed;
   int64_t depth;
 };
+struct Bf16Segment : LowSegment {};
+template <int64_t Depth> struct Int8Segment : LowSegment {};
 
 // parts(depth, size): how many groups of `size` values hold so many.
 constexpr int64_t parts(int64_t depth, int64_t size) { return (depth + size - 1) / size; }
@@ -84,12 +86,12 @@ SEQC_INLINE WordPairs load_words(const uint32_t *p) {
 }
 
 // Sums of Height rows x Width vectors, for `Streams` neighbouring panels (more than one: a single row).
-template <int Height, int Width, int Streams>
-SEQC_KERNEL static void bf16_tile(const LowSegment *segments, int count, int64_t row, int64_t first_vector,
+template <int Height, int Width, int Streams, class S>
+SEQC_KERNEL static void bf16_tile(const S *segments, int count, int64_t row, int64_t first_vector,
                                   Vec<float> *out) {
   Array<Array<Array<Vec<float>, Width>, Height>, Streams> sum = {};
   for (int s = 0; s < count; ++s) {
-    const LowSegment segment = segments[s];
+    const S segment = segments[s];
     const int64_t pairs = parts(segment.depth, 2), whole = segment.depth / 2;
     const float *a = segment.a + row * segment.stride;
     const uint32_t *b = static_cast<const uint32_t *>(segment.packed) + first_vector * pairs * lanes<float>;
@@ -136,9 +138,9 @@ SEQC_KERNEL static void bf16_tile(const LowSegment *segments, int count, int64_t
 }
 
 // Calls the tile for `height` rows, 1 … Limit.
-template <int Width, int Limit>
-SEQC_INLINE void bf16_tile_of(int64_t height, const LowSegment *segments, int count, int64_t row,
-                              int64_t first_vector, Vec<float> *out) {
+template <int Width, int Limit, class S>
+SEQC_INLINE void bf16_tile_of(int64_t height, const S *segments, int count, int64_t row, int64_t first_vector,
+                              Vec<float> *out) {
   if constexpr (Limit > 1) {
     if (height < Limit) {
       bf16_tile_of<Width, Limit - 1>(height, segments, count, row, first_vector, out);
@@ -149,8 +151,8 @@ SEQC_INLINE void bf16_tile_of(int64_t height, const LowSegment *segments, int co
 }
 
 // All rows of one panel that holds Count blocks.
-template <int Gates, int64_t Units, int Count, class Epilogue>
-SEQC_INLINE void bf16_panel(int64_t begin, int64_t end, int64_t first, const LowSegment *segments, int count,
+template <int Gates, int64_t Units, int Count, class S, class Epilogue>
+SEQC_INLINE void bf16_panel(int64_t begin, int64_t end, int64_t first, const S *segments, int count,
                             Epilogue &epilogue) {
   constexpr int width = Gates * Count;
   constexpr int limit = row_limit(width + 1); // a vector of widened weights stands beside the sums
@@ -165,9 +167,9 @@ SEQC_INLINE void bf16_panel(int64_t begin, int64_t end, int64_t first, const Low
   }
 }
 
-// product_bf16<Gates, Units>(begin, end, segments, count, epilogue, descending): as product_with.
-template <int Gates, int64_t Units, class Epilogue>
-SEQC_INLINE void product_bf16(int64_t begin, int64_t end, const LowSegment *segments, int count,
+// product_with<float, Gates, Units>(begin, end, segments, count, epilogue, descending), as in gemm.hpp.
+template <class R, int Gates, int64_t Units, class Epilogue>
+SEQC_INLINE void product_with(int64_t begin, int64_t end, const Bf16Segment *segments, int count,
                               Epilogue &&epilogue, bool descending = false) {
   constexpr int wide = panel_blocks(Gates), last = static_cast<int>(blocks<float>(Units) % wide);
   constexpr int width = Gates * wide, streams = width >= 8 ? 1 : 8 / width;
@@ -283,10 +285,9 @@ SEQC_INLINE Ints<float> dot_four(Ints<float> sum, const uint8_t *a, const int8_t
 #endif
 
 // Sums of one row for Width vectors of `Streams` neighbouring panels; `numbers` and `scales` are the row's.
-template <int Width, int Streams>
-SEQC_KERNEL static void int8_tile(const LowSegment *segments, int count, int64_t columns,
-                                  const uint8_t *numbers, const float *scales, int64_t first_vector,
-                                  Vec<float> *out) {
+template <int Width, int Streams, class S>
+SEQC_KERNEL static void int8_tile(const S *segments, int count, int64_t columns, const uint8_t *numbers,
+                                  const float *scales, int64_t first_vector, Vec<float> *out) {
   Array<Vec<float>, Width * Streams> total = {};
   for (int s = 0; s < count; ++s) {
     const int64_t quads = parts(segments[s].depth, 4), jump = quads * Width * lanes<float> * 4;
@@ -322,11 +323,10 @@ SEQC_KERNEL static void int8_tile(const LowSegment *segments, int count, int64_t
     out[i] = total[i];
 }
 
-// product_int8<Gates, Units, Depth>(begin, end, segments, count, epilogue, descending): as product_with;
-// Depth is at least the depths of all segments, each rounded up to a multiple of four, and there are at most
-// eight. Each row of each segment is quantised once, by its own largest value.
-template <int Gates, int64_t Units, int64_t Depth, class Epilogue>
-SEQC_INLINE void product_int8(int64_t begin, int64_t end, const LowSegment *segments, int count,
+// product_with<float, Gates, Units>(begin, end, segments, count, epilogue, descending), as in gemm.hpp, for
+// at most eight terms. Each row of each term is quantised once, by its own largest value.
+template <class R, int Gates, int64_t Units, int64_t Depth, class Epilogue>
+SEQC_INLINE void product_with(int64_t begin, int64_t end, const Int8Segment<Depth> *segments, int count,
                               Epilogue &&epilogue, bool descending = false) {
   constexpr int wide = panel_blocks(Gates), last = static_cast<int>(blocks<float>(Units) % wide);
   constexpr int width = Gates * wide, streams = width >= 8 ? 1 : 8 / width;

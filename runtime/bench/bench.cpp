@@ -138,7 +138,8 @@ template <int64_t H> static void low_step_of(int64_t batch, int bits) {
     seqc::pack_int8(packed, H, H, 4, weight);
   else
     seqc::pack_bf16(packed, H, H, 4, weight);
-  const seqc::LowSegment segment = {h, H, packed, H};
+  const seqc::Bf16Segment half = {{h, H, packed, H}};
+  const seqc::Int8Segment<H> byte = {{h, H, packed, H}};
   const auto keep = [&](int64_t row, int64_t unit, auto which, const Vec<float> *sums) {
     for (int g = 0; g < 4; ++g)
       seqc::store(out + (row * 4 + g) * H + unit, sums[g], which);
@@ -148,9 +149,9 @@ template <int64_t H> static void low_step_of(int64_t batch, int bits) {
   snprintf(name, sizeof name, "lstm sums, %d bits, H %ld, batch %ld", bits, long(H), long(batch));
   measure(name, 8.0 * static_cast<double>(batch * H * H), [&] {
     if (bits == 8)
-      seqc::product_int8<4, H, H>(0, batch, &segment, 1, keep, descending);
+      seqc::product_with<float, 4, H>(0, batch, &byte, 1, keep, descending);
     else
-      seqc::product_bf16<4, H>(0, batch, &segment, 1, keep, descending);
+      seqc::product_with<float, 4, H>(0, batch, &half, 1, keep, descending);
     descending = !descending;
   });
   free(h), free(out), free(weights), free(packed);

@@ -5,7 +5,6 @@
 
 #include "../quant.hpp"
 
-using seqc::LowSegment;
 using seqc::Vec;
 
 static float rounded_bf16(float x) {
@@ -47,9 +46,9 @@ template <int Gates, int64_t Units> static void check(int64_t M, int64_t K) {
     Data<char> packed_u(seqc::bf16_bytes(K, Units, Gates)), packed_w(seqc::bf16_bytes(extra, Units, Gates));
     seqc::pack_bf16(packed_u + 0, K, Units, Gates, weight_u);
     seqc::pack_bf16(packed_w + 0, extra, Units, Gates, weight_w);
-    const LowSegment segments[2] = {{h, K, packed_u + 0, K}, {x, extra, packed_w + 0, extra}};
+    const seqc::Bf16Segment segments[2] = {{{h, K, packed_u + 0, K}}, {{x, extra, packed_w + 0, extra}}};
     const auto run = [&](int64_t begin, int64_t end, float *to, bool descending) {
-      seqc::product_bf16<Gates, Units>(
+      seqc::product_with<float, Gates, Units>(
           begin, end, segments, 2,
           [&](int64_t row, int64_t unit, auto which, const Vec<float> *sums) {
             for (int g = 0; g < Gates; ++g)
@@ -76,9 +75,9 @@ template <int Gates, int64_t Units> static void check(int64_t M, int64_t K) {
     Data<char> packed_u(seqc::int8_bytes(K, Units, Gates)), packed_w(seqc::int8_bytes(extra, Units, Gates));
     seqc::pack_int8(packed_u + 0, K, Units, Gates, weight_u);
     seqc::pack_int8(packed_w + 0, extra, Units, Gates, weight_w);
-    const LowSegment segments[2] = {{h, K, packed_u + 0, K}, {x, extra, packed_w + 0, extra}};
+    const seqc::Int8Segment<140> segments[2] = {{{h, K, packed_u + 0, K}}, {{x, extra, packed_w + 0, extra}}};
     const auto run = [&](int64_t begin, int64_t end, float *to, bool descending) {
-      seqc::product_int8<Gates, Units, 140>(
+      seqc::product_with<float, Gates, Units>(
           begin, end, segments, 2,
           [&](int64_t row, int64_t unit, auto which, const Vec<float> *sums) {
             for (int g = 0; g < Gates; ++g)
@@ -110,12 +109,12 @@ static void check_exact_int8() {
     w[i] = static_cast<float>(i % K == 1 ? -127 : i * 7 % 90 - 45);
   Data<char> packed(seqc::int8_bytes(K, N));
   seqc::pack_int8(packed + 0, K, N, 1, [&](int, int64_t u, int64_t k) { return w[u * K + k]; });
-  const LowSegment segment = {a, K, packed + 0, K};
+  const seqc::Int8Segment<12> segment = {{a, K, packed + 0, K}};
   float out[N] = {};
-  seqc::product_int8<1, N, 12>(0, 1, &segment, 1,
-                               [&](int64_t, int64_t unit, auto which, const Vec<float> *sums) {
-                                 seqc::store(out + unit, sums[0], which);
-                               });
+  seqc::product_with<float, 1, N>(0, 1, &segment, 1,
+                                  [&](int64_t, int64_t unit, auto which, const Vec<float> *sums) {
+                                    seqc::store(out + unit, sums[0], which);
+                                  });
   for (int64_t n = 0; n < N; ++n) {
     float sum = 0;
     for (int64_t k = 0; k < K; ++k)
