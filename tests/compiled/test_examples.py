@@ -14,7 +14,11 @@ from tests.compiled.client import STRICT
 from tests.compiled.compare import check_all, make
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
-SMALL = {"charlm": (("V", 7), ("H", 5)), "tagger": (("V", 9), ("K", 4))}
+SMALL = {
+    "charlm": (("V", 7), ("H", 5)),
+    "sentences": (("V", 9), ("H", 5)),
+    "tagger": (("V", 9), ("K", 4)),
+}
 
 
 def program_of(name: str, real: str) -> Program:
