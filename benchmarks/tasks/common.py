@@ -30,7 +30,7 @@ def train_on(model: Any, draw: Draw, updates: int, seed: int, every: int = 1000)
     """`updates` updates on minibatches drawn afresh; prints the mean loss of each `every`, gives seconds an update."""
     random, begin, recent = np.random.default_rng(seed), time.perf_counter(), []
     for number in range(1, updates + 1):
-        recent.append(float(model.update(*draw(random), seed=number)))
+        recent.append(float(model.update(*draw(random), seed=seed)))
         if number % every == 0 or number == updates:
             print(f"  update {number:6}  loss {np.mean(recent):.6f}", flush=True)
             recent.clear()
