@@ -19,7 +19,7 @@
     std/       the standard library, written in the language
     templates/ Jinja templates; runtime/ what generated code includes
 
-Doors: `seqc.check(path)`, `seqc.build(path, …)`, `seqc.load(path, …) -> Model`.
+Doors: `seqc.check(path)`, `seqc.build(path, …)`, `seqc.load(path, …) -> Model`, `seqc.windows(x, …)`.
 """
 
 from __future__ import annotations
@@ -32,10 +32,11 @@ if TYPE_CHECKING:
     from seqc.driver.load import load
     from seqc.run.fault import ModelError
     from seqc.run.model import Model
+    from seqc.run.windows import windows
     from seqc.source.diagnostic import SeqError
 
 __version__ = "0.1.0"
-__all__ = ["Model", "ModelError", "SeqError", "__version__", "build", "check", "load"]
+__all__ = ["Model", "ModelError", "SeqError", "__version__", "build", "check", "load", "windows"]
 
 _DOORS = {
     "build": "seqc.driver.build",
@@ -43,6 +44,7 @@ _DOORS = {
     "load": "seqc.driver.load",
     "Model": "seqc.run.model",
     "ModelError": "seqc.run.fault",
+    "windows": "seqc.run.windows",
     "SeqError": "seqc.source.diagnostic",
 }
 

@@ -5,7 +5,7 @@ Takes a model, data and options, gives a History. The run itself is in `training
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +18,8 @@ from .folder import Folder
 from .gather import Material, Source, gather, split
 from .lists import Lists
 from .report import History, Plain, Quiet, Reporter
+from .scale import Scales, fill_scales
+from .table import Columns
 from .training import Callback, Options, Run
 
 if TYPE_CHECKING:
@@ -39,6 +41,8 @@ def fit(
     patience: int | None = None,
     shuffle: bool = True,
     bucket: int = 16,
+    columns: Columns | None = None,
+    scale: Scales | None = None,
     keep: str = "last",
     out: str | Path | None = None,
     resume: bool = False,
@@ -50,9 +54,10 @@ def fit(
     """Trains on a text, one long recording ([N, dims]: `batch` parallel streams), or sequences.
 
     Sequences are arrays [T, N, dims], or lists of arrays [T, dims] that may differ in length; `bucket` batches of these
-    are sorted by length together, and the model's `length` input is fed by itself. Data comes by position, by name, or
-    as one mapping. `validation` is a share of the data or data of its own. `keep` "best" ends with the weights of the
-    best epoch.
+    are sorted by length together, and the model's `length` input is fed by itself. Data comes by position, by name, as
+    one mapping, as the path of a file, or as a frame, of which `columns` says what is what. `validation` is a share of
+    the data or data of its own. `keep` "best" ends with the weights of the best epoch.
+    `scale` says which `Standardise` layer takes mean and deviation from which input of the training data.
     `out` is the folder of the run; `resume` goes on where the run in it stopped.
     """
     model._need("update")
@@ -60,11 +65,12 @@ def fit(
     if named and args:
         raise ModelError("give the data by position or by name, not both")
     source: Source = named if named else args
-    if len(args) == 1 and isinstance(args[0], Mapping):
-        source = args[0]
+    material, other = make_material(model, source, columns, validation)
     training, testing = make_data(
-        model, source, validation, options, steps, shuffle, _positive("bucket", bucket)
+        model, material, other, options, steps, shuffle, _positive("bucket", bucket)
     )
+    if scale and not resume:
+        fill_scales(model, material, scale)
     folder = None if out is None else Folder(out)
     watcher = report if report is not None else (Quiet() if quiet else Plain())
     return Run(model, training, testing, options, folder, watcher).run(resume)
@@ -107,24 +113,31 @@ def _positive(name: str, value: Any) -> int:
     return int(value)
 
 
+def make_material(
+    model: Model, source: Source, columns: Columns | None, validation: float | Source | None
+) -> tuple[Material, Material | None]:
+    """What to train on and what to validate with."""
+    material = gather(model, source, columns)
+    if isinstance(validation, int | float):
+        return split(model, material, float(validation))
+    if validation is None:
+        return material, None
+    other = gather(model, validation, columns)
+    if other.single != material.single:
+        raise ModelError("training and validation data must both have a batch axis, or both none")
+    return material, other
+
+
 def make_data(
     model: Model,
-    source: Source,
-    validation: float | Source | None,
+    material: Material,
+    other: Material | None,
     options: Options,
     steps: int | None,
     shuffle: bool,
     bucket: int,
 ) -> tuple[Data, Data | None]:
     """The data sets of training and validation."""
-    material = gather(model, source)
-    other: Material | None = None
-    if isinstance(validation, int | float):
-        material, other = split(model, material, float(validation))
-    elif validation is not None:
-        other = gather(model, validation)
-        if other.single != material.single:
-            raise ModelError("training and validation data must both have a batch axis, or both none")
     if material.single and not any("time" in each["axes"] for each in model.manifest["inputs"]):
         raise ModelError("one sequence without steps is not a data set; expected arrays with a batch axis")
     carried = bool(model.manifest["carried"])

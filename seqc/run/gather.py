@@ -7,7 +7,8 @@ the data is found here and named with its place among the user's own sequences.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,14 +18,15 @@ from .arrays import convert, shape_text
 from .data import Arrays
 from .engine import Array
 from .fault import ModelError
-from .generate import encode
 from .lists import flattened
+from .table import Columns, Table, from_frame, is_frame, table_arrays
+from .texts import text_arrays
 
 if TYPE_CHECKING:
     from .model import Model
 
-Source = str | Mapping[str, Any] | Sequence[Any]
-"""What a data set is made of: a text, arrays by name, or arrays by position."""
+Source = str | Path | Table | Mapping[str, Any] | Sequence[Any]
+"""What a data set is made of: a text, a file, a table, arrays by name, or arrays by position."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,31 +38,43 @@ class Material:
     lengths: Array | None = None
 
 
-def gather(model: Model, source: Source) -> Material:
-    """All arrays of a data set."""
+def gather(model: Model, source: Source, columns: Columns | None = None) -> Material:
+    """All arrays of a data set. A frame's columns are the inputs that bear their names, or that `columns` names."""
+    if isinstance(source, tuple | list) and len(source) == 1:
+        alone = source[0]
+        if isinstance(alone, str | Path | Table | Mapping) or is_frame(alone):
+            source = alone
+    if isinstance(source, Path):
+        from .read import read_data
+
+        source = read_data(source)
+    if is_frame(source) and not isinstance(source, Mapping):
+        source = from_frame(source)
     if isinstance(source, str):
         return Material(text_arrays(model, source), True)
     binder = model._binder("update")
+    warned: set[str] | None = binder.warned
+    if isinstance(source, Table):
+        source = table_arrays(model, replace(source, chosen={**source.chosen, **(columns or {})}))
+        warned = None
+    elif columns:
+        raise ModelError("`columns` is for a frame or a CSV file; name arrays by the names of the inputs")
     args, named = ((), source) if isinstance(source, Mapping) else (source, {})
-    if len(args) == 1 and isinstance(args[0], str):
-        return Material(text_arrays(model, args[0]), True)
     placed = binder.place(args, named)
     listed = [
         number for number in binder.wanted if binder.streams(number) and _is_list(binder, number, placed)
     ]
-    material = _listed(binder, placed, listed) if listed else _arrays(binder, placed)
+    material = _listed(binder, placed, listed, warned) if listed else _arrays(binder, placed, warned)
     if not material.arrays:
         raise ModelError(f"{model.name} has no inputs to train on")
     check_values(binder.inputs, material)
     return material
 
 
-def _arrays(binder: Binder, placed: Sequence[Any]) -> Material:
+def _arrays(binder: Binder, placed: Sequence[Any], warned: set[str] | None) -> Material:
     """Arrays [T, N, dims], or [T, dims] of one recording; with lengths their padding is taken away."""
     found = [
-        None
-        if each is None
-        else convert(each, binder.inputs[number]["name"], binder.dtypes[number], binder.warned)
+        None if each is None else convert(each, binder.inputs[number]["name"], binder.dtypes[number], warned)
         for number, each in enumerate(placed)
     ]
     single = binder.rank(found, None)
@@ -104,7 +118,9 @@ def _is_list(binder: Binder, number: int, placed: Sequence[Any]) -> bool:
     return rank > len(binder.inputs[number]["dims"])
 
 
-def _listed(binder: Binder, placed: Sequence[Any], listed: Sequence[int]) -> Material:
+def _listed(
+    binder: Binder, placed: Sequence[Any], listed: Sequence[int], warned: set[str] | None
+) -> Material:
     """Lists of sequences as their steps one after another."""
     arrays: Arrays = {}
     names = [str(each["name"]) for each in binder.inputs]
@@ -114,7 +130,9 @@ def _listed(binder: Binder, placed: Sequence[Any], listed: Sequence[int]) -> Mat
         if value is None or binder.inputs[number]["length"]:
             continue
         if not binder.streams(number):
-            arrays[number] = convert(value, names[number], binder.dtypes[number], binder.warned)
+            arrays[number] = convert(value, names[number], binder.dtypes[number], warned)
+            if isinstance(value, int | float) and not binder.inputs[number]["dims"]:  # the same for all
+                arrays[number] = np.full(len(placed[listed[0]]), arrays[number])
             continue
         if number not in listed:
             raise ModelError(
@@ -252,32 +270,3 @@ def _cut(count: int, share: float, what: str) -> int:
     if not 0 < cut < count:
         raise ModelError(f"{what} is too short to keep a share of {share} for validation")
     return cut
-
-
-def symbols_of(text: str) -> list[str]:
-    """The distinct characters of a text, in order of their code."""
-    return sorted(set(text))
-
-
-def text_arrays(model: Model, text: str) -> Arrays:
-    """A text as the two streams of a character model: each character, and the one that follows it."""
-    name = model.name
-    streams = [
-        n
-        for n, each in enumerate(model.manifest["inputs"])
-        if each["kind"] == "index" and each["axes"][0] == "time"
-    ]
-    given = [number for number in streams if not model.manifest["inputs"][number]["target"]]
-    wanted = [number for number in streams if model.manifest["inputs"][number]["target"]]
-    if len(given) != 1 or len(wanted) != 1 or len(model.manifest["inputs"]) != 2:
-        raise ModelError(f"{name} cannot be trained on text: expected one index input and one index target")
-    if model.symbols is None:
-        symbols = symbols_of(text)
-        bound = int(model.manifest["inputs"][given[0]]["bound"])
-        if len(symbols) > bound:
-            raise ModelError(f"the text has {len(symbols)} distinct characters, {name} has room for {bound}")
-        model.symbols = symbols
-    if len(text) < 2:
-        raise ModelError("the text is too short; expected at least two characters")
-    codes = encode(text, model.symbols, "the text")
-    return {given[0]: codes[:-1], wanted[0]: codes[1:]}

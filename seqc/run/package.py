@@ -35,11 +35,16 @@ RUN_FILES = (
     "read.py",
     "report.py",
     "results.py",
+    "scale.py",
     "state.py",
+    "table.py",
     "tensors.py",
+    "texts.py",
     "training.py",
     "views.py",
+    "wav.py",
     "weights.py",
+    "windows.py",
 )
 """What a written package carries of this room, beside `_host`."""
 

@@ -1,35 +1,145 @@
-"""Reads training data from files: text, `.npy`, `.npz`.
+"""Reads training data from files: text, `.npy`, `.npz`, `.csv`, `.wav`, and folders of these.
 
-Takes a path, gives what `fit` takes: a text or arrays; nothing in a file is ever executed.
+Takes paths, gives what `fit` takes: a text, arrays by name, lists of sequences or a table; nothing in a file is ever
+executed.
 """
 
 from __future__ import annotations
 
+import re
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from .fault import ModelError
+from .table import Table, read_csv
+from .wav import read_wav
 
 TEXT_SUFFIXES = (".txt", ".py", ".md", ".rst", ".c", ".h", ".csv", ".seq")
+NUMBERED = re.compile(r"(.+)\.(\d+)")
+
+Found = str | dict[str, Any] | Table
 
 
-def read_data(path: str | Path) -> str | dict[str, Any]:
-    """A text, or arrays by name; one array of an `.npy` file has the name of the file."""
+def read_data(path: str | Path) -> Found:
+    """A text, arrays by name, or a table; one array of an `.npy` or `.wav` file has the name of the file.
+
+    A folder is one of texts, or of `.npz` or `.csv` files with a sequence each, or of `.npy` or `.wav` files named like
+    inputs.
+    """
     path = Path(path)
+    if path.is_dir():
+        return _folder(path)
+    if path.suffix == ".npz":
+        return read_npz(path)
+    if path.suffix == ".csv":
+        return read_csv(path)
+    if path.suffix in (".npy", ".wav"):
+        return _single_arrays([path])
+    return read_text(path)
+
+
+def read_several(paths: Sequence[Path]) -> Found:
+    """Several files: one `.npy` or `.wav` for each input, in their order; else one sequence for each file."""
+    if len(paths) == 1:
+        return read_data(paths[0])
+    suffixes = {each.suffix for each in paths}
+    if suffixes <= {".npy", ".wav"}:
+        return _single_arrays(paths)
+    if suffixes == {".npz"}:
+        return _sequences(paths)
+    if suffixes == {".csv"}:
+        return _tables(paths)
+    if suffixes & {".npy", ".npz", ".wav", ".csv"}:
+        raise ModelError(f"the files are of several kinds: {', '.join(sorted(suffixes))}; expected one kind")
+    return "\n".join(read_text(each) for each in paths)
+
+
+def _folder(path: Path) -> Found:
+    files = sorted(each for each in path.iterdir() if each.is_file() and not each.name.startswith("."))
+    for kinds, read in (((".npz",), _sequences), ((".npy", ".wav"), _single_arrays), ((".csv",), _tables)):
+        some = [each for each in files if each.suffix in kinds]
+        texts = [each for each in files if each.suffix in TEXT_SUFFIXES and each.suffix not in kinds]
+        if some and not (kinds == (".csv",) and texts):
+            return read(some)
+    return read_text(path)
+
+
+def _single_arrays(paths: Sequence[Path]) -> dict[str, Any]:
+    """A recording for each file, by the name of the file."""
+    found: dict[str, Any] = {}
+    rates: dict[int, str] = {}
+    for path in paths:
+        if path.suffix == ".wav":
+            found[path.stem], rate = read_wav(path)
+            rates.setdefault(rate, path.name)
+        else:
+            found[path.stem] = _npy(path)
+    if len(found) != len(paths):
+        raise ModelError("two files have one name; expected a name of its own for each input")
+    if len(rates) > 1:
+        shown = ", ".join(f"{name} has {rate}" for rate, name in rates.items())
+        raise ModelError(f"the sounds differ in samples per second: {shown}; expected one rate")
+    return found
+
+
+def _npy(path: Path) -> Any:
     try:
-        if path.suffix == ".npz":
-            with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
-                return {name: file[name] for name in file.files}
-        if path.suffix == ".npy":
-            return {path.stem: np.load(path, allow_pickle=False)}
+        return np.load(path, allow_pickle=False)
+    except OSError as error:
+        raise ModelError(f"cannot read {path}: {error.strerror or error}") from None
+    except (ValueError, EOFError) as error:
+        raise ModelError(f"{path} does not hold plain arrays: {error}") from None
+
+
+def read_npz(path: Path) -> dict[str, Any]:
+    """Arrays by name; `x.0`, `x.1`, … are the sequences of `x`."""
+    try:
+        with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
+            found = {name: file[name] for name in file.files}
     except OSError as error:
         raise ModelError(f"cannot read {path}: {error.strerror or error}") from None
     except (ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
         raise ModelError(f"{path} does not hold plain arrays: {error}") from None
-    return read_text(path)
+    lists: dict[str, dict[int, Any]] = {}
+    for name in list(found):
+        match = NUMBERED.fullmatch(name)
+        if match is not None:
+            lists.setdefault(match[1], {})[int(match[2])] = found.pop(name)
+    for name, parts in lists.items():
+        if sorted(parts) != list(range(len(parts))) or name in found:
+            raise ModelError(f"{path}: expected `{name}.0` to `{name}.{len(parts) - 1}`, each once")
+        found[name] = [parts[number] for number in range(len(parts))]
+    return found
+
+
+def _sequences(paths: Sequence[Path]) -> dict[str, Any]:
+    """The arrays of several files, each of which holds one sequence of every input."""
+    several = [read_npz(path) for path in paths]
+    for path, each in zip(paths, several, strict=True):
+        if list(each) != list(several[0]) and sorted(each) != sorted(several[0]):
+            expected, found = ", ".join(sorted(several[0])), ", ".join(sorted(each))
+            raise ModelError(f"{path} holds {found}; expected {expected}, as {paths[0].name} does")
+    return {name: [each[name] for each in several] for name in several[0]}
+
+
+def _tables(paths: Sequence[Path]) -> Table:
+    """Several tables with the same columns, as one whose sequences are told apart by the column `file`."""
+    several = [read_csv(path) for path in paths]
+    for path, each in zip(paths, several, strict=True):
+        if list(each.columns) != list(several[0].columns):
+            raise ModelError(
+                f"{path} has other columns than {paths[0].name}; expected the same, in one order"
+            )
+    columns: dict[str, Any] = {
+        name: [cell for each in several for cell in each.columns[name]] for name in several[0].columns
+    }
+    counts = [len(next(iter(each.columns.values()))) for each in several]
+    columns["(file)"] = np.repeat(np.arange(len(paths)), counts)
+    return Table(columns, "the tables", group="(file)")
 
 
 def read_text(path: str | Path) -> str:

@@ -1,0 +1,195 @@
+"""Tables as training data: CSV files and frames of pandas or polars, whose columns become the inputs of a model.
+
+A frame is whatever has `columns` and gives each as an object with `to_numpy`; neither library is imported. Rows are
+steps; a `group` column tells which rows belong to one sequence.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .engine import Array
+from .fault import ModelError, unknown
+
+if TYPE_CHECKING:
+    from .model import Model
+
+Columns = Mapping[str, str | Sequence[str]]
+"""For an input, the column or the columns that make it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Columns by name, all of one length; texts are read as numbers when a column is used.
+
+    `inputs` and `targets` deal columns out in order, `group` names the column that tells sequences apart, `given` holds
+    numbers of inputs that no column has.
+    """
+
+    columns: Mapping[str, Sequence[Any] | Array]
+    name: str = "the table"
+    inputs: tuple[str, ...] = ()
+    targets: tuple[str, ...] = ()
+    group: str | None = None
+    chosen: Columns = field(default_factory=dict)
+    given: Mapping[str, float] = field(default_factory=dict)
+
+
+def is_frame(value: Any) -> bool:
+    """Whether a value is a frame of pandas, polars or their like."""
+    return hasattr(value, "columns") and hasattr(value, "to_numpy") and hasattr(value, "__getitem__")
+
+
+def from_frame(frame: Any) -> Table:
+    """The columns of a frame."""
+    return Table({str(name): frame[name].to_numpy() for name in frame.columns}, "the frame")
+
+
+def read_csv(path: Path) -> Table:
+    """A CSV file whose first line names its columns."""
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            rows = [row for row in csv.reader(file) if row]
+    except OSError as error:
+        raise ModelError(f"cannot read {path}: {error.strerror or error}") from None
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise ModelError(f"{path} is not a CSV file in UTF-8: {error}") from None
+    if len(rows) < 2:
+        raise ModelError(f"{path} holds no rows; expected a line of names and lines of numbers")
+    names = [each.strip() for each in rows[0]]
+    if any(_is_number(each) for each in names):
+        raise ModelError(f"{path}: expected the names of the columns in the first line, found {rows[0][0]!r}")
+    if len(set(names)) != len(names):
+        twice = next(each for each in names if names.count(each) > 1)
+        raise ModelError(f"{path}: the column `{twice}` is there twice")
+    for number, row in enumerate(rows[1:], 1):
+        if len(row) != len(names):
+            raise ModelError(f"{path}, row {number}: expected {len(names)} cells, found {len(row)}")
+    cells = zip(*rows[1:], strict=True)
+    return Table({name: list(column) for name, column in zip(names, cells, strict=True)}, path.name)
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def table_arrays(model: Model, table: Table) -> dict[str, Any]:
+    """The inputs of a model out of a table: one recording, or with `group` lists of sequences."""
+    inputs = model.manifest["inputs"]
+    columns = {**dealt(inputs, table), **{name: _several(each) for name, each in table.chosen.items()}}
+    for name in columns:
+        if name not in [each["name"] for each in inputs]:
+            raise unknown("input", name, [each["name"] for each in inputs])
+    groups = None if table.group is None else _groups(column_of(table, table.group, False))
+    found: dict[str, Any] = {}
+    for each in inputs:
+        if each["length"]:
+            continue
+        if each["name"] in table.given:
+            found[each["name"]] = table.given[each["name"]]
+            continue
+        names = columns.get(each["name"]) or _own(table, each)
+        whole = each["kind"] in ("int", "index", "bool")
+        values = np.stack([column_of(table, name, whole) for name in names], -1)
+        shaped = values.reshape(len(values), *each["dims"])
+        found[each["name"]] = _cut(shaped, groups, each, table.name)
+    return found
+
+
+def _several(names: str | Sequence[str]) -> tuple[str, ...]:
+    return (names,) if isinstance(names, str) else tuple(names)
+
+
+def size_of(each: Any) -> int:
+    """How many numbers an input has at one step."""
+    return int(np.prod(each["dims"], dtype=np.int64))
+
+
+def dealt(inputs: Sequence[Any], table: Table) -> dict[str, tuple[str, ...]]:
+    """The columns that `inputs` and `targets` name, dealt out in the order of the model."""
+    found: dict[str, tuple[str, ...]] = {}
+    for names, target, word in ((table.inputs, False, "inputs"), (table.targets, True, "targets")):
+        if not names:
+            continue
+        ports = [each for each in inputs if each["target"] == target and not each["length"]]
+        ports = [each for each in ports if each["name"] not in table.given]
+        wanted = sum(size_of(each) for each in ports)
+        if wanted != len(names):
+            shown = ", ".join(f"`{each['name']}` ({size_of(each)})" for each in ports) or "none"
+            raise ModelError(f"{word}: expected {wanted} columns for {shown}; found {len(names)}")
+        first = 0
+        for each in ports:
+            found[each["name"]] = names[first : first + size_of(each)]
+            first += size_of(each)
+    return found
+
+
+def _own(table: Table, each: Any) -> tuple[str, ...]:
+    """The columns that bear an input's own name: `x`, or `x.0`, `x.1`, … (also `x_0` and `x0`) for its numbers."""
+    name, size = str(each["name"]), size_of(each)
+    if name in table.columns and size == 1:
+        return (name,)
+    for between in (".", "_", ""):
+        names = tuple(f"{name}{between}{number}" for number in range(size))
+        if each["dims"] and all(number in table.columns for number in names):
+            return names
+    expected = f"a column `{name}`" if not each["dims"] else f"columns `{name}.0` to `{name}.{size - 1}`"
+    shown = ", ".join(f"`{column}`" for column in list(table.columns)[:12])
+    raise ModelError(
+        f"{table.name} has no column for `{name}`: expected {expected}, or say which are inputs and which are targets; "
+        f"it has {shown}"
+    )
+
+
+def column_of(table: Table, name: str, whole: bool) -> Array:
+    """One column as numbers; whole ones where that is wanted and they are."""
+    if name not in table.columns:
+        raise unknown("column", name, table.columns)
+    values = table.columns[name]
+    if isinstance(values, np.ndarray) and values.dtype.kind in "fiub":
+        return values
+    array = np.empty(len(values), np.float64)
+    for row, cell in enumerate(values):
+        try:
+            array[row] = float(cell)
+        except (TypeError, ValueError):
+            raise ModelError(
+                f"{table.name}, row {row + 1}: `{name}` holds {cell!r}; expected a number"
+            ) from None
+    if whole and np.isfinite(array).all() and bool((array == np.round(array)).all()):
+        return array.astype(np.int64)
+    return array
+
+
+def _groups(values: Array) -> list[slice]:
+    """The runs of rows with one value."""
+    edges = [0, *(np.flatnonzero(values[1:] != values[:-1]) + 1).tolist(), len(values)]
+    if len({float(values[edge]) for edge in edges[:-1]}) != len(edges) - 1:
+        raise ModelError("the rows of a group must stand together; sort the table by its group and time")
+    return [slice(first, end) for first, end in pairwise(edges)]
+
+
+def _cut(values: Array, groups: list[slice] | None, each: Any, table: str) -> Any:
+    """The values of one recording, or of each sequence; what is `once` must be one value in all its rows."""
+    parts = [values[group] for group in groups] if groups is not None else [values]
+    if "time" not in each["axes"]:
+        for number, part in enumerate(parts):
+            if bool((part != part[0]).any()):
+                place = f" of sequence {number}" if groups is not None else ""
+                raise ModelError(
+                    f"{table}: `{each['name']}` is one value per sequence; expected it equal in all rows{place}"
+                )
+        once = np.stack([part[0] for part in parts])
+        return once if groups is not None else once[0]
+    return parts if groups is not None else values
