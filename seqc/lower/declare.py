@@ -161,6 +161,7 @@ def param_value(body: Body, node: tree.Param, name: str) -> Meaning:
             hint="an equation may read it instead",
         )
     init = draws.initialiser(source, value)
+    draws.check_size(init, wanted, value.span)
     found = Dynamic(shop.builder.add("param", type=wanted, name=dotted))
     shop.parameters[dotted] = Parameter(dotted, wanted, init, node.doc or "")
     if instance is not None:

@@ -22,7 +22,19 @@ from seqc.syntax import tree
 SIGNS = {"+": "add", "-": "sub", "*": "mul", "/": "div"}
 DRAWS = {"bernoulli": 1, "normal": 1, "uniform": 2}
 FIXED = ("zeros", "ones", "glorot", "orthogonal")
-WORDS = {"bernoulli": "its probability", "normal": "its deviation", "uniform": "both ends"}
+COMPUTED = ("legendre",)
+WORDS = {
+    "bernoulli": "its probability",
+    "normal": "its deviation",
+    "uniform": "both ends",
+    "legendre": "the number of steps that it remembers",
+}
+EXAMPLES = {
+    "normal": "normal(0.01)",
+    "uniform": "uniform(-0.1, 0.1)",
+    "bernoulli": "normal(0.01)",
+    "legendre": "legendre(100)",
+}
 
 
 def draw(body: Body, name: str, node: tree.Call) -> Meaning:
@@ -177,7 +189,7 @@ def initialiser(body: Body, node: tree.Expression) -> Init:
         return ("neg", initialiser(body, node.value))
     if isinstance(node, tree.Call) and isinstance(node.function, tree.Reference):
         meaning = scope.find(body, node.function.name, node.function.span)
-        if isinstance(meaning, Builtin) and meaning.name in DRAWS:
+        if isinstance(meaning, Builtin) and meaning.name in (*DRAWS, *COMPUTED):
             return drawn_start(body, meaning.name, node)
         if isinstance(meaning, Builtin) and meaning.name in FIXED:
             raise fail(
@@ -190,16 +202,13 @@ def initialiser(body: Body, node: tree.Expression) -> Init:
     meaning = body.shop.evaluate(body, node)
     if isinstance(meaning, Builtin) and meaning.name in FIXED:
         return (meaning.name,)
-    if isinstance(meaning, Builtin) and meaning.name in DRAWS:
-        hint = {"normal": "normal(0.01)", "uniform": "uniform(-0.1, 0.1)", "bernoulli": "normal(0.01)"}[
-            meaning.name
-        ]
+    if isinstance(meaning, Builtin) and meaning.name in (*DRAWS, *COMPUTED):
         raise fail(
             "S0303",
             f"`{meaning.name}` needs {WORDS[meaning.name]}",
             node.span,
             "not called",
-            hint=f"like `{hint}`",
+            hint=f"like `{EXAMPLES[meaning.name]}`",
         )
     if isinstance(meaning, Number) and not isinstance(meaning.value, bool):
         return ("constant", float(meaning.value))
@@ -226,12 +235,12 @@ def settled(body: Body, node: tree.Expression) -> bool:
     if isinstance(node, tree.Reference):
         return isinstance(scope.find(body, node.name, node.span), Number)
     if isinstance(node, tree.Call) and isinstance(node.function, tree.Reference):
-        return node.function.name not in DRAWS
+        return node.function.name not in (*DRAWS, *COMPUTED)
     return False
 
 
 def drawn_start(body: Body, name: str, node: tree.Call) -> Init:
-    """`normal(0.01)` or `uniform(-1.0, 1.0)` as the start of a parameter."""
+    """`normal(0.01)`, `uniform(-1.0, 1.0)` or `legendre(100)` as the start of a parameter."""
     if name == "bernoulli":
         raise fail(
             "S0310",
@@ -256,13 +265,33 @@ def drawn_start(body: Body, name: str, node: tree.Call) -> Init:
         numbers.append(float(meaning.value))
     if name == "normal" and len(numbers) == 1:
         numbers = [0.0, *numbers]
-    if len(numbers) != 2:
-        example = "normal(0.01)" if name == "normal" else "uniform(-0.1, 0.1)"
+    if len(numbers) != (1 if name in COMPUTED else 2):
         raise fail(
             "S0303",
             f"`{name}` takes {WORDS[name]}",
             node.span,
             f"found {len(numbers)} arguments",
-            hint=f"like `{example}`",
+            hint=f"like `{EXAMPLES[name]}`",
         )
+    if name in COMPUTED and not 0 < numbers[0] < math.inf:
+        raise fail("S0310", "a memory is longer than nothing", node.span, f"found {numbers[0]:g}", hint=None)
     return (name, *numbers)
+
+
+def check_size(init: Init, type: Type, span: Span) -> None:
+    """Refuses `legendre` for a parameter that is neither a square matrix nor a vector."""
+    pending: list[object] = [init]
+    while pending:
+        each = pending.pop()
+        if isinstance(each, tuple):
+            pending += each
+        elif each in COMPUTED and not (
+            len(type.dims) == 1 or (len(type.dims) == 2 and len({*type.dims}) == 1)
+        ):
+            raise fail(
+                "S0304",
+                f"`{each}` fills a square matrix or a vector",
+                span,
+                f"the parameter is {type}",
+                hint="`param A: real[M, M]` is what passes from state to state, `param B: real[M]` what comes in",
+            )

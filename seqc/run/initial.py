@@ -59,6 +59,8 @@ def _value(init: Any, dims: tuple[int, ...], draws: Draws) -> Array:
         return np.asarray(centred * reach)
     if how == "orthogonal":
         return _orthogonal(dims, draws)
+    if how == "legendre":
+        return legendre(dims, float(_number(rest[0])))
     values = [_value(each, dims, draws) for each in rest]
     if how == "uniform":
         return np.asarray(values[0] + (values[1] - values[0]) * draws.uniform(size).reshape(dims))
@@ -87,3 +89,38 @@ def _orthogonal(dims: tuple[int, ...], draws: Draws) -> Array:
     q = q * np.where(np.diagonal(r) < 0, -1.0, 1.0)
     matrix = q if out >= inside else q.T
     return np.ascontiguousarray(matrix).reshape(dims)
+
+
+def _number(init: Any) -> float:
+    """A number, bare or as ("constant", v)."""
+    return float(init if isinstance(init, int | float) else init[1])
+
+
+def legendre(dims: Sequence[int], theta: float) -> Array:
+    """How a Legendre memory of M numbers goes on in one step: [M, M] from itself, or [M] from its input.
+
+    Voelker et al. 2019, equations 1 and 2: `theta m' = A m + B u` keeps the last `theta` steps of `u` as weights of
+    Legendre polynomials; held input between steps (their appendix), so that both come out of one matrix exponential.
+    """
+    size = dims[0]
+    row, column = np.arange(size)[:, None], np.arange(size)[None, :]
+    signs = np.where(row < column, -1.0, (-1.0) ** (row - column + 1))
+    whole = np.zeros((size + 1, size + 1))
+    whole[:size, :size] = (2 * row + 1) * signs / theta
+    whole[:size, size] = ((2 * row + 1) * (-1.0) ** row)[:, 0] / theta
+    stepped = _exponential(whole)
+    found = stepped[:size, :size] if len(dims) == 2 else stepped[:size, size]
+    return np.ascontiguousarray(found)
+
+
+def _exponential(matrix: Array) -> Array:
+    """exp of a matrix: the series of a 2^-k part of it, squared k times."""
+    halvings = max(0, int(np.ceil(np.log2(max(float(np.abs(matrix).sum(0).max()), 1e-30)))) + 1)
+    part = matrix / 2.0**halvings
+    term = total = np.eye(len(matrix))
+    for order in range(1, 20):  # what is left out is below 0.5^20 / 20!
+        term = term @ part / order
+        total = total + term
+    for _ in range(halvings):
+        total = total @ total
+    return np.asarray(total)

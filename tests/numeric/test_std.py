@@ -37,6 +37,7 @@ CELLS: Mapping[str, str] = {
     "CTRNN": "CTRNN(3, dt = 0.4)",
     "CfC": "CfC(3)",
     "LTC": "LTC(3)",
+    "LMU": "LMU(3, 4, 2.5)",
     "Conv": "Conv(3, 3, tanh)",
     "Highway": "Highway()",
     "HighwayRNN": "HighwayRNN(3)",
@@ -62,7 +63,8 @@ def program_of(name: str) -> Program:
 
 @pytest.mark.parametrize("name", list(CELLS))
 def test_gradients(name: str) -> None:
-    assert check_gradients(program_of(name), seed=2, elements=1, steps=3) > 0
+    stopped = ("grad.y.lmu.A", "grad.y.lmu.B")
+    assert check_gradients(program_of(name), seed=2, elements=1, steps=3, stopped=stopped) > 0
 
 
 @pytest.mark.parametrize("name", list(CELLS))
@@ -175,6 +177,14 @@ def liquid(w: Weights, x: Any, s: dict[str, Any]) -> Any:
     return s["h"]
 
 
+def legendre_memory(w: Weights, x: Any, s: dict[str, Any]) -> Any:
+    h, m = s.get("h", w["h0"]), s.get("m", np.zeros(4))
+    u = (w["ex"] @ x + w["eh"] @ h + w["em"] @ m)[0]
+    s["m"] = w["A"] @ m + w["B"] * u
+    s["h"] = np.tanh(w["W"] @ x + w["U"] @ h + w["V"] @ s["m"])
+    return s["h"]
+
+
 def window(w: Weights, x: Any, s: dict[str, Any]) -> Any:
     s["line"] = [x, *s.get("line", [np.zeros(2)] * 2)][:3]
     return np.tanh(w["W"] @ np.concatenate(s["line"]) + w["b"])
@@ -192,6 +202,7 @@ FORMULAS: Mapping[str, Step] = {
     "minLSTM": min_lstm,
     "sLSTM": exponential,
     "LTC": liquid,
+    "LMU": legendre_memory,
     "Conv": window,
 }
 
