@@ -52,7 +52,8 @@ class Golden(Mapping[str, Any]):
     def ours(self, name: str) -> str:
         """`0.reset.W` of the file as `l0.reset_layer.W` of the model."""
         number, part, *rest = name.split(".")
-        kind = self.meta["layers"][int(number)]["kind"]
+        layers = self.meta.get("layers")
+        kind = layers[int(number)]["kind"] if layers else "Embedding"
         return ".".join((f"l{number}", PARTS.get(kind, {}).get(part, part), *rest))
 
     def under(self, prefix: str) -> dict[str, Any]:

@@ -246,6 +246,77 @@ train Pendulum { update = AdaDelta()  freeze = [l0.h0, l1.h0] }
 """
 
 
+DROPOUT = """
+use std.theano: Dropout
+
+model Dropped {
+  hyper drop = 0.5
+
+  input x:     real[50]
+  input other: real[50]
+
+  y = sum(Dropout(drop)(x)) + sum(Dropout(drop)(other))
+
+  output y
+  loss = sum(y over time, batch)
+}
+"""
+
+STARTS = """
+use std.theano: Embedding, Layer, LSTM, RNN
+
+# The layers of the golden file, wide enough for their distribution to be seen.
+model Starts {
+  input k: index(40)
+  y = k |> Embedding(50)
+  layer l0 = LSTM(60)
+  layer l1 = LSTM(70)
+  layer l2 = RNN(80)
+  layer l3 = Layer(90)
+  layer l4 = Embedding(50)
+  output z = y |> l0 |> l1 |> l2 |> l3
+  output e = l4(k)
+}
+"""
+
+HANDED = """
+use std.theano: LSTM
+
+# The hidden state starts from the caller, the cells from zeros.
+model Handed {
+  input x:     real[2]
+  input start: real[5] once
+  y = x |> LSTM(5, tanh, h = start, c = 0)
+  output y
+}
+"""
+
+EVERYTHING = """
+use std.theano: AdaDelta, AdaGrad, Dropout, Embedding, GatedInput, GRU, Layer, LSTM, masked_loss, RNN, SGD
+
+model Everything {
+  hyper bound = 0.3
+  hyper drop  = 0.4
+  input  x: real[2]
+  input  k: index(5)
+  target next: index(3)
+  target n: int once
+  layer gate = GatedInput(clip_gradients = 0.2)
+  a = x |> LSTM(3, tanh, bound) |> Dropout(drop)
+  b = k |> Embedding(3) |> RNN(3, tanh, 0.1, learn = true)
+  c = gate(concat(a, b), prev d) |> GRU(3)
+  state d: real[3] = 0
+  d = c |> LSTM(3, learn = true)
+  p = d |> Layer(3, softmax)
+  output p
+  output g = gate.gate
+  loss = mean(masked_loss(p, next, n, 0) over batch) + 0.1 * mean(gate.gate over time, batch)
+}
+
+train Everything { update = [AdaDelta(), AdaGrad(only = b), SGD(max_norm = 0.0, only = p)] }
+"""
+
+
 def bptt(layers: str, names: str) -> str:
     return BPTT.format(layers=layers, names=names)
 
@@ -274,5 +345,9 @@ TEXTS = {
     "language_rnn": language("RNN"),
     "language_lstm": language("LSTM"),
     "pendulum": PENDULUM,
+    "dropout": DROPOUT,
+    "starts": STARTS,
+    "handed": HANDED,
+    "everything": EVERYTHING,
 }
 """Every text by name."""
