@@ -44,6 +44,26 @@ typedef struct seqc_where {
   int64_t step, row, value;
 } seqc_where;
 
+/* Threads that help with a call; the caller owns them. seqc_team.h makes one of POSIX threads, and any other
+   pool of threads can fill this record. Results are the same, bit for bit, for any number of members. */
+typedef void seqc_part_fn(void *context, int member, int members);
+typedef struct seqc_team seqc_team;
+struct seqc_team {
+  uint32_t size, members; /* sizeof(seqc_team) of the caller; threads, the calling one included */
+
+  /* Runs part(context, member, members) at the same time on the calling thread (member 0) and on members - 1
+     others; comes back with 1 when all have. 0, and nothing is run, if the team is busy: the caller then
+     works alone. */
+  int (*run)(const seqc_team *, int members, seqc_part_fn *part, void *context);
+
+  /* Called by every member inside a part: comes back when all of them have called it. */
+  void (*meet)(const seqc_team *, int member, int members);
+};
+
+enum seqc_flag {
+  SEQC_SHARE_ALL = 1 /* shares a call among the team however little work it is; for tests */
+};
+
 /* One call. Grows at its end only; `size` is sizeof(seqc_call) of the caller. */
 typedef struct seqc_call {
   uint32_t size;
@@ -54,8 +74,8 @@ typedef struct seqc_call {
   int64_t given;     /* generate: steps that the caller gives; the others are fed back */
   int64_t first_row; /* number of row 0 for the draws, so that a row alone draws what it draws in a batch */
   void *workspace;   /* workspace_bytes(entry, steps, batch) bytes, aligned to 64 */
-  const struct seqc_team *team; /* NULL: the calling thread alone */
-  seqc_where *where;            /* filled on SEQC_BAD_INDEX, SEQC_BAD_LENGTH; may be NULL */
+  const seqc_team *team; /* NULL: the calling thread alone */
+  seqc_where *where;     /* filled on SEQC_BAD_INDEX, SEQC_BAD_LENGTH; may be NULL */
 } seqc_call;
 
 typedef struct seqc_weights {

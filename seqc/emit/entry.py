@@ -57,9 +57,12 @@ class EntryPrinter:
             for name in ("steps", "batch")
             if mentions([*body, *self._declarations], name)
         ]
-        head = [f"static int {self.plan.entry}_nodes(const Frame &frame) {{"]
-        if not mentions([*sizes, *body, *self._declarations], "frame"):
-            head = [f"static int {self.plan.entry}_nodes(const Frame &) {{"]
+        inside = [*sizes, *body, *self._declarations]
+        known = [
+            f"const {kind} &{name if mentions(inside, name) else ''}"
+            for kind, name in (("Frame", "frame"), ("Share", "share"))
+        ]
+        head = call(0, f"static int {self.plan.entry}_nodes", known, ") {")
         kept = [
             line
             for line in uniform_lines
@@ -98,7 +101,8 @@ class EntryPrinter:
             name = self._namer.name(
                 "packed." + short(pack.sources[0][0]) + (".t" if pack.form == "columns" else "")
             )
-            self._declarations.append(f"  auto *{name} = frame.packed<real>({offset});")
+            element = "real" if pack.kind == "real" else "char"
+            self._declarations.append(f"  auto *{name} = frame.packed<{element}>({offset});")
         self._packs[number] = name
         return name
 

@@ -16,6 +16,7 @@ from seqc.emit.memory import Numbers
 from seqc.emit.model import ENTRIES, Model, PlacedPack, bytes_of, only_sizes
 from seqc.emit.render import render
 from seqc.flow.types import Axis, Type
+from seqc.plan.share import effort
 from seqc.plan.types import Arena, Plan
 
 ABOUT = {
@@ -43,6 +44,12 @@ def numbers_of(model: Model) -> Numbers:
     )
 
 
+def includes(model: Model) -> tuple[str, ...]:
+    """The headers of the runtime that a model needs."""
+    low = any(placed.pack.kind != "real" for placed in model.packs)
+    return ("blocks.hpp", "entry.hpp", *(["quant.hpp"] if low else []), "random.hpp")
+
+
 def unit(model: Model, plans: Mapping[str, Plan], source: str) -> str:
     """The text of `<name>.cpp`."""
     shelf = Shelf()
@@ -57,7 +64,7 @@ def unit(model: Model, plans: Mapping[str, Plan], source: str) -> str:
         tuple(comment(heading)),
         f"{model.options.name}.h",
         model.target.vector_bytes,
-        ("blocks.hpp", "entry.hpp", "random.hpp"),
+        includes(model),
         "double" if model.options.real == "f64" else "float",
         model.target.lanes,
         tuple(kernel.lines for kernel in shelf.printed),
@@ -151,7 +158,9 @@ def entry_tables(model: Model, plans: Mapping[str, Plan], entry: str) -> list[li
             found.append(listed(f"const bool {entry}_{what}[]", rows))
     arena = plan.arena
     rules = whole(plans["apply"].arena) if entry == "update" and "apply" in plans else 0
-    sizes = {"bytes": arena.fixed, "for a row": arena.per_row, "for a step": arena.per_step}
+    work = effort(plan)
+    sizes = {"additions and multiplications": work.fixed, "for a step of a row, too": work.per_cell}
+    sizes |= {"bytes": arena.fixed, "for a row": arena.per_row, "for a step": arena.per_step}
     sizes |= {"for a step of a row": arena.per_cell, "for the rules": rules}
     flags = {
         "gives outputs": entry in ("infer", "step", "generate"),
@@ -198,6 +207,8 @@ def _pack(placed: PlacedPack, offsets: Mapping[str, int], real_bytes: int) -> li
     starts = [offsets[name] + offset * real_bytes for name, offset in pack.sources]
     texts = [f"reinterpret_cast<const real *>(from + {start})" for start in starts]
     to = f"reinterpret_cast<real *>(to + {placed.offset})"
+    if pack.kind != "real":
+        return _pack_low(placed, texts)
     if pack.form == "columns":
         depth = pack.depth // len(texts)
         named = [
@@ -212,6 +223,21 @@ def _pack(placed: PlacedPack, offsets: Mapping[str, int], real_bytes: int) -> li
         sizes = [str(pack.depth), str(pack.units), "gates", str(len(texts)), str(pack.depth)]
         body += call(4, "pack_gates<real>", [to, *sizes])
     return ["  {", *body, "  }"]
+
+
+def _pack_low(placed: PlacedPack, texts: list[str]) -> list[str]:
+    """Weights of fewer bits: each number is asked for by gate, row and column."""
+    pack = placed.pack
+    assert pack.sources is not None
+    named = [(text, name) for text, (name, _) in zip(texts, pack.sources, strict=True)]
+    sizes = [f"to + {placed.offset}", str(pack.depth), str(pack.units), str(len(texts))]
+    weight = [
+        "    const auto weight = [&](int gate, int64_t unit, int64_t k) {",
+        f"      return gates[gate][unit * {pack.depth} + k];",
+        "    };",
+    ]
+    body = ["    const real *const gates[] = {", *commented(named, 8), "    };", *weight]
+    return ["  {", *body, *call(4, f"pack_{pack.kind}", [*sizes, "weight"]), "  }"]
 
 
 # ---- first optimizer states -----------------------------------------------------------------------------------------
@@ -235,4 +261,4 @@ def first_states(model: Model, plans: Mapping[str, Plan]) -> list[str]:
     if whole(plan.arena):
         lines.append(f"  alignas(64) char memory[{whole(plan.arena)}];")
         lines.append("  frame.memory = memory;")
-    return [*lines, "  return initial_nodes(frame);", "}"]
+    return [*lines, "  return initial_nodes(frame, alone);", "}"]

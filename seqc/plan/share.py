@@ -1,0 +1,337 @@
+"""Who does what in a team of threads: the part of each node that a member takes, and where all members meet.
+
+Takes a finished Plan; gives a `Share` for each node that stands outside of scans. Results are the same for any number of
+members: rows are independent of each other, and what is summed over rows is divided by its columns, never by its rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from enum import Enum
+
+from seqc.flow.types import Axis, Kind
+from seqc.plan.place import ALIGNMENT, SMALL, reads_and_writes, rounded
+from seqc.plan.types import (
+    Arena,
+    Buffer,
+    Chunks,
+    Einsum,
+    Gather,
+    Guard,
+    Kernel,
+    Move,
+    Node,
+    Operand,
+    Outer,
+    Pack,
+    Plan,
+    Pointwise,
+    Product,
+    Reduce,
+    Reverse,
+    Scan,
+    Scatter,
+)
+
+WHOLE = frozenset({Axis.TIME, Axis.BATCH})
+LEAST = 4096
+"""Elementary steps for which a task of its own is worth a line of code."""
+
+
+class Split(Enum):
+    """How a node is divided.
+
+    ROWS: a stretch of the batch, all steps of it. CELLS: a stretch of all steps of all rows. PART: a stretch of the rows
+    (or columns) of the result, each summed over everything. TASK: whole, by one member. ALL: by every member alike.
+    """
+
+    ROWS = "rows"
+    CELLS = "cells"
+    PART = "part"
+    TASK = "task"
+    ALL = "all"
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """`meet`: all members meet first. `task`: its number, which picks the member. `count` and `grain`: what a PART
+    divides."""
+
+    split: Split
+    meet: bool = False
+    task: int = 0
+    count: int = 0
+    grain: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Touch:
+    """What a node reads or writes of a buffer: `mode` are two things alike only if each member meets its own alone."""
+
+    buffer: int
+    written: bool
+    mode: object
+
+
+ANY = "anything"
+
+
+def outside(nodes: tuple[Node, ...]) -> Iterator[Node]:
+    """The nodes in running order, those of chunks too."""
+    for node in nodes:
+        if isinstance(node, Chunks):
+            yield from outside(node.nodes)
+        else:
+            yield node
+
+
+def shares(plan: Plan, real_bytes: int, lanes: int) -> list[Share]:
+    """A share for each node of `outside(plan.nodes)`."""
+    members = Members(plan, real_bytes)
+    return [members.share(node, split_of(plan, node, lanes)) for node in outside(plan.nodes)]
+
+
+# ---- how a node may be divided ----------------------------------------------------------------------------------------
+
+
+def split_of(plan: Plan, node: Node, lanes: int) -> Share:
+    """The division of one node, without regard to its neighbours."""
+    if isinstance(node, Guard):
+        return Share(Split.ALL)
+    if isinstance(node, Scan):
+        return Share(Split.ROWS if all(by_row(plan, kernel) for kernel in node.kernels) else Split.TASK)
+    assert not isinstance(node, Chunks)
+    if isinstance(node, Outer):
+        return part_of_outer(plan, node)
+    if isinstance(node, Reduce) and by_column(plan, node) and node.outer * node.inner >= 4 * lanes:
+        return Share(Split.PART, count=node.outer * node.inner, grain=lanes)
+    if not by_row(plan, node):
+        return Share(Split.TASK)
+    across = kept_axes(node) == WHOLE and not by_step(plan, node)
+    return Share(Split.CELLS if across and not isinstance(node, Einsum) else Split.ROWS)
+
+
+def part_of_outer(plan: Plan, node: Outer) -> Share:
+    """The rows of the result, by whole blocks where the left side is interleaved."""
+    left = plan.buffers[node.left.buffer]
+    interleaved = node.left.gate is not None and left.gates > 1
+    return Share(Split.PART, count=node.left.size // node.rows, grain=left.block if interleaved else 8)
+
+
+def by_column(plan: Plan, node: Reduce) -> bool:
+    """Whether it is the sum of dense vectors, each column by itself."""
+    kind = plan.buffers[node.operand.buffer].kind
+    return node.how == "sum" and kind is Kind.REAL and node.middle == 1 and Axis.BATCH in node.summed
+
+
+def kept_axes(node: Kernel) -> frozenset[Axis]:
+    """The axes along which results lie."""
+    if isinstance(node, Reverse):
+        return WHOLE
+    if isinstance(node, Pack):
+        return frozenset()
+    return node.axes - node.summed if isinstance(node, Reduce | Scatter | Einsum) else node.axes
+
+
+def by_row(plan: Plan, node: Kernel) -> bool:
+    """Whether a row of the batch is made from that row alone."""
+    if isinstance(node, Outer | Pack | Reverse) or Axis.BATCH not in kept_axes(node):
+        return False
+    if isinstance(node, Reduce | Scatter | Einsum) and Axis.BATCH in node.summed:
+        return False
+    _, written = reads_and_writes(plan, node)
+    return all(Axis.BATCH in plan.buffers[operand.buffer].axes for operand in written)
+
+
+def by_step(plan: Plan, node: Kernel) -> bool:
+    """Whether a kernel of all steps is called step by step, as its operands or draws demand."""
+    if isinstance(node, Pointwise) and (node.draws or any(s.op == "instant" for s in node.statements)):
+        return True
+    read, written = reads_and_writes(plan, node)
+    axes = kept_axes(node)
+    for operand in (*read, *written):
+        buffer = plan.buffers[operand.buffer]
+        have = buffer.axes - {Axis.TIME} if operand.at else buffer.axes
+        if have & axes not in (axes, frozenset()) or buffer.ring:
+            return True
+    return False
+
+
+# ---- who meets whom ---------------------------------------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class Members:
+    """Walks the nodes; `pending` is what has been touched since all members met."""
+
+    plan: Plan
+    real_bytes: int
+    pending: list[Touch] = field(default_factory=list)
+    task: int = 0
+    tasks: int = 0
+    _known: dict[tuple[int, int], bool] = field(default_factory=dict)
+
+    def share(self, node: Node, wanted: Share) -> Share:
+        """The share of the next node."""
+        if wanted.split is Split.TASK:
+            return self._task(node)
+        touches = self._touches(node, wanted)
+        meet = any(True for _ in self._conflicts(touches))
+        return self._done(Share(wanted.split, meet, 0, wanted.count, wanted.grain), touches)
+
+    def _task(self, node: Node) -> Share:
+        """A task goes to the member that did what it waits for, or to the next one if it is worth it."""
+        number = self.task
+        found = {touch.mode for touch in self._conflicts(self._touches(node, Share(Split.TASK, task=-1)))}
+        owners = {mode[1] for mode in found if isinstance(mode, tuple) and mode[0] is Split.TASK}
+        meet = bool(found) and (len(owners) != 1 or len(owners) != len(found))
+        if owners and not meet:
+            number = min(owners)
+        elif effort_of(self.plan, node, 1024, 32) >= LEAST:
+            number = self.tasks
+            self.tasks += 1
+        self.task = number
+        return self._done(Share(Split.TASK, meet, number), self._touches(node, Share(Split.TASK, task=number)))
+
+    def _done(self, share: Share, touches: list[Touch]) -> Share:
+        if share.meet:
+            self.pending.clear()
+        self.pending += touches
+        return share
+
+    def _touches(self, node: Node, share: Share) -> list[Touch]:
+        kernels = node.kernels if isinstance(node, Scan) else (node,)
+        found: dict[Touch, None] = {}
+        for kernel in kernels:
+            read, written = reads_and_writes(self.plan, kernel)
+            for operand in read:
+                found[Touch(operand.buffer, False, self._mode(operand, share))] = None
+            for operand in written:
+                found[Touch(operand.buffer, True, self._mode(operand, share))] = None
+        return list(found)
+
+    def _mode(self, operand: Operand, share: Share) -> object:
+        """What decides which elements each member touches."""
+        axes = self.plan.buffers[operand.buffer].axes
+        if share.split is Split.TASK:
+            return (Split.TASK, share.task)
+        if share.split is Split.ROWS and Axis.BATCH in axes:
+            return (Split.ROWS,)
+        if share.split is Split.CELLS and Axis.BATCH in axes:
+            return (Split.CELLS, operand.shift)
+        return ANY
+
+    def _conflicts(self, touches: list[Touch]) -> Iterator[Touch]:
+        """What has been touched by another member in the meantime."""
+        for touch in touches:
+            for other in self.pending:
+                if (touch.written or other.written) and self._differ(touch, other):
+                    yield other
+
+    def _differ(self, touch: Touch, other: Touch) -> bool:
+        tasks = isinstance(touch.mode, tuple) and touch.mode[0] is Split.TASK
+        if touch.mode == other.mode and (tasks or (touch.mode != ANY and touch.buffer == other.buffer)):
+            return False
+        return touch.buffer == other.buffer or self._overlap(touch.buffer, other.buffer)
+
+    def _overlap(self, first: int, second: int) -> bool:
+        key = (min(first, second), max(first, second))
+        if key not in self._known:
+            self._known[key] = overlap(self.plan, self.real_bytes, *key)
+        return self._known[key]
+
+
+def overlap(plan: Plan, real_bytes: int, first: int, second: int) -> bool:
+    """Whether two buffers may share memory, for any numbers of steps and rows."""
+    if first not in plan.offsets or second not in plan.offsets:
+        return False
+    a, b = plan.offsets[first], plan.offsets[second]
+    return not (
+        beyond(b, a, extent(plan.buffers[first], real_bytes))
+        or beyond(a, b, extent(plan.buffers[second], real_bytes))
+    )
+
+
+def extent(buffer: Buffer, real_bytes: int) -> Arena:
+    """The bytes of a buffer, as `place` counts them."""
+    sizes = {Kind.REAL: real_bytes, Kind.F32: 4, Kind.F64: 8, Kind.BOOL: 1}
+    once = buffer.stride * sizes.get(buffer.kind, 8)
+    size = once * max(1, buffer.ring)
+    size = rounded(size, ALIGNMENT if size >= ALIGNMENT else SMALL)
+    extra = 0 if buffer.ring else rounded(buffer.slots * once, SMALL)
+    time, batch = Axis.TIME in buffer.axes and not buffer.ring, Axis.BATCH in buffer.axes
+    if not time:
+        return Arena(0, size, 0, 0) if batch else Arena(size, 0, 0, 0)
+    return Arena(0, extra, 0, size) if batch else Arena(extra, 0, size, 0)
+
+
+def beyond(above: Arena, below: Arena, size: Arena) -> bool:
+    """Whether `above` starts behind the `size` bytes from `below` on, for all steps and rows from 1."""
+    fixed = above.fixed - below.fixed - size.fixed
+    row = above.per_row - below.per_row - size.per_row
+    step = above.per_step - below.per_step - size.per_step
+    cell = above.per_cell - below.per_cell - size.per_cell
+    return min(fixed + row + step + cell, row + cell, step + cell, cell) >= 0
+
+
+# ---- how much work ----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Effort:
+    """Additions and multiplications of a call: some, and so many more for each step of a row."""
+
+    fixed: int
+    per_cell: int
+
+
+def effort(plan: Plan) -> Effort:
+    """Of all nodes; what is done once a row counts as if it were done once a step."""
+    fixed = sum(_work(plan, kernel) for kernel in _kernels(plan) if not _axes(kernel))
+    return Effort(fixed, sum(_work(plan, kernel) for kernel in _kernels(plan) if _axes(kernel)))
+
+
+def effort_of(plan: Plan, node: Node, steps: int, batch: int) -> int:
+    """Of one node, for so many steps and rows."""
+    kernels = node.kernels if isinstance(node, Scan) else (node,)
+    total = 0
+    for kernel in kernels:
+        axes = _axes(kernel) | ({Axis.TIME} if isinstance(node, Scan) else set())
+        times = (steps if Axis.TIME in axes else 1) * (batch if Axis.BATCH in axes else 1)
+        total += _work(plan, kernel) * times
+    return total
+
+
+def _kernels(plan: Plan) -> Iterator[Node]:
+    for node in outside(plan.nodes):
+        yield from node.kernels if isinstance(node, Scan) else (node,)
+
+
+def _axes(node: Node) -> frozenset[Axis]:
+    if isinstance(node, Reverse):
+        return WHOLE
+    return frozenset() if isinstance(node, Pack | Guard | Scan | Chunks) else node.axes
+
+
+def _work(plan: Plan, node: Node) -> int:
+    """Of one kernel at one step of one row."""
+    if isinstance(node, Product):
+        terms = [(each.depth, plan.packs[each.pack]) for each in node.segments]
+        return sum(2 * depth * pack.units * max(1, pack.gates) for depth, pack in terms) * node.rows
+    if isinstance(node, Outer):
+        return 2 * node.left.size * node.right.size // node.rows
+    if isinstance(node, Pointwise):
+        return node.size * (2 + 4 * len(node.statements))
+    if isinstance(node, Einsum):
+        size = 2
+        for _, count in node.extents:
+            size *= count
+        return size
+    if isinstance(node, Gather | Scatter):
+        return 2 * node.width
+    if isinstance(node, Move):
+        return node.count * sum(width for _, _, width in node.runs)
+    _, written = reads_and_writes(plan, node)
+    read, _ = reads_and_writes(plan, node)
+    return sum(operand.size for operand in (*read, *written))
