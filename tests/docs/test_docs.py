@@ -1,7 +1,7 @@
 """The pages for readers: every program in them is checked, every part of one parses, and the Python in them runs.
 
-A block marked `seq` is a whole file, `seq part` some lines of a model; `python run` is executed in an empty folder with
-the numpy engine, other Python only compiled. Relative links must lead to files, and examples quoted must be the files.
+A block marked `seq` is a whole file, `seq part` some lines of a model; `python run` is executed in a folder that holds
+the programs of its page, with the numpy engine; other Python is only compiled. Relative links must lead to files, and examples quoted must be the files.
 """
 
 from __future__ import annotations
@@ -50,6 +50,14 @@ def marked(*marks: str) -> list[Block]:
     return [block for block in BLOCKS if block.mark in marks]
 
 
+def write_programs(page: str, folder: Path) -> None:
+    """Each program of a page as a file, called after its model in lower case."""
+    for block in marked("seq"):
+        model = re.search(r"^model (\w+)", block.text, re.MULTILINE)
+        if block.page == page and model is not None:
+            (folder / f"{model[1].lower()}.seq").write_text(block.text, encoding="utf-8")
+
+
 @pytest.mark.parametrize("block", marked("seq"), ids=str)
 def test_programs_are_right(block: Block, tmp_path: Path) -> None:
     path = tmp_path / "page.seq"
@@ -70,6 +78,7 @@ def test_python_compiles_and_runs(block: Block, tmp_path: Path, monkeypatch: pyt
     if block.mark == "python run":
         monkeypatch.chdir(tmp_path)
         (tmp_path / "examples").symlink_to(ROOT / "examples")
+        write_programs(block.page, tmp_path)
         exec(code, {"__name__": "page"})
 
 

@@ -27,6 +27,12 @@ def test_data_are_a_hundred_sentences_of_different_lengths(script: ModuleType) -
     assert all(each.index(0) == len(each) - 1 for each in sentences) and words[0] == "."
 
 
+def test_the_page_quotes_the_program() -> None:
+    page = EXAMPLES.parent / "docs" / "from-theano-lstm.md"
+    program = (EXAMPLES / "sentences.seq").read_text(encoding="utf-8").split("\n\n", 1)[1]
+    assert program in page.read_text(encoding="utf-8")
+
+
 @pytest.mark.usefixtures("lab")
 def test_trains_and_forecasts(script: ModuleType, capsys: pytest.CaptureFixture[str]) -> None:
     model = script.main(["--updates", "500", "--engine", "library"])
