@@ -146,7 +146,7 @@ static py::object embedded(const Library &library) {
 }
 
 static void bind_library(py::module_ &module) {
-  py::class_<Library, std::shared_ptr<Library>>(module, "Library")
+  py::class_<Library, std::shared_ptr<Library>>(module, "Library", py::module_local())
       .def(py::init<const std::string &, const std::string &>(), py::arg("path"), py::arg("symbol"))
       .def_property_readonly("name", [](const Library &l) { return std::string(l.model->name); })
       .def_property_readonly("source_hash",
@@ -176,7 +176,7 @@ static void bind_library(py::module_ &module) {
 }
 
 static void bind_memory(py::module_ &module) {
-  py::class_<Memory, std::shared_ptr<Memory>>(module, "Memory")
+  py::class_<Memory, std::shared_ptr<Memory>>(module, "Memory", py::module_local())
       .def(py::init<std::shared_ptr<Library>, py::array, py::array, py::array, py::array>(),
            py::arg("library"), py::arg("plain"), py::arg("optimizer"), py::arg("hyper"), py::arg("updates"))
       .def_readwrite("stale", &Memory::stale)
@@ -212,7 +212,7 @@ namespace py = pybind11;
 
 PYBIND11_MODULE(_host, module) {
   module.doc() = "Loads compiled model libraries and runs their entry points on numpy arrays.";
-  py::register_exception<seqc_host::Busy>(module, "Busy");
+  py::register_local_exception<seqc_host::Busy>(module, "Busy");
   seqc_host::bind_library(module);
   seqc_host::bind_memory(module);
   module.def("stepper", &seqc_host::make_stepper, py::arg("memory"), py::arg("state"), py::arg("gate"),

@@ -24,12 +24,14 @@ Note = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class Built:
-    """A finished entry: its folder, the name of library and module, and the files that went into it."""
+    """A finished entry: its folder, the name of library and module, and the files that went into it; `low` says that this
+    call built it, for this very machine, with weights of fewer bits."""
 
     folder: Path
     name: str
     files: tuple[str, ...]
     fresh: bool
+    low: bool = False
 
 
 def build(
@@ -53,6 +55,10 @@ def build(
         raise UserFault("S0905", f"`{unknown[0]}` cannot be emitted", f"what can: {', '.join(EMITS)}")
     built = prepare(Path(path), options, tuple(each for each in EMITS if each in wanted), note)
     written = install(built.folder, Path(out))
+    if built.low:
+        from seqc.driver.rounding import report
+
+        report(Path(path), options, note)
     if depfile is not None:
         _write_depfile(Path(depfile), written, built.files)
     return written
@@ -103,7 +109,7 @@ def prepare(path: Path, options: Options, emit: tuple[str, ...], note: Note = la
     key = digest("entry", translation.key, resources.stamp())
     entry = store.obtain(key, translation.make)
     store.remember(fast, {"key": key, "name": translation.name, "files": translation.files})
-    return Built(entry, translation.name, tuple(translation.files), fresh=True)
+    return Built(entry, translation.name, tuple(translation.files), fresh=True, low=translation.low)
 
 
 def _compiler_identity(options: Options) -> str:

@@ -51,7 +51,7 @@ def load(
             if engine == "library" or fault.diagnostic.code != "S0901":
                 raise
             note("no C++ compiler found: running the model in numpy, which is slow")
-    return _interpreted(place, options, seed)
+    return interpreted(place, options, seed)
 
 
 def _compiled(path: Path, options: Options, seed: int, note: Callable[[str], None]) -> Model:
@@ -64,7 +64,7 @@ def _compiled(path: Path, options: Options, seed: int, note: Callable[[str], Non
     return Model(LibraryEngine(manifest, built.folder / manifest["library"]), seed)
 
 
-def _interpreted(path: Path, options: Options, seed: int) -> Model:
+def interpreted(path: Path, options: Options, seed: int) -> Model:
     from seqc.driver import pipeline
     from seqc.driver.sources import Reader
     from seqc.driver.translate import manifest_of

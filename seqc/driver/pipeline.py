@@ -89,9 +89,14 @@ def entries(model: Program) -> tuple[str, ...]:
 
 
 def entries_of(model: Program, profile: Deploy | None) -> tuple[str, ...]:
-    """The entry points of a build: all, or those that run step by step where a profile streams."""
+    """The entry points of a build: all, or those that run step by step where a profile streams; without training where
+    weights are stored in fewer bits."""
     found = entries(model)
-    if profile is None or profile.mode != "streaming":
+    if profile is None:
+        return found
+    if profile.weights.startswith(("bf16", "int8")):
+        found = tuple(each for each in found if each not in ("gradients", "apply", "update"))
+    if profile.mode != "streaming":
         return found
     return tuple(each for each in found if each in ("step", "generate"))
 
@@ -110,9 +115,10 @@ def flows(
     return found
 
 
-def target_of(toolchain: Toolchain, real: str) -> Target:
-    """What `plan` may know of the machine."""
-    return Target(toolchain.march or "portable", toolchain.vector_bytes, 8 if real == "f64" else 4)
+def target_of(toolchain: Toolchain, real: str, weights: str = "real") -> Target:
+    """What `plan` may know of the machine, and how inference shall store its weights."""
+    name = toolchain.march or "portable"
+    return Target(name, toolchain.vector_bytes, 8 if real == "f64" else 4, weights=weights)
 
 
 def plans(model: Program, target: Target, wanted: tuple[str, ...] | None = None) -> Mapping[str, Plan]:

@@ -14,17 +14,32 @@ from seqc.source.span import Span
 
 def check_profile(program: Program, profile: Deploy, plans: Mapping[str, Plan], target: Target) -> None:
     """SeqError S0608 for what no build offers yet, S0609 where more memory is needed than `ram` grants."""
-    if profile.weights not in ("real", "f32", "f64"):
+    if stored(profile) != "real" and profile.math == "f64":
+        raise fail(
+            "S0608",
+            f"`weights = {profile.weights}` does not go with `math = f64`",
+            _span(profile, "weights"),
+            "asked for here",
+            hint="write `math = f32`: sums of weights of fewer bits are taken in single precision",
+        )
+    if profile.weights == "int8(per = tensor)":
+        raise _not_yet(profile, "weights", profile.weights, "write `int8(per = row)`: a scale for each row")
+    if profile.math not in ("f32", "f64"):
         raise _not_yet(
             profile,
-            "weights",
-            profile.weights,
-            "leave `weights` out: they are stored in the precision of `math`",
+            "math",
+            profile.math,
+            "write `math = f32`, with `weights = bf16` where weights shall take 16 bits",
         )
-    if profile.math not in ("f32", "f64"):
-        raise _not_yet(profile, "math", profile.math, "write `math = f32` or `math = f64`")
     if profile.ram is not None:
         _check_ram(program, profile, plans, target)
+
+
+def stored(profile: Deploy | None) -> str:
+    """How inference stores the matrices of its products: "real", "bf16" or "int8"."""
+    if profile is None:
+        return "real"
+    return {"bf16": "bf16", "int8": "int8", "int8(per = row)": "int8"}.get(profile.weights, "real")
 
 
 def _span(profile: Deploy, key: str) -> Span | None:

@@ -18,7 +18,7 @@ from seqc.driver import pipeline, resources, toolchain
 from seqc.driver.cache import digest
 from seqc.driver.fault import ToolFault, UserFault
 from seqc.driver.options import Options
-from seqc.driver.profile import check_profile
+from seqc.driver.profile import check_profile, stored
 from seqc.driver.sources import Reader
 from seqc.driver.toolchain import Toolchain
 from seqc.emit import EmitOptions, emit, model_of
@@ -38,6 +38,7 @@ class Translation:
     tools: Toolchain
     emit: tuple[str, ...]
     embedded: bool
+    low: bool = False
 
     def make(self, folder: Path) -> None:
         """Compiles what `emit` lists into `folder`."""
@@ -54,7 +55,7 @@ def translate(
     profile = pipeline.profile(program, options)
     real = options.real if profile is None else profile.math
     tools = toolchain.probe(options.compiler, options.march if profile is None else profile.cpu)
-    target = pipeline.target_of(tools, real)
+    target = pipeline.target_of(tools, real, stored(profile))
     plans = pipeline.plans(program, target, pipeline.entries_of(program, profile))
     name = pipeline.name_of(program, options, path)
     chosen = _emit_options(program, options, name, real, reader)
@@ -73,9 +74,10 @@ def translate(
         () if profile is None else profile.steps,
     )
     texts = emit(program, plans, target, chosen, path.name)
+    low = target.weights != "real" and tools.march == "native"
     shown = sorted((Path(file).name, value) for file, value in reader.files.items())
     key = digest(repr(shown), options.key(), repr(emits), tools.version, tools.march, *tools.features)
-    return Translation(name, texts, dict(reader.files), key, tools, emits, embedded is not None)
+    return Translation(name, texts, dict(reader.files), key, tools, emits, embedded is not None, low)
 
 
 def _emit_options(program: Program, options: Options, name: str, real: str, reader: Reader) -> EmitOptions:

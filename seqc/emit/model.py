@@ -175,7 +175,7 @@ def trained_by(plan: Plan | None, program: Program) -> list[str]:
 
 def pack_key(pack: PackedMatrix) -> tuple[object, ...]:
     """What makes two packed matrices the same memory."""
-    return pack.form, pack.sources, pack.units, pack.depth, pack.gates, pack.block
+    return pack.form, pack.sources, pack.units, pack.depth, pack.gates, pack.block, pack.kind
 
 
 def arrange_packs(plans: Mapping[str, Plan], real_bytes: int) -> tuple[tuple[PlacedPack, ...], int]:
@@ -187,7 +187,7 @@ def arrange_packs(plans: Mapping[str, Plan], real_bytes: int) -> tuple[tuple[Pla
             if pack.sources is None or pack_key(pack) in placed:
                 continue
             placed[pack_key(pack)] = PlacedPack(pack, offset)
-            offset += aligned(pack.elements * real_bytes)
+            offset += aligned(pack.bytes(real_bytes))
     return tuple(placed.values()), offset
 
 

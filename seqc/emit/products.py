@@ -31,19 +31,20 @@ def product_kernel(plan: Plan, node: Product, in_scan: bool) -> Made:
     parameters: list[Parameter] = []
     for segment in node.segments:
         parameters.append(pointer(plan, segment.operand))
-        parameters.append(Scalar("const real *", ("pack", segment.pack), f"packed {segment.pack + 1}"))
+        packed = "const real *" if plan.packs[segment.pack].kind == "real" else "const void *"
+        parameters.append(Scalar(packed, ("pack", segment.pack), f"packed {segment.pack + 1}"))
     parameters.append(pointer(plan, out, written=True))
     pack = plan.packs[node.segments[0].pack]
+    segment_type = segment_type_of(plan, node)
     buffer = plan.buffers[node.out]
 
     def body(names: Sequence[str]) -> list[str]:
-        lines = ["  const Segment<real> segments[] = {"]
+        lines = [f"  const {segment_type} segments[] = {{"]
         for number, segment in enumerate(node.segments):
             source = plan.buffers[segment.operand.buffer]
             stride = source.stride if where.varies(plan, segment.operand) else 0
-            lines.append(
-                f"      {{{names[2 * number]}, {stride}, {names[2 * number + 1]}, {segment.depth}}},"
-            )
+            fields = f"{{{names[2 * number]}, {stride}, {names[2 * number + 1]}, {segment.depth}}}"
+            lines.append(f"      {fields}," if pack.kind == "real" else f"      {{{fields}}},")
         lines.append("  };")
         count, result = len(node.segments), names[-1]
         stride = buffer.stride if where.varies(plan, out) else 0
@@ -56,6 +57,14 @@ def product_kernel(plan: Plan, node: Product, in_scan: bool) -> Made:
         return [*lines, f"{head}(0, rows, segments, {count}, {result}, {stride});"]
 
     return Kernel(buffer.name, node.origin, tuple(parameters), body), where
+
+
+def segment_type_of(plan: Plan, node: Product) -> str:
+    """How the weights of a product lie: all its matrices are of one kind."""
+    kind = plan.packs[node.segments[0].pack].kind
+    if kind == "int8":
+        return f"Int8Segment<{sum(-(-segment.depth // 4) * 4 for segment in node.segments)}>"
+    return {"real": "Segment<real>", "bf16": "Bf16Segment"}[kind]
 
 
 def outer_kernel(plan: Plan, node: Outer, in_scan: bool) -> Made:

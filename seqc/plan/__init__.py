@@ -14,12 +14,13 @@ from seqc.plan.choose import PlanOptions, StrategyError, choose
 from seqc.plan.layout import optimizer_layout, pack_layout, plain_layout
 from seqc.plan.place import place, workspace_bytes
 from seqc.plan.print import counts, print_plan
+from seqc.plan.quantise import quantise
 from seqc.plan.rings import make_rings
 from seqc.plan.schedule import schedule
 from seqc.plan.types import Plan, Target
 from seqc.plan.verify import PlanError, verify, verify_places
 
-PLAN_PASSES = ("schedule", "rings", "choose", "place")
+PLAN_PASSES = ("schedule", "rings", "choose", "quantise", "place")
 """The steps from a Flow to a finished Plan; `schedule` holds stacking, keeping and fusing, which work on the Flow."""
 
 
@@ -36,6 +37,7 @@ def plan(
     steps: dict[str, Callable[[Plan], Plan]] = {
         "rings": make_rings,
         "choose": lambda made: choose(made, target, options),
+        "quantise": lambda made: quantise(made, target),
         "place": lambda made: place(made, target),
     }
     result = schedule(flow, program, entry, target, options.recompute)

@@ -69,7 +69,7 @@ def pack_layout(
             if pack.sources is not None and bare not in offsets:
                 offsets[bare] = end
                 held.append(replace(pack, offset=end))
-                end += -(-pack.elements * target.real_bytes // ALIGNMENT) * ALIGNMENT
+                end += -(-pack.bytes(target.real_bytes) // ALIGNMENT) * ALIGNMENT
             packs.append(replace(pack, offset=offsets.get(bare, -1)))
         result.append(replace(plan, packs=tuple(packs)))
     return tuple(result), tuple(held), end

@@ -28,7 +28,8 @@ from seqc.flow.types import Axis, Kind, Way
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What `plan` may know of the machine. `lanes` counts elements of the build's real type in one vector."""
+    """What `plan` may know of the machine. `lanes` counts elements of the build's real type in one vector; `weights` is how
+    inference stores the matrices of its products: "real", "bf16" or "int8"."""
 
     name: str = "portable"
     vector_bytes: int = 16
@@ -36,6 +37,7 @@ class Target:
     l1_bytes: int = 32 * 1024
     l2_bytes: int = 1024 * 1024
     max_threads: int = 1
+    weights: str = "real"
 
     @property
     def lanes(self) -> int:
@@ -355,6 +357,16 @@ class PackedMatrix:
     block: int
     offset: int = -1
     buffer: int = -1
+    kind: str = "real"
+
+    def bytes(self, real_bytes: int) -> int:
+        """Size of the packed form; for the kinds "bf16" and "int8" that of runtime/quant.hpp."""
+        columns = -(-self.units // self.block) * self.block * self.gates
+        if self.kind == "bf16":
+            return columns * 4 * -(-self.depth // 2)
+        if self.kind == "int8":
+            return columns * (8 + 4 * -(-self.depth // 4))
+        return self.elements * real_bytes
 
     @property
     def elements(self) -> int:
