@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +12,7 @@ from seqc.driver.options import REALS, Options
 
 if TYPE_CHECKING:
     from seqc.run.model import Model
+    from seqc.run.report import Record
 
 ENGINES = ("auto", "library", "evaluator")
 
@@ -61,7 +62,9 @@ def _compiled(path: Path, options: Options, seed: int, note: Callable[[str], Non
 
     built = prepare(path, options, ("shared",), note)
     manifest = json.loads((built.folder / f"{built.name}.json").read_text(encoding="utf-8"))
-    return Model(LibraryEngine(manifest, built.folder / manifest["library"]), seed)
+    model = Model(LibraryEngine(manifest, built.folder / manifest["library"]), seed)
+    model.picture = _draw
+    return model
 
 
 def interpreted(path: Path, options: Options, seed: int) -> Model:
@@ -76,4 +79,13 @@ def interpreted(path: Path, options: Options, seed: int) -> Model:
     initial = flows.pop("initial", None)
     apply = flows.pop("apply", None)
     manifest = manifest_of(program, options, pipeline.name_of(program, options, path))
-    return Model(EvaluatorEngine(manifest, flows, apply, initial), seed)
+    model = Model(EvaluatorEngine(manifest, flows, apply, initial), seed)
+    model.picture = _draw
+    return model
+
+
+def _draw(records: Sequence[Record], title: str, path: Path) -> None:
+    """Draws the curve of a run; matplotlib is loaded only then."""
+    from seqc.driver.curve import draw
+
+    draw(records, title, path)

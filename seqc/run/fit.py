@@ -18,7 +18,7 @@ from .folder import Folder
 from .gather import Material, Source, gather, split
 from .lists import Lists
 from .report import History, Plain, Quiet, Reporter
-from .scale import Scales, fill_scales
+from .scale import Scales, fill_scales, scales_of
 from .table import Columns
 from .training import Callback, Options, Run
 
@@ -44,6 +44,7 @@ def fit(
     columns: Columns | None = None,
     scale: Scales | None = None,
     keep: str = "last",
+    checkpoint: float = 30.0,
     out: str | Path | None = None,
     resume: bool = False,
     callbacks: Sequence[Callback] = (),
@@ -58,22 +59,36 @@ def fit(
     one mapping, as the path of a file, or as a frame, of which `columns` says what is what. `validation` is a share of
     the data or data of its own. `keep` "best" ends with the weights of the best epoch.
     `scale` says which `Standardise` layer takes mean and deviation from which input of the training data.
-    `out` is the folder of the run; `resume` goes on where the run in it stopped.
+    `out` is the folder of the run, in which a checkpoint is written after each epoch and every `checkpoint` seconds; `resume` goes on where the run in it stopped.
     """
     model._need("update")
-    options = make_options(model, epochs, batch, window, warmup, seed, patience, keep, callbacks)
+    options = make_options(
+        model,
+        epochs,
+        batch,
+        window,
+        warmup,
+        seed,
+        patience,
+        keep,
+        checkpoint,
+        callbacks,
+        shuffle,
+        bucket,
+        scale,
+    )
     if named and args:
         raise ModelError("give the data by position or by name, not both")
     source: Source = named if named else args
     material, other = make_material(model, source, columns, validation)
-    training, testing = make_data(
-        model, material, other, options, steps, shuffle, _positive("bucket", bucket)
-    )
-    if scale and not resume:
-        fill_scales(model, material, scale)
+    training, testing = make_data(model, material, other, options, steps)
     folder = None if out is None else Folder(out)
     watcher = report if report is not None else (Quiet() if quiet else Plain())
-    return Run(model, training, testing, options, folder, watcher).run(resume)
+
+    def begin() -> None:
+        fill_scales(model, material, options.scale)
+
+    return Run(model, training, testing, options, folder, watcher, begin).run(resume)
 
 
 def make_options(
@@ -85,7 +100,11 @@ def make_options(
     seed: int | None,
     patience: int | None,
     keep: str,
+    checkpoint: float,
     callbacks: Sequence[Callback],
+    shuffle: bool,
+    bucket: int,
+    scale: Scales | None,
 ) -> Options:
     """Checked options; what is left out comes from the `train` record of the source."""
     record = model.manifest.get("train") or {}
@@ -103,8 +122,18 @@ def make_options(
         seed=seed_of(record.get("seed") or 0 if seed is None else seed),
         patience=None if patience is None else _positive("patience", patience),
         keep=keep,
+        checkpoint=_seconds(checkpoint),
+        shuffle=bool(shuffle),
+        bucket=_positive("bucket", bucket),
+        scale=scales_of(scale),
         callbacks=callbacks,
     )
+
+
+def _seconds(value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not value >= 0:
+        raise ModelError(f"`checkpoint`: expected the seconds between two checkpoints, found {value!r}")
+    return float(value)
 
 
 def _positive(name: str, value: Any) -> int:
@@ -134,8 +163,6 @@ def make_data(
     other: Material | None,
     options: Options,
     steps: int | None,
-    shuffle: bool,
-    bucket: int,
 ) -> tuple[Data, Data | None]:
     """The data sets of training and validation."""
     if material.single and not any("time" in each["axes"] for each in model.manifest["inputs"]):
@@ -150,8 +177,17 @@ def make_data(
             return Streams(model, part.arrays, options.batch, length, 0 if last else warmup, whole=last)
         if part.lengths is not None:
             return Lists(
-                model, part.arrays, part.lengths, options.batch, window, warmup, bucket, shuffle and not last
+                model,
+                part.arrays,
+                part.lengths,
+                options.batch,
+                window,
+                warmup,
+                options.bucket,
+                options.shuffle and not last,
             )
-        return Sequences(model, part.arrays, options.batch, window, warmup, steps, shuffle and not last)
+        return Sequences(
+            model, part.arrays, options.batch, window, warmup, steps, options.shuffle and not last
+        )
 
     return make(material, False), None if other is None else make(other, True)

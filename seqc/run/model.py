@@ -26,7 +26,7 @@ from .views import Gradients, Hypers, Lease, Score, Views, parameter_views
 from .weights import load_weights, parameters, save_weights
 
 if TYPE_CHECKING:
-    from .report import History
+    from .report import History, Picture
 
 WRT = ("parameters", "inputs", "states", "hypers")
 
@@ -46,6 +46,7 @@ class Model:
         optimizer = engine.arenas.optimizer
         dtype = real_dtype(self.manifest)
         self.optimizer = Views("optimizer state", self.manifest["optimizer"], dtype, lambda: optimizer)
+        self.picture: Picture | None = None
         self._metrics: Sequence[str] = self.manifest["metrics"]
         self._entries = frozenset(self.manifest["entries"])
         self._binders: dict[str, Binder] = {}

@@ -5,8 +5,9 @@ A reporter is injected; here are one that prints plain lines and one that says n
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Protocol
 
 
@@ -52,6 +53,10 @@ class History:
     @property
     def validations(self) -> list[float]:
         return [record.validation for record in self.records if record.validation is not None]
+
+
+Picture = Callable[[Sequence[Record], str, Path], object]
+"""Draws the curve of a run, with its title, into a file."""
 
 
 class Reporter(Protocol):

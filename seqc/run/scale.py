@@ -23,15 +23,25 @@ Scales = Mapping[str, str | Sequence[str]]
 """For a layer, the input that it scales, or the inputs that make up its vector."""
 
 
-def fill_scales(model: Model, material: Material, scales: Scales) -> None:
+def scales_of(scales: Scales | None) -> dict[str, list[str]]:
+    """The names of the inputs of each layer."""
+    if scales is None:
+        return {}
+    if not isinstance(scales, Mapping):
+        raise ModelError(
+            f'`scale`: expected layers and their inputs, as in {{"layer": "x"}}, found {scales!r}'
+        )
+    return {str(layer): [each] if isinstance(each, str) else list(each) for layer, each in scales.items()}
+
+
+def fill_scales(model: Model, material: Material, scales: Mapping[str, Sequence[str]]) -> None:
     """Sets mean and standard deviation of each layer; a component that never changes keeps the deviation 1."""
     own = parameters(model.manifest, model.engine.arenas.plain)
     layers = [name[: -len(".deviation")] for name in own if name.endswith(".deviation")]
     ready: list[tuple[Array, Array]] = []
-    for layer, wanted in scales.items():
+    for layer, names in scales.items():
         if layer not in layers or f"{layer}.mean" not in own:
             raise unknown("layer that scales", layer, layers)
-        names = (wanted,) if isinstance(wanted, str) else tuple(wanted)
         columns = [_values(model, material, name) for name in names]
         means = np.concatenate([each.mean(0) for each in columns])
         deviations = np.concatenate([each.std(0) for each in columns])
@@ -43,7 +53,8 @@ def fill_scales(model: Model, material: Material, scales: Scales) -> None:
         ready += [(own[f"{layer}.mean"], means), (own[f"{layer}.deviation"], deviations)]
     for array, values in ready:
         array[...] = values.reshape(array.shape)
-    model._changed()
+    if ready:
+        model._changed()
 
 
 def _values(model: Model, material: Material, name: str) -> Array:

@@ -7,23 +7,20 @@ when the run was interrupted and resumed.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from .arguments import public
 from .data import Batch, Data, Slice
-from .engine import EngineFault
 from .fault import NOT_FINITE, ModelError
 from .folder import Folder, Progress, value_of, weighted
+from .interrupt import Interrupt
 from .layout import aligned
 from .report import History, Record, Reporter
+from .spoilt import bad_weights, first_bad
 from .state import State
-from .weights import load_weights, parameters
+from .weights import load_weights
 
 if TYPE_CHECKING:
     from .model import Model
@@ -42,42 +39,15 @@ class Options:
     seed: int
     patience: int | None
     keep: str
+    checkpoint: float
+    shuffle: bool
+    bucket: int
+    scale: dict[str, list[str]]
     callbacks: Sequence[Callback]
 
 
-class Interrupt:
-    """Set by Ctrl-C or SIGTERM; a second Ctrl-C ends the program at once."""
-
-    def __init__(self) -> None:
-        self.asked = False
-
-    @contextmanager
-    def watch(self) -> Iterator[None]:
-        """Takes over the signals while training runs, if this is the main thread."""
-        import signal
-        import threading
-
-        if threading.current_thread() is not threading.main_thread():
-            yield
-            return
-        old = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-
-        def handle(number: int, frame: object) -> None:
-            if self.asked:
-                raise KeyboardInterrupt
-            self.asked = True
-
-        for number in old:
-            signal.signal(number, handle)
-        try:
-            yield
-        finally:
-            for number, handler in old.items():
-                signal.signal(number, handler)
-
-
 class Run:
-    """One training run: the model, where it stands, and what watches it."""
+    """One training run: the model, where it stands, and what watches it. `begin` readies the weights of a new run."""
 
     def __init__(
         self,
@@ -87,7 +57,9 @@ class Run:
         options: Options,
         folder: Folder | None,
         report: Reporter,
+        begin: Callable[[], None] = lambda: None,
     ) -> None:
+        self.begin = begin
         self.model, self.training, self.testing = model, training, testing
         self.options, self.folder, self.report = options, folder, report
         self.interrupt = Interrupt()
@@ -96,6 +68,7 @@ class Run:
         self.carried = bool(model.manifest["carried"]) and bool(model.manifest["states"])
         self.names = list(model.manifest["metrics"])
         self.kept: Any = None
+        self.saved = time.monotonic()
 
     def run(self, resume: bool) -> History:
         """All epochs."""
@@ -110,6 +83,8 @@ class Run:
                 self._interrupted()
         finally:
             self.report.end()
+            if self.folder is not None and self.progress.records and self.model.picture is not None:
+                self.model.picture(self.progress.records, self.model.name, self.folder.path / "curve.png")
         if self.options.keep == "best" and ended != "interrupted":
             self._restore_best()
         best = next((each for each in self.progress.records if each.epoch == self.progress.best), None)
@@ -118,10 +93,11 @@ class Run:
     def _open(self, resume: bool) -> None:
         if resume and (self.folder is None or not self.folder.checkpoint.exists()):
             raise ModelError("there is no run to resume: expected `out=` to name a folder with `last.ckpt`")
-        if self.folder is None:
-            return
-        self.folder.begin(self._config(), resume)
-        if resume:
+        if self.folder is not None:
+            self.folder.begin(self._config(), resume)
+        if not resume:
+            self.begin()
+        elif self.folder is not None:
             self.progress, self.state = self.folder.load(self.model)
             if self.options.keep == "best" and self.folder.best.exists():
                 self._remember(self.folder.best)
@@ -139,6 +115,9 @@ class Run:
             "warmup": options.warmup,
             "seed": options.seed,
             "patience": options.patience,
+            "shuffle": options.shuffle,
+            "bucket": options.bucket,
+            "scale": options.scale or None,
             "data": self.training.fingerprint(),
             "validation": None if self.testing is None else self.testing.fingerprint(),
         }
@@ -158,6 +137,8 @@ class Run:
                 return "interrupted"
             self._learn(part)
             progress.position += 1
+            if self.folder is not None and time.monotonic() - self.saved >= self.options.checkpoint:
+                self._checkpoint(self.state)
         validation = self._validate()
         if self.interrupt.asked and self.testing is not None and validation is None:
             return "interrupted"
@@ -175,7 +156,7 @@ class Run:
         except ModelError as error:
             if error.code != NOT_FINITE:
                 raise
-            raise self._not_finite(batch) from None
+            raise self._not_finite(batch, f"step {progress.position + 1}") from None
         if part.counts:
             values = [float(score), *score.metrics.values()]
             progress.sums = [
@@ -201,9 +182,14 @@ class Run:
             if part.begins:
                 state = self.model.state(batch.rows) if self.carried else None
             state = _fewer(state, batch.rows)
-            score = self.model.evaluate(
-                **batch.arrays, state=state, seed=self.options.seed, **self._sizes(batch)
-            )
+            try:
+                score = self.model.evaluate(
+                    **batch.arrays, state=state, seed=self.options.seed, **self._sizes(batch)
+                )
+            except ModelError as error:
+                if error.code != NOT_FINITE:
+                    raise
+                raise self._not_finite(batch, "validation") from None
             if part.counts:
                 values = [float(score), *score.metrics.values()]
                 sums = [a + batch.weight * b for a, b in zip(sums, values, strict=True)]
@@ -216,6 +202,8 @@ class Run:
         loss, metrics = weighted(progress.sums, progress.weight, self.names)
         tested, tested_metrics = validation if validation is not None else (None, {})
         record = Record(progress.epoch, loss, metrics, tested, tested_metrics)
+        if not progress.records and loss == 0:
+            self._something_counts()
         before, now = progress.best_value(), value_of(record)
         progress.records.append(record)
         better = now == now and (before is None or now < before)
@@ -225,10 +213,11 @@ class Run:
         self.report.record(record, seconds)
         if self.folder is not None:
             self.folder.log(f"{record.line()}  ({seconds:.1f} s)")
+            self._finite(f"epoch {record.epoch}")
             self.folder.metrics(progress.records)
             if better:
                 self.model.save(self.folder.best)
-            self.folder.save(self.model, progress, None)
+            self._checkpoint(None)
         if better and self.options.keep == "best":
             self.kept = self.model.engine.arenas.plain.copy()
         if any([callback(self.model, record) is True for callback in self.options.callbacks]):
@@ -266,39 +255,46 @@ class Run:
             self.model.engine.arenas.plain[...] = self.kept
             self.model._changed()
 
-    def _not_finite(self, batch: Batch) -> ModelError:
-        """The error that names what is not a number; nothing was changed, so the weights are the last good ones."""
-        progress = self.progress
-        text = f"epoch {progress.epoch}, step {progress.position + 1}: {self._first_bad(batch)} is not finite"
+    def _checkpoint(self, state: State | None) -> None:
+        """Writes what the next update depends on, unless it is spoilt."""
+        assert self.folder is not None
+        self._finite(f"epoch {self.progress.epoch}, after step {self.progress.position}")
+        self.folder.save(self.model, self.progress, state)
+        self.saved = time.monotonic()
+
+    def _finite(self, place: str) -> None:
+        """Refuses to write weights that hold NaN or Inf; the last good checkpoint stays."""
+        bad = bad_weights(self.model)
+        if bad is not None:
+            raise self._fault(f"{place}: {bad} is not finite")
+
+    def _fault(self, text: str) -> ModelError:
         if self.folder is not None:
+            if self.folder.checkpoint.exists():
+                text += f"; the last good weights are in {self.folder.checkpoint}"
+            self.folder.log(text)
+        return ModelError(text + "; try a smaller learning rate, or `clip`", NOT_FINITE)
+
+    def _not_finite(self, batch: Batch, place: str) -> ModelError:
+        """The error that names what is not a number; an update that meets it changes nothing."""
+        bad = first_bad(self.model, batch, self.state, self.options.seed)
+        if self.folder is not None and bad_weights(self.model) is None:
             if not self.folder.best.exists():
                 self.model.save(self.folder.best)
-            self.folder.save(self.model, progress, self.state)
-            text += f"; the weights before it are in {self.folder.checkpoint}"
-            self.folder.log(text)
-        return ModelError(text, NOT_FINITE)
+            self.folder.save(self.model, self.progress, self.state)
+        return self._fault(f"epoch {self.progress.epoch}, {place}: {bad} is not finite")
 
-    def _first_bad(self, batch: Batch) -> str:
-        """The first tensor that holds NaN or Inf: an input, a parameter, a gradient; else the loss."""
-        manifest = self.model.manifest
-        for name, array in batch.arrays.items():
-            if array.dtype.kind == "f" and not np.isfinite(array).all():
-                return f"input `{name}`"
-        for name, array in parameters(manifest, self.model.engine.arenas.plain).items():
-            if not np.isfinite(array).all():
-                return f"parameter `{name}`"
-        arena = aligned(manifest["plain_bytes"])
-        inputs = [batch.arrays.get(public(each["name"])) for each in manifest["inputs"]]
-        state = None if self.state is None else self.state.copy().arrays
-        nothing: list[None] = [None] * len(inputs)
-        states: list[None] = [None] * len(manifest["states"])
-        moment = (batch.steps, batch.rows, self.options.seed, self.model.updates)
-        with suppress(EngineFault):  # the arena is filled all the same, as far as the engine went
-            self.model.engine.gradients(inputs, arena, None, nothing, states, state, *moment, False)
-        for name, array in parameters(manifest, arena).items():
-            if not np.isfinite(array).all():
-                return f"the gradient of `{name}`"
-        return "the loss"
+    def _something_counts(self) -> None:
+        """A first epoch whose loss and gradients are exactly 0 has nothing to learn from."""
+        parts = [part for part in self.training.plan(self.options.seed, 1) if part.counts]
+        batch = self.training.take(parts[0])
+        steps = self._sizes(batch).get("steps")
+        found = self.model.gradients(**batch.arrays, seed=self.options.seed, steps=steps)
+        if not any(array.any() for array in found.parameters.values()):
+            raise ModelError(
+                "the loss and its gradients are exactly 0 in the whole first epoch, so nothing is learned; "
+                "look for a `where` or a mask that selects nothing"
+            )
 
 
 def _fewer(state: State | None, rows: int) -> State | None:

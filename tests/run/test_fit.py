@@ -129,9 +129,64 @@ def test_what_is_not_finite_stops_and_is_named(toy: Model, tmp_path: Path) -> No
 
     with pytest.raises(ModelError, match=r"epoch 2, step 1: parameter `net.W` is not finite") as caught:
         toy.fit(**DATA, epochs=3, out=tmp_path / "run", quiet=True, callbacks=[spoil])
-    assert "last.ckpt" in str(caught.value) and "epoch 2, step 1" in (tmp_path / "run/log.txt").read_text()
+    assert (
+        "the last good weights are in" in str(caught.value)
+        and "epoch 2, step 1" in (tmp_path / "run/log.txt").read_text()
+    )
     toy.load(tmp_path / "run" / "best.safetensors")
     assert np.isfinite(toy.params["net.W"]).all()
+    again = toy.fit(**DATA, epochs=3, out=tmp_path / "run", quiet=True, resume=True)
+    assert [record.epoch for record in again.records] == [1, 2, 3]
+
+
+def test_spoilt_weights_are_never_written(toy: Model, tmp_path: Path) -> None:
+    class Spoil(Stop):
+        def batch(self, done: int, loss: float) -> None:
+            self.left -= 1
+            if self.left == 0:
+                toy.params["net.W"][0] = np.nan
+
+    with pytest.raises(ModelError, match=r"epoch 2: parameter `net.W` is not finite; the last good weights"):
+        toy.fit(**DATA, epochs=3, batch=4, out=tmp_path / "run", report=Spoil(6))
+    toy.load(tmp_path / "run" / "best.safetensors")
+    assert len((tmp_path / "run" / "metrics.csv").read_text().splitlines()) == 2
+
+
+def test_checkpoints_within_an_epoch(toy: Model, tmp_path: Path) -> None:
+    whole = toy.fit(**DATA, epochs=2, batch=2, quiet=True)
+
+    class Fail(Stop):
+        def batch(self, done: int, loss: float) -> None:
+            self.left -= 1
+            if self.left == 0:
+                raise RuntimeError("the power is gone")
+
+    fresh(toy)
+    with pytest.raises(RuntimeError):
+        toy.fit(**DATA, epochs=2, batch=2, out=tmp_path / "run", checkpoint=0, report=Fail(4))
+    toy.initialise(4)
+    again = toy.fit(**DATA, epochs=2, batch=2, out=tmp_path / "run", checkpoint=0, resume=True, quiet=True)
+    assert again.records == whole.records
+    assert "resuming at epoch 1, batch 3" in (tmp_path / "run" / "log.txt").read_text()
+
+
+def test_a_callback_that_fails_keeps_the_checkpoint(toy: Model, tmp_path: Path) -> None:
+    def fail(model: Model, record: object) -> None:
+        raise KeyError("mine")
+
+    with pytest.raises(KeyError, match="mine"):
+        toy.fit(**DATA, epochs=3, out=tmp_path / "run", quiet=True, callbacks=[fail])
+    whole = fresh(toy).fit(**DATA, epochs=3, quiet=True)
+    toy.initialise(3)
+    assert toy.fit(**DATA, epochs=3, out=tmp_path / "run", quiet=True, resume=True).losses == whole.losses
+
+
+def test_nothing_to_learn_from_is_named(toy: Model, tmp_path: Path) -> None:
+    toy.params["net.W"][...] = 0
+    nothing = {**DATA, "x": np.zeros_like(DATA["x"]), "goal": np.zeros((N, 2), np.float32)}
+    with pytest.raises(ModelError, match="look for a `where` or a mask that selects nothing"):
+        toy.fit(**nothing, out=tmp_path / "run", quiet=True)
+    toy.fit(**DATA, epochs=1, out=tmp_path / "run", quiet=True)
 
 
 def test_callbacks_and_plain_lines(toy: Model, capsys: pytest.CaptureFixture[str]) -> None:
@@ -178,6 +233,8 @@ MISTAKES = [
     (lambda m: m.fit(**DATA, validation=1.5), "`validation`: expected a share between 0 and 1, found 1.5"),
     (lambda m: m.fit("some text"), "cannot be trained on text"),
     (lambda m: m.fit(**DATA, keep="first"), '`keep`: expected "last" or "best"'),
+    (lambda m: m.fit(**DATA, checkpoint=-1), "`checkpoint`: expected the seconds between two"),
+    (lambda m: m.fit(**DATA, scale="x"), "`scale`: expected layers and their inputs"),
     (lambda m: m.fit(**DATA, warmup=6), "are not longer than the 6 of `warmup`"),
 ]
 

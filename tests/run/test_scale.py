@@ -73,7 +73,7 @@ def test_a_resumed_run_keeps_its_scale(plant: Model, tmp_path: Path) -> None:
 
 def test_what_never_changes_keeps_its_size(plant: Model) -> None:
     still = [np.full((4, 2), 7.0)] * 3
-    plant.fit(still, [np.zeros((4, 1))] * 3, epochs=1, scale=SCALE, quiet=True)
+    plant.fit(still, [np.arange(4.0)[:, None]] * 3, epochs=1, scale=SCALE, quiet=True)
     assert plant.params["heat.deviation"].tolist() == [1, 1] and plant.params["heat.mean"].tolist() == [7, 7]
 
 
