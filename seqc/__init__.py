@@ -19,7 +19,8 @@
     std/       the standard library, written in the language
     templates/ Jinja templates; runtime/ what generated code includes
 
-Doors: `seqc.check(path)`, `seqc.build(path, …)`, `seqc.load(path, …) -> Model`, `seqc.windows(x, …)`.
+Doors: `seqc.check(path)`, `seqc.build(path, …)`, `seqc.load(path, …) -> Model`, `seqc.windows(x, …)`,
+`seqc.from_torch(kind, arrays, at)`.
 """
 
 from __future__ import annotations
@@ -31,12 +32,23 @@ if TYPE_CHECKING:
     from seqc.driver.check import check
     from seqc.driver.load import load
     from seqc.run.fault import ModelError
+    from seqc.run.foreign import from_torch
     from seqc.run.model import Model
     from seqc.run.windows import windows
     from seqc.source.diagnostic import SeqError
 
 __version__ = "0.1.0"
-__all__ = ["Model", "ModelError", "SeqError", "__version__", "build", "check", "load", "windows"]
+__all__ = [
+    "Model",
+    "ModelError",
+    "SeqError",
+    "__version__",
+    "build",
+    "check",
+    "from_torch",
+    "load",
+    "windows",
+]
 
 _DOORS = {
     "build": "seqc.driver.build",
@@ -44,6 +56,7 @@ _DOORS = {
     "load": "seqc.driver.load",
     "Model": "seqc.run.model",
     "ModelError": "seqc.run.fault",
+    "from_torch": "seqc.run.foreign",
     "windows": "seqc.run.windows",
     "SeqError": "seqc.source.diagnostic",
 }
