@@ -86,9 +86,11 @@ def learn(
         callbacks=[slower()],
     )
     spent = time.perf_counter() - begin
+    best = history.best
+    assert best is not None  # there was validation
     print(
-        f"{MODELS[name]}: validation {float(score(model, data['valid'])):.3f} after epoch {history.best.epoch} of "
-        f"{len(history.records)} (training then {history.best.loss:.3f}); {model.updates} updates, "
+        f"{MODELS[name]}: validation {float(score(model, data['valid'])):.3f} after epoch {best.epoch} of "
+        f"{len(history.records)} (training then {best.loss:.3f}); {model.updates} updates, "
         f"{spent * 1e3 / model.updates:.1f} ms each with validation",
         flush=True,
     )

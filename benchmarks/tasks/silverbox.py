@@ -31,8 +31,9 @@ ROWS, EPOCHS, SETTLED = 32, 400, 200
 
 def read(path: Path) -> np.ndarray:
     """Volts of input and output, [samples, 2], both around their mean over the training part."""
-    volts = np.loadtxt(need(path, WHERE), delimiter=",", skiprows=1, usecols=(0, 1))
-    return volts - volts[TRAIN].mean(axis=0)
+    volts: np.ndarray = np.loadtxt(need(path, WHERE), delimiter=",", skiprows=1, usecols=(0, 1))
+    volts -= volts[TRAIN].mean(axis=0)
+    return volts
 
 
 def arx(volts: np.ndarray, order: int) -> tuple[np.ndarray, np.ndarray]:
@@ -86,7 +87,8 @@ def learn(volts: np.ndarray, order: int, epochs: int, quiet: bool) -> Any:
 def run(model: Any, volts: np.ndarray, part: slice) -> np.ndarray:
     """Volts of the output that the trained model gives to the input of a part."""
     scale = volts[TRAIN].std(axis=0)
-    return np.asarray(model.infer((volts[part, 0] / scale[0]).astype(np.float32)), np.float64) * scale[1]
+    guess: np.ndarray = model.infer((volts[part, 0] / scale[0]).astype(np.float32)).astype(np.float64)
+    return guess * scale[1]
 
 
 def main() -> None:
