@@ -289,19 +289,20 @@ Maker = Callable[[EntryPrinter, object, bool], tuple[Kernel, Place]]
 
 def _pointwise(printer: EntryPrinter, node: object, in_scan: bool) -> tuple[Kernel, Place]:
     assert isinstance(node, plan_types.Pointwise)
-    real = "double" if printer.model.options.real == "f64" else "float"
-    return pointwise_kernel(printer.plan, node, in_scan, real, printer.model.target.lanes)
+    return pointwise_kernel(printer.plan, node, in_scan, real_of(printer.model), printer.model.target.lanes)
 
 
 def _product(printer: EntryPrinter, node: object, in_scan: bool) -> tuple[Kernel, Place]:
     assert isinstance(node, plan_types.Product)
-    return product_kernel(printer.plan, node, in_scan)
+    return product_kernel(printer.plan, node, in_scan, real_of(printer.model), printer.model.target.lanes)
 
 
 def _outer(printer: EntryPrinter, node: object, in_scan: bool) -> tuple[Kernel, Place]:
     assert isinstance(node, plan_types.Outer)
     return outer_kernel(printer.plan, node, in_scan)
 
+        elif isinstance(node, plan_types.Product) and node.epilogue is not None:
+            found += [operand.buffer for _, operand in node.epilogue.stores]
 
 PRINTED: dict[type, Maker] = {
     plan_types.Pointwise: _pointwise,
@@ -316,6 +317,11 @@ RUNTIME: dict[type, Callable[..., RuntimeCall]] = {
     plan_types.Move: calls.move_call,
     plan_types.Transpose: calls.transpose_call,
     plan_types.Categorical: calls.categorical_call,
+def real_of(model: Model) -> str:
+    """The C type behind `real`."""
+    return "double" if model.options.real == "f64" else "float"
+
+
     plan_types.Einsum: calls.einsum_call,
 }
 

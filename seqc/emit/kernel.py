@@ -121,17 +121,19 @@ class Shelf:
 class Place:
     """Where a kernel runs. In a scan it sees one step at a time; across, all of them unless operands forbid it.
 
-    `axes` are those of the kernel, `by_step` says whether calls are made step by step.
+    `axes` are those of the kernel, `by_step` says whether calls are made step by step, `count` how many rows a kernel
+    without axes has.
     """
 
     axes: frozenset[Axis]
     by_step: bool
+    count: int = 1
 
     def rows(self) -> str:
         """How many rows one call has."""
         axes = self.axes - {Axis.TIME} if self.by_step else self.axes
         factors = [name for axis, name in ((Axis.TIME, "steps"), (Axis.BATCH, "batch")) if axis in axes]
-        return " * ".join(factors) or "1"
+        return " * ".join(factors) or str(self.count)
 
     def varies(self, plan: Plan, operand: Operand) -> bool:
         """Whether an operand moves on with the row."""

@@ -1,12 +1,13 @@
 """Pointwise groups as kernels: one loop over elements, on vectors of reals where all long operands are reals.
 
 Three forms: all rows as one long array (every long operand is dense), row by row with a vector loop inside, or row by
-row with a scalar loop (integers, booleans, other precisions).
+row with a scalar loop (integers, booleans, other precisions). The lines of the vector loop serve a product, too, that
+runs them on its sums.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
 
@@ -29,19 +30,22 @@ class Form(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """A pointwise node in its plan, and where it runs."""
+    """A pointwise node in its plan, and where it runs. Loads of buffer `sums` are the sums of a product at hand."""
 
     plan: Plan
     node: Pointwise
     place: Place
     real: str
     lanes: int
+    sums: int = -1
 
     def operands(self) -> list[Operand]:
         return [operand for _, operand, _ in self.node.loads] + [operand for _, operand in self.node.stores]
 
     def scope(self, operand: Operand) -> Scope:
         """How often the operand is read in the forms that go row by row."""
+        if operand.buffer == self.sums:
+            return Scope.ELEMENT
         if operand.size > 1 or (self.node.size == 1 and gate_of(self.plan, operand) is not None):
             return Scope.ELEMENT if self.node.size > 1 else Scope.ROW
         return Scope.ROW if self.place.varies(self.plan, operand) else Scope.KERNEL
@@ -56,10 +60,12 @@ def pointwise_kernel(
     where = place(plan, node.axes, operands, in_scan, stepwise=bool(node.draws) or counts)
     group = Group(plan, node, where, real, lanes)
     form = _form(group)
-    parameters, index = _parameters(group)
+    parameters: list[Parameter] = []
+    index: dict[object, int] = {}
+    collect(group, parameters, index)
 
     def body(names: Sequence[str]) -> list[str]:
-        return _body(group, form, names, index)
+        return _loops(group, form, filled(group, form, names, index))
 
     first = plan.buffers[node.stores[0][1].buffer].name
     return Kernel(first, node.origin, tuple(parameters), body), where
@@ -124,16 +130,14 @@ def _statements_fit(group: Group, scope_of: Callable[[Operand], Scope]) -> bool:
     return True
 
 
-def _parameters(group: Group) -> tuple[list[Parameter], dict[object, int]]:
-    """Parameters in order of first use; `index` leads from what is read to its number."""
+def collect(group: Group, parameters: list[Parameter], index: dict[object, int]) -> None:
+    """Add parameters in order of first use; `index` leads from what is read to its number."""
     plan, node = group.plan, group.node
     written = {_stored(group, operand) for _, operand in node.stores}
-    parameters: list[Parameter] = []
-    index: dict[object, int] = {}
     if node.draws:
-        index["key"] = 0
+        index["key"] = len(parameters)
         parameters.append(Scalar("const DrawKey &", ("key", 0), "key"))
-    reads = [(_key(operand), operand) for _, operand, _ in node.loads]
+    reads = [(key_of(operand), operand) for _, operand, _ in node.loads if operand.buffer != group.sums]
     for key, operand in [*reads, *((_stored(group, operand), operand) for _, operand in node.stores)]:
         if key not in index:
             buffer = plan.buffers[operand.buffer]
@@ -152,30 +156,36 @@ def _parameters(group: Group) -> tuple[list[Parameter], dict[object, int]]:
         if ("site", site) not in index:
             index["site", site] = len(parameters)
             parameters.append(Scalar("uint32_t", ("site", site), "site"))
-    return parameters, index
 
 
-def _key(operand: Operand) -> tuple[object, ...]:
+def key_of(operand: Operand) -> tuple[object, ...]:
+    """What operands of one pointer have in common."""
     return operand.buffer, operand.shift, operand.offset, operand.at
 
 
 def _stored(group: Group, operand: Operand) -> tuple[object, ...]:
     """The key of what is written. A carried state is written beside what is read of it, until the call has succeeded."""
     carried = group.plan.buffers[operand.buffer].home.role == "carried"
-    return (*_key(operand), "next") if carried else _key(operand)
+    return (*key_of(operand), "next") if carried else key_of(operand)
 
 
-def _body(group: Group, form: Form, names: Sequence[str], index: dict[object, int]) -> list[str]:
+def filled(
+    group: Group, form: Form, names: Sequence[str], index: Mapping[object, int]
+) -> dict[Scope, list[str]]:
+    """The lines of each scope: loads, statements, stores."""
     known: dict[int, Term] = {}
     reading: dict[Scope, list[str]] = {scope: [] for scope in Scope}
     for count, (number, operand, kind) in enumerate(group.node.loads, start=1):
         scope = _loop_scope(group, form, operand)
-        text = _load(group, form, scope, operand, kind, names[index[_key(operand)]])
+        if operand.buffer == group.sums:
+            known[number] = Term(f"sums[{operand.gate or 0}]", cpp.ATOM, kind, scope)
+            continue
+        text = _load(group, form, scope, operand, kind, names[index[key_of(operand)]])
         name = f"x{count}"
         reading[scope].append(f"const auto {name} = {text};")
         known[number] = Term(name, cpp.ATOM, kind, scope)
     for count, (number, site) in enumerate(group.node.draws, start=1):
-        scope = Scope.ELEMENT if group.node.size > 1 else Scope.ROW
+        scope = _store_scope(group, form)
         name = f"d{count}"
         reading[scope].append(
             f"const auto {name} = {_draw(form, scope, names[index['key']], names[index['site', site]])};"
@@ -197,7 +207,7 @@ def _body(group: Group, form: Form, names: Sequence[str], index: dict[object, in
         lines[scope].append(
             _store(group, form, scope, operand, printed.terms[number], names[index[_stored(group, operand)]])
         )
-    return _loops(group, form, lines)
+    return lines
 
 
 def _loops(group: Group, form: Form, lines: dict[Scope, list[str]]) -> list[str]:
@@ -233,7 +243,8 @@ def _loop_scope(group: Group, form: Form, operand: Operand) -> Scope:
 
 
 def _store_scope(group: Group, form: Form) -> Scope:
-    return Scope.ELEMENT if form is Form.FLAT or group.node.size > 1 else Scope.ROW
+    alone = form is not Form.FLAT and group.node.size == 1 and group.sums < 0
+    return Scope.ROW if alone else Scope.ELEMENT
 
 
 def _position(group: Group, form: Form, scope: Scope, operand: Operand) -> list[str]:

@@ -6,12 +6,14 @@ Each function takes a node of the plan and gives its `Kernel` and how it is call
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
+from seqc.emit.expression import Scope
 from seqc.emit.kernel import Kernel, Parameter, Place, Pointer, Scalar, gate_of, place
-from seqc.emit.layout import call
+from seqc.emit.layout import call, mentions
 from seqc.emit.memory import element_type
-from seqc.plan.types import Operand, Outer, Plan, Product
+from seqc.emit.pointwise import Form, Group, collect, filled, key_of
+from seqc.plan.types import Operand, Outer, Plan, Pointwise, Product
 
 Made = tuple[Kernel, Place]
 
@@ -23,31 +25,23 @@ def pointer(plan: Plan, operand: Operand, written: bool = False) -> Pointer:
     return Pointer(element_type(buffer), bare, written, buffer.name)
 
 
-def product_kernel(plan: Plan, node: Product, in_scan: bool) -> Made:
+def product_kernel(plan: Plan, node: Product, in_scan: bool, real: str, lanes: int) -> Made:
     """All rows times packed matrices; with several gates the sums are stored side by side, block by block."""
+    if node.epilogue is not None:
+        return fused_kernel(plan, node, node.epilogue, in_scan, Vectors(real, lanes))
     out = Operand(node.out, plan.buffers[node.out].stride, 0, node.shift)
     operands = [segment.operand for segment in node.segments]
-    where = place(plan, node.axes, [*operands, out], in_scan)
-    parameters: list[Parameter] = []
-    for segment in node.segments:
-        parameters.append(pointer(plan, segment.operand))
-        packed = "const real *" if plan.packs[segment.pack].kind == "real" else "const void *"
-        parameters.append(Scalar(packed, ("pack", segment.pack), f"packed {segment.pack + 1}"))
+    where = replace(place(plan, node.axes, [*operands, out], in_scan), count=node.rows)
+    parameters = segment_parameters(plan, node)
     parameters.append(pointer(plan, out, written=True))
     pack = plan.packs[node.segments[0].pack]
-    segment_type = segment_type_of(plan, node)
     buffer = plan.buffers[node.out]
 
     def body(names: Sequence[str]) -> list[str]:
-        lines = [f"  const {segment_type} segments[] = {{"]
-        for number, segment in enumerate(node.segments):
-            source = plan.buffers[segment.operand.buffer]
-            stride = source.stride if where.varies(plan, segment.operand) else 0
-            fields = f"{{{names[2 * number]}, {stride}, {names[2 * number + 1]}, {segment.depth}}}"
-            lines.append(f"      {fields}," if pack.kind == "real" else f"      {{{fields}}},")
-        lines.append("  };")
+        lines = segment_lines(plan, node, where, names)
         count, result = len(node.segments), names[-1]
         stride = buffer.stride if where.varies(plan, out) else 0
+        stride = pack.units if node.rows > 1 else stride
         if pack.gates <= 1:
             return [
                 *lines,
@@ -57,6 +51,73 @@ def product_kernel(plan: Plan, node: Product, in_scan: bool) -> Made:
         return [*lines, f"{head}(0, rows, segments, {count}, {result}, {stride});"]
 
     return Kernel(buffer.name, node.origin, tuple(parameters), body), where
+
+
+@dataclass(frozen=True, slots=True)
+class Vectors:
+    """The C type behind `real`, and how many of it a vector holds."""
+
+    real: str
+    lanes: int
+
+
+def fused_kernel(plan: Plan, node: Product, epilogue: Pointwise, in_scan: bool, vectors: Vectors) -> Made:
+    """All rows times packed matrices; the equations that follow run on the sums while these are in registers."""
+    operands = [segment.operand for segment in node.segments]
+    operands += [operand for _, operand, _ in epilogue.loads if operand.buffer != node.out]
+    operands += [operand for _, operand in epilogue.stores]
+    counts = any(statement.op == "instant" for statement in epilogue.statements)
+    where = place(plan, node.axes, operands, in_scan, stepwise=bool(epilogue.draws) or counts)
+    group = Group(plan, epilogue, where, vectors.real, vectors.lanes, node.out)
+    parameters = segment_parameters(plan, node)
+    written = {key_of(operand) for _, operand in epilogue.stores}
+    index: dict[object, int] = {
+        key_of(segment.operand): 2 * number
+        for number, segment in enumerate(node.segments)
+        if key_of(segment.operand) not in written
+    }
+    collect(group, parameters, index)
+    pack = plan.packs[node.segments[0].pack]
+
+    def body(names: Sequence[str]) -> list[str]:
+        lines = filled(group, Form.VECTOR, names, index)
+        inner = [*lines[Scope.ROW], *lines[Scope.ELEMENT]]
+        row = "int64_t row" if mentions(inner, "row") else "int64_t"
+        unit = "int64_t i" if mentions(inner, "i") else "int64_t"
+        return [
+            *(f"  {line}" for line in lines[Scope.KERNEL]),
+            *segment_lines(plan, node, where, names),
+            f"  const auto then = [&]({row}, {unit}, auto which, const Vec<real> *sums) {{",
+            *(f"    {line}" for line in inner),
+            "  };",
+            f"  product_with<real, {max(1, pack.gates)}, {pack.units}>(0, rows, segments, {len(node.segments)}, then);",
+        ]
+
+    first = plan.buffers[epilogue.stores[0][1].buffer].name
+    return Kernel(first, node.origin, tuple(parameters), body), where
+
+
+def segment_parameters(plan: Plan, node: Product) -> list[Parameter]:
+    """Two parameters for each segment: its rows and its packed matrix."""
+    parameters: list[Parameter] = []
+    for segment in node.segments:
+        parameters.append(pointer(plan, segment.operand))
+        packed = "const real *" if plan.packs[segment.pack].kind == "real" else "const void *"
+        parameters.append(Scalar(packed, ("pack", segment.pack), f"packed {segment.pack + 1}"))
+    return parameters
+
+
+def segment_lines(plan: Plan, node: Product, where: Place, names: Sequence[str]) -> list[str]:
+    """The table of segments."""
+    kind = plan.packs[node.segments[0].pack].kind
+    lines = [f"  const {segment_type_of(plan, node)} segments[] = {{"]
+    for number, segment in enumerate(node.segments):
+        source = plan.buffers[segment.operand.buffer]
+        stride = source.stride if where.varies(plan, segment.operand) else 0
+        stride = segment.depth if node.rows > 1 else stride
+        fields = f"{{{names[2 * number]}, {stride}, {names[2 * number + 1]}, {segment.depth}}}"
+        lines.append(f"      {fields}," if kind == "real" else f"      {{{fields}}},")
+    return [*lines, "  };"]
 
 
 def segment_type_of(plan: Plan, node: Product) -> str:
@@ -70,25 +131,26 @@ def segment_type_of(plan: Plan, node: Product) -> str:
 def outer_kernel(plan: Plan, node: Outer, in_scan: bool) -> Made:
     """The gradient of a matrix: out[M, N] = sum over rows of left times right."""
     left, right = plan.buffers[node.left.buffer], plan.buffers[node.right.buffer]
-    where = place(plan, node.axes, [node.left, node.right], in_scan)
+    where = replace(place(plan, node.axes, [node.left, node.right], in_scan), count=node.rows)
     parameters = [pointer(plan, node.left), pointer(plan, node.right), pointer(plan, node.out, written=True)]
     steps = where.by_step and not in_scan
+    m, n = node.left.size // node.rows, node.right.size // node.rows
+    more_parameters: list[Parameter] = [*parameters, Scalar("Range", ("part", m), "part")]
     if steps:
-        parameters_with_step: list[Parameter] = [*parameters, Scalar("bool", ("later", 0), "later")]
-    else:
-        parameters_with_step = [*parameters]
+        more_parameters.append(Scalar("bool", ("later", 0), "later"))
 
     def body(names: Sequence[str]) -> list[str]:
-        m, n = node.left.size, node.right.size
         lda = left.stride if where.varies(plan, node.left) else 0
         ldb = right.stride if where.varies(plan, node.right) else 0
-        more = names[3] if steps else "false"
+        if node.rows > 1:
+            lda, ldb = m, n
+        part, more = names[3], names[4] if steps else "false"
         if gate_of(plan, node.left) is None and gate_of(plan, node.right) is None:
-            arguments = ["0", str(m), "rows", names[0], str(lda), names[1], str(ldb), names[2], str(n), more]
+            arguments = [f"{part}.first", f"{part}.end()", "rows", names[0], str(lda), names[1], str(ldb), names[2], str(n), more]
             return call(2, f"outer<real, {n}>", arguments)
         return _interleaved_outer(plan, node, names, lda, ldb, more)
 
-    return Kernel(plan.buffers[node.out.buffer].name, node.origin, tuple(parameters_with_step), body), where
+    return Kernel(plan.buffers[node.out.buffer].name, node.origin, tuple(more_parameters), body), where
 
 
 def _interleaved_outer(
@@ -102,9 +164,11 @@ def _interleaved_outer(
     block, gate = buffer.block, side.gate or 0
     size = m if on_left else n
     first = f"(block * {buffer.gates} + {gate}) * {block}"
-    lines = [f"  for (int64_t block = 0; block < {-(-size // block)}; ++block) {{"]
+    part = names[3]
     if on_left:
-        lines.append(f"    const int64_t width = min(int64_t{{{block}}}, {size} - block * {block});")
+        head = f"int64_t block = {part}.first / {block}; block * {block} < {part}.end(); ++block"
+        lines = [f"  for ({head}) {{"]
+        lines.append(f"    const int64_t width = min(int64_t{{{block}}}, {part}.end() - block * {block});")
         arguments = ["0", "width", "rows", f"{names[0]} + {first}", str(lda), names[1], str(ldb)]
         arguments += [f"{names[2]} + block * {block * n}", str(n), more]
         lines += call(4, f"outer<real, {n}>", arguments)
@@ -112,14 +176,14 @@ def _interleaved_outer(
     whole, rest = size // block, size % block
     if whole:
         lines = [f"  for (int64_t block = 0; block < {whole}; ++block) {{"]
-        arguments = ["0", str(m), "rows", names[0], str(lda), f"{names[1]} + {first}", str(ldb)]
+        arguments = [f"{part}.first", f"{part}.end()", "rows", names[0], str(lda), f"{names[1]} + {first}", str(ldb)]
         arguments += [f"{names[2]} + block * {block}", str(n), more]
         lines += [*call(4, f"outer<real, {block}>", arguments), "  }"]
     else:
         lines = []
     if rest:
         start = (whole * buffer.gates + gate) * block
-        arguments = ["0", str(m), "rows", names[0], str(lda), f"{names[1]} + {start}", str(ldb)]
+        arguments = [f"{part}.first", f"{part}.end()", "rows", names[0], str(lda), f"{names[1]} + {start}", str(ldb)]
         arguments += [f"{names[2]} + {whole * block}", str(n), more]
         lines += call(2, f"outer<real, {rest}>", arguments)
     return lines

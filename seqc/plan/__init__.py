@@ -11,6 +11,7 @@ from collections.abc import Callable
 from seqc.flow.types import Flow
 from seqc.lower.program import Program
 from seqc.plan.choose import PlanOptions, StrategyError, choose
+from seqc.plan.epilogue import add_epilogues
 from seqc.plan.layout import optimizer_layout, pack_layout, plain_layout
 from seqc.plan.place import place, workspace_bytes
 from seqc.plan.print import counts, print_plan
@@ -20,7 +21,7 @@ from seqc.plan.schedule import schedule
 from seqc.plan.types import Plan, Target
 from seqc.plan.verify import PlanError, verify, verify_places
 
-PLAN_PASSES = ("schedule", "rings", "choose", "quantise", "place")
+PLAN_PASSES = ("schedule", "rings", "epilogues", "choose", "quantise", "place")
 """The steps from a Flow to a finished Plan; `schedule` holds stacking, keeping and fusing, which work on the Flow."""
 
 
@@ -36,6 +37,7 @@ def plan(
     options = options or PlanOptions()
     steps: dict[str, Callable[[Plan], Plan]] = {
         "rings": make_rings,
+        "epilogues": lambda made: add_epilogues(made) if options.epilogues else made,
         "choose": lambda made: choose(made, target, options),
         "quantise": lambda made: quantise(made, target),
         "place": lambda made: place(made, target),

@@ -16,10 +16,12 @@ from seqc.plan.types import Kernel, Node, Outer, Plan, Product, Scan, Target
 @dataclass(frozen=True, slots=True)
 class PlanOptions:
     """`force` leads from a kind of node ("product", "outer", "scan") to the strategy that it must take; `recompute`
-    lets later phases compute cheap values again; `verify` checks the finished plan."""
+    lets later phases compute cheap values again; `epilogues` lets loops run on the sums of products; `verify` checks
+    the finished plan."""
 
     force: tuple[tuple[str, str], ...] = field(default=())
     recompute: bool = True
+    epilogues: bool = True
     verify: bool = True
 
 

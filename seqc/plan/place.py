@@ -73,8 +73,11 @@ def reads_and_writes(plan: Plan, node: Node) -> tuple[list[Operand], list[Operan
         case Product():
             matrices = [plan.packs[each.pack].buffer for each in node.segments]
             packed = [Operand(number, plan.buffers[number].size) for number in matrices if number >= 0]
-            out = Operand(node.out, plan.buffers[node.out].size, 0, node.shift)
-            return [*(each.operand for each in node.segments), *packed], [out]
+            read = [*(each.operand for each in node.segments), *packed]
+            if node.epilogue is None:
+                return read, [Operand(node.out, plan.buffers[node.out].size, 0, node.shift)]
+            loads, stores = reads_and_writes(plan, node.epilogue)
+            return [*read, *(each for each in loads if each.buffer != node.out)], stores
         case Outer() | Einsum():
             return [node.left, node.right], [node.out]
         case Reduce() | Move() | Transpose():

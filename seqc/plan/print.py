@@ -148,9 +148,12 @@ def body(plan: Plan, node: Node) -> str:
         case Product():
             out = f"b{node.out}" + (f"@t+{node.shift}" if node.shift else "")
             terms = " + ".join(f"m{each.pack} {show(each.operand)}" for each in node.segments)
-            return f"product {node.strategy} {axes_text(node.axes)} {out} = {terms}"
+            rows = f" {node.rows} rows" if node.rows > 1 else ""
+            text = f"product {node.strategy}{rows} {axes_text(node.axes)} {out} = {terms}"
+            return text if node.epilogue is None else f"{text}, then {body(plan, node.epilogue)}"
         case Outer():
-            return f"outer {axes_text(node.axes)} {show(node.out)} = {show(node.left, node.right)}"
+            rows = f" {node.rows} rows" if node.rows > 1 else ""
+            return f"outer{rows} {axes_text(node.axes)} {show(node.out)} = {show(node.left, node.right)}"
         case Einsum():
             spec = f"{node.spec} {axes_text(node.axes)} sum {axes_text(node.summed)}"
             return f"einsum {spec} {show(node.out)} = {show(node.left, node.right)}"

@@ -149,7 +149,13 @@ class Segment:
 
 @dataclass(frozen=True, slots=True)
 class Product:
-    """out = sum of packed weights times operands, for all (t, b) of `axes`. `out` is a whole buffer, interleaved if gates > 1."""
+    """out = sum of packed weights times operands, for all (t, b) of `axes`. `out` is a whole buffer, interleaved if gates > 1.
+
+    With `rows` > 1 there are no axes: operands and out are dense matrices of so many rows.
+
+    `epilogue`: a loop over the units of each row that runs on the sums, block by block of units. Its loads of `out` are
+    sums; nothing is stored in `out` but what it stores there. It stores nothing that the segments read.
+    """
 
     axes: frozenset[Axis]
     out: int
@@ -157,11 +163,16 @@ class Product:
     segments: tuple[Segment, ...]
     origin: str = ""
     strategy: str = ""
+    rows: int = 1
+    epilogue: Pointwise | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Outer:
-    """out[M, N] = sum over (t, b) of `axes` of left[M] x right[N]: the gradient of a weight matrix, after the loop."""
+    """out[M, N] = sum over (t, b) of `axes` of left[M] x right[N]: the gradient of a weight matrix, after the loop.
+
+    With `rows` > 1 there are no axes: the sum runs over the rows of left[rows, M] and right[rows, N].
+    """
 
     axes: frozenset[Axis]
     left: Operand
@@ -169,6 +180,7 @@ class Outer:
     out: Operand
     origin: str = ""
     strategy: str = ""
+    rows: int = 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,9 +8,10 @@ from __future__ import annotations
 from itertools import pairwise
 
 from seqc.flow.types import Axis
+from seqc.plan.epilogue import apart, segment_reads
 from seqc.plan.place import Access, Box, accesses, boxes, flat, reads_and_writes
 from seqc.plan.roots import IN_PLACE
-from seqc.plan.types import Guard, Operand, Plan, Pointwise, Scan, Target
+from seqc.plan.types import Guard, Operand, Plan, Pointwise, Product, Scan, Target
 
 
 class PlanError(Exception):
@@ -27,6 +28,9 @@ def verify(plan: Plan) -> None:
             raise PlanError(f"kernel {position} runs over time inside a scan")
         if isinstance(node, Pointwise):
             check_ids(node, position)
+        if isinstance(node, Product) and node.epilogue is not None:
+            check_ids(node.epilogue, position)
+            check_epilogue(plan, node, scan >= 0, position)
     check_writes(plan)
     check_last(plan)
 
@@ -53,6 +57,14 @@ def check_ids(node: Pointwise, position: int) -> None:
         known.add(statement.id)
     if any(number not in known for number, _ in node.stores):
         raise PlanError(f"kernel {position} stores what it does not compute")
+
+
+def check_epilogue(plan: Plan, node: Product, in_scan: bool, position: int) -> None:
+    """Raise if a loop on the sums of a product writes what the product reads for its next block."""
+    assert node.epilogue is not None
+    for _, store in node.epilogue.stores:
+        if any(not apart(plan, source, store, in_scan) for source in segment_reads(plan, node)):
+            raise PlanError(f"kernel {position} writes {store}, which its product still reads")
 
 
 def check_writes(plan: Plan) -> None:

@@ -107,6 +107,7 @@ class Machine:
         if self.started is None:
             self.started = np.zeros(self.batch, np.int64)
         self.packed: dict[int, Array] = {}
+        self.sums: dict[int, Array] = {}
         self.uniforms = self.scalars()
 
     def dtype(self, kind: Kind) -> Any:
@@ -163,8 +164,11 @@ class Machine:
         return found.astype(self.dtype(kind))
 
     def put(self, operand: Operand, value: Array) -> None:
-        assert operand.gate is None
         part = self.part(operand)
+        if operand.gate is not None:
+            flat = np.zeros((*part.shape[:2], part.shape[2] * part.shape[3]), self.real)
+            flat[..., : operand.size] = value
+            value = flat.reshape(part.shape)
         part[...] = np.broadcast_to(value, part.shape)
 
     def scalars(self) -> list[Array]:
@@ -208,7 +212,9 @@ class Machine:
                 self.product(node)
             case Outer():
                 left, right = self.get(node.left), self.get(node.right)
-                self.put(node.out, np.einsum("tbi,tbj->ij", left, right).reshape(1, 1, -1))
+                left = left.reshape(-1, left.shape[2] // node.rows)
+                right = right.reshape(-1, right.shape[2] // node.rows)
+                self.put(node.out, (left.T @ right).reshape(1, 1, -1))
             case Einsum():
                 self.einsum(node)
             case Reduce():
@@ -242,7 +248,10 @@ class Machine:
         known: dict[int, Array] = {}
         for number, operand, kind in node.loads:
             assert operand.size in (1, node.size)
-            known[number] = self.get(operand, kind)
+            if operand.buffer in self.sums:
+                known[number] = self.sums[operand.buffer][:, :, operand.gate or 0]
+            else:
+                known[number] = self.get(operand, kind)
         for number, site in node.draws:
             known[number] = self.draw(site, shape, node.axes)
         for each in node.statements:
@@ -279,11 +288,22 @@ class Machine:
 
     def product(self, node: Product) -> None:
         buffer = self.plan.buffers[node.out]
+        if node.rows > 1:
+            terms = [
+                self.get(each.operand).reshape(node.rows, each.depth) @ self.matrix(each.pack)[0].T
+                for each in node.segments
+            ]
+            self.put(Operand(node.out, buffer.size), sum(terms[1:], terms[0]).reshape(1, 1, -1))
+            return
         gates = max(1, buffer.gates)
-        out = self.window(Operand(node.out, buffer.size, 0, node.shift))
-        total: Array = np.zeros((*out.shape[:2], gates, buffer.size // gates), self.real)
+        total: Array = np.zeros((*self.domain(node.axes), gates, buffer.size // gates), self.real)
         for each in node.segments:
             total = total + np.einsum("ghd,tbd->tbgh", self.matrix(each.pack), self.get(each.operand))
+        if node.epilogue is not None:
+            self.sums = {node.out: total}
+            self.pointwise(node.epilogue)
+            self.sums = {}
+            return
         for gate in range(gates):
             part = self.part(
                 Operand(node.out, buffer.size // gates, 0, node.shift, gate if buffer.gates else None)
