@@ -18,7 +18,11 @@ Real = Annotated[str, typer.Option("--real", help="Precision: f32 or f64.")]
 ModelName = Annotated[str | None, typer.Option("--model", help="Which model, where a file holds several.")]
 Deploy = Annotated[str | None, typer.Option("--deploy", help="Build a deploy profile of the file.")]
 March = Annotated[
-    str, typer.Option("--march", help="What the compiler's -march gets; empty for a portable build.")
+    str,
+    typer.Option(
+        "--march",
+        help="What the compiler's -march gets; empty for a portable build, `fat` for several at once.",
+    ),
 ]
 Compiler = Annotated[
     str | None, typer.Option("--compiler", help="C++ compiler (default: $CXX, g++, clang++).")

@@ -91,6 +91,17 @@ class Toolchain:
         return [self.compiler, *FLAGS, *march]
 
 
+FAT = "fat"
+"""As `march`: one library for all of `LEVELS`, which chooses when it is called."""
+
+LEVELS: tuple[tuple[str, tuple[str, ...]], ...] = (
+    ("x86-64-v2", ()),
+    ("x86-64-v3", ("avx2", "fma", "bmi", "bmi2")),
+    ("x86-64-v4", ("avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl")),
+)
+"""The instruction sets of a fat build, with what a CPU must have beyond the first."""
+
+
 def soname(name: str) -> tuple[str, ...]:
     """The linker's argument for the name by which a shared library is found again."""
     return (f"-Wl,-install_name,@rpath/{name}",) if sys.platform == "darwin" else (f"-Wl,-soname,{name}",)
@@ -154,6 +165,19 @@ def probe(wanted: str | None = None, march: str = "native") -> Toolchain:
     return Toolchain(
         path, version[0] if version else "unknown", march, tuple(f for f in _FEATURES if f in defined)
     )
+
+
+def levels(wanted: str | None = None) -> tuple[Toolchain, ...]:
+    """A toolchain for each instruction set of a fat build; ToolFault S0914 where the CPU is not of that family."""
+    tools = probe(wanted, "")
+    if "__x86_64__" not in tools.features:
+        raise ToolFault(
+            "S0914",
+            "a fat build is for x86-64",
+            f"the compiler builds for {platform.machine()}, where one build runs everywhere",
+            "leave `fat` out, or name a CPU",
+        )
+    return tuple(probe(wanted, march) for march, _ in LEVELS)
 
 
 def run(arguments: list[str], doing: str, cwd: Path | None = None) -> str:

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
 import tempfile
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,7 +23,7 @@ from seqc.driver.options import Options
 from seqc.driver.profile import check_profile, stored
 from seqc.driver.sources import Reader
 from seqc.driver.toolchain import Toolchain
-from seqc.emit import EmitOptions, emit, model_of
+from seqc.emit import EmitOptions, Variant, emit, emit_fat, model_of
 from seqc.emit import manifest as emit_manifest
 from seqc.lower.program import Program
 from seqc.plan.types import Target
@@ -29,7 +31,10 @@ from seqc.plan.types import Target
 
 @dataclass(frozen=True, slots=True)
 class Translation:
-    """A model as text. `files` are the sources read, with digests; `key` is a hash of all that shapes the result."""
+    """A model as text. `files` are the sources read, with digests; `key` is a hash of all that shapes the result.
+
+    `units` are the C++ files of the library, each with the toolchain that compiles it.
+    """
 
     name: str
     texts: Mapping[str, str]
@@ -39,6 +44,7 @@ class Translation:
     emit: tuple[str, ...]
     embedded: bool
     low: bool = False
+    units: tuple[tuple[str, Toolchain], ...] = ()
 
     def make(self, folder: Path) -> None:
         """Compiles what `emit` lists into `folder`."""
@@ -54,13 +60,20 @@ def translate(
     program = pipeline.program(reader, options)
     profile = pipeline.profile(program, options)
     real = options.real if profile is None else profile.math
-    tools = toolchain.probe(options.compiler, options.march if profile is None else profile.cpu)
-    target = pipeline.target_of(tools, real, stored(profile))
-    plans = pipeline.plans(program, target, pipeline.entries_of(program, profile))
+    march = options.march if profile is None else profile.cpu
+    fat = march == toolchain.FAT
+    levels = toolchain.levels(options.compiler) if fat else (toolchain.probe(options.compiler, march),)
     name = pipeline.name_of(program, options, path)
     chosen = _emit_options(program, options, name, real, reader)
-    if profile is not None:
-        check_profile(program, profile, plans, target)
+    wanted = pipeline.entries_of(program, profile)
+    planned = []
+    for tools in levels:
+        target = pipeline.target_of(tools, real, stored(profile))
+        plans = pipeline.plans(program, target, wanted)
+        if profile is not None:
+            check_profile(program, profile, plans, target)
+        planned.append((tools, target, plans))
+    tools, target, plans = planned[-1]
     embedded = _embedded(program, plans, target, chosen, options.embed, reader)
     chosen = EmitOptions(
         name,
@@ -73,11 +86,23 @@ def translate(
         () if profile is None else profile.batch,
         () if profile is None else profile.steps,
     )
-    texts = emit(program, plans, target, chosen, path.name)
-    low = target.weights != "real" and tools.march == "native"
+    if fat:
+        variants = [
+            Variant(march, features, model_of(program, plans, target, chosen), plans)
+            for (march, features), (_, target, plans) in zip(toolchain.LEVELS, planned, strict=True)
+        ]
+        texts = emit_fat(variants, path.name)
+        units = [(f"{name}.cpp", levels[0])]
+        units += [(f"{name}_{each.suffix}.cpp", level) for each, level in zip(variants, levels, strict=True)]
+    else:
+        texts = emit(program, plans, target, chosen, path.name)
+        units = [(f"{name}.cpp", tools)]
+    low = target.weights != "real" and march == "native"
     shown = sorted((Path(file).name, value) for file, value in reader.files.items())
-    key = digest(repr(shown), options.key(), repr(emits), tools.version, tools.march, *tools.features)
-    return Translation(name, texts, dict(reader.files), key, tools, emits, embedded is not None, low)
+    marks = [mark for level in levels for mark in (level.march, *level.features)]
+    key = digest(repr(shown), options.key(), repr(emits), tools.version, *marks)
+    files = dict(reader.files)
+    return Translation(name, texts, files, key, levels[0], emits, embedded is not None, low, tuple(units))
 
 
 def _emit_options(program: Program, options: Options, name: str, real: str, reader: Reader) -> EmitOptions:
@@ -132,7 +157,8 @@ class Maker:
         name = self.translation.name
         for file, text in self.translation.texts.items():
             (self.scratch / file).write_text(text, encoding="utf-8")
-        objects = [self._object(f"{name}.cpp")]
+        with ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as pool:
+            objects = list(pool.map(lambda unit: self._object(*unit), self.translation.units))
         if self.translation.embedded:
             objects.append(self._object(f"{name}_weights.c"))
         wanted = self.translation.emit
@@ -153,9 +179,9 @@ class Maker:
         if "py" in wanted:
             self._package(library)
 
-    def _object(self, source: str) -> Path:
+    def _object(self, source: str, tools: Toolchain | None = None) -> Path:
         target = self.scratch / (source.rsplit(".", 1)[0] + ".o")
-        arguments = self.translation.tools.arguments()
+        arguments = (tools or self.translation.tools).arguments()
         if source.endswith(".c"):
             arguments = [each for each in arguments if each not in toolchain.CXX_ONLY]
             arguments += ["-x", "c", "-std=c11"]

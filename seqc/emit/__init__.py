@@ -5,9 +5,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from seqc.emit.fat import Variant, fat_files, widest_model
 from seqc.emit.header import header
 from seqc.emit.manifest import manifest, manifest_text
 from seqc.emit.model import EmitOptions, Model, arrange_packs, describe, trained_by
@@ -16,7 +17,7 @@ from seqc.emit.unit import unit
 from seqc.lower.program import Program
 from seqc.plan.types import Plan, Target
 
-__all__ = ["EmitOptions", "Model", "emit", "manifest", "model_of"]
+__all__ = ["EmitOptions", "Model", "Variant", "emit", "emit_fat", "manifest", "model_of"]
 
 
 def model_of(program: Program, plans: Mapping[str, Plan], target: Target, options: EmitOptions) -> Model:
@@ -37,15 +38,25 @@ def emit(
     """
     model = model_of(program, plans, target, options)
     name = options.name
+    files = {f"{name}.cpp": unit(model, plans, source or f"{name}.seq"), f"{name}.h": header(model, plans)}
+    return {**files, **_companions(model)}
+
+
+def emit_fat(variants: Sequence[Variant], source: str) -> Mapping[str, str]:
+    """The files of a model for several instruction sets, the widest last; `<name>.cpp` chooses at run time."""
+    return {**fat_files(variants, source), **_companions(widest_model(variants))}
+
+
+def _companions(model: Model) -> dict[str, str]:
+    """What does not depend on how the kernels look."""
+    name = model.options.name
     files = {
-        f"{name}.cpp": unit(model, plans, source or f"{name}.seq"),
-        f"{name}.h": header(model, plans),
         f"{name}.json": manifest_text(model),
         f"{name}_main.cpp": executable(model),
         f"{name}-config.cmake": cmake_package(model),
         "__init__.py": package_init(model),
         "__init__.pyi": package_stub(model),
     }
-    if options.embedded is not None:
+    if model.options.embedded is not None:
         files[f"{name}_weights.c"] = embedded(model)
     return files

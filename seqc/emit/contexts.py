@@ -37,6 +37,28 @@ class Unit:
 
 
 @dataclass(frozen=True, slots=True)
+class ChooserVariant:
+    """A variant that a CPU with `condition` runs."""
+
+    march: str
+    condition: str
+    getter: str
+
+
+@dataclass(frozen=True, slots=True)
+class Chooser:
+    """`cpp/chooser.cpp.jinja`: chooses among variants of a model, the best first; `anywhere` runs on every CPU."""
+
+    heading: tuple[str, ...]
+    header: str
+    symbol: str
+    getters: tuple[str, ...]
+    better: tuple[ChooserVariant, ...]
+    anywhere: str
+    functions: tuple[tuple[str, ...], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class HeaderField:
     """A member of a struct, with the comment that says its shape."""
 

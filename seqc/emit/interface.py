@@ -97,8 +97,13 @@ def _workspace(plans: Mapping[str, Plan]) -> list[str]:
     return [*lines, "  default:", "    return 0;", "  }", "}"]
 
 
-def exported(model: Model, plans: Mapping[str, Plan]) -> list[str]:
-    """The getter, and the typed functions of the header."""
+def getter(model: Model, variant: str = "") -> str:
+    """The name of the function that gives the model, or one of its variants for an instruction set."""
+    return f"{model.symbol}_{variant}_get" if variant else f"{model.symbol}_get"
+
+
+def exported(model: Model, plans: Mapping[str, Plan], variant: str = "") -> list[str]:
+    """The getter, and the typed functions of the header; a variant has only its getter, which another unit calls."""
     symbol = model.symbol
     counts = {"parameters": model.parameters, "inputs": model.inputs, "outputs": model.outputs}
     counts |= {"states": model.states, "hypers": model.hypers, "metrics": model.metrics}
@@ -119,9 +124,19 @@ def exported(model: Model, plans: Mapping[str, Plan]) -> list[str]:
     embedded = model.options.embedded is not None
     rows.append((f"{symbol}_embedded" if embedded else "nullptr", "weights built in"))
     lines = [f'extern "C" const uint64_t {symbol}_embedded[];', ""] if embedded else []
-    lines += [f"const seqc_model *{symbol}_get(void) {{", "  static const seqc_model model = {"]
+    name = getter(model, variant)
+    if variant:
+        lines += [f'extern "C" const seqc_model *{name}(void);', ""]
+    lines += [f"const seqc_model *{name}(void) {{", "  static const seqc_model model = {"]
     lines += commented(rows, 6)
     lines += ["  };", "  return &model;", "}"]
+    return lines if variant else [*lines, *_functions(model, plans)]
+
+
+def _functions(model: Model, plans: Mapping[str, Plan]) -> list[str]:
+    """The typed functions of the header."""
+    symbol = model.symbol
+    lines: list[str] = []
     lines += ["", f"int64_t {symbol}_workspace_bytes(int entry, int64_t steps, int64_t batch) {{"]
     lines += ["  return workspace_bytes(entry, steps, batch);", "}"]
     lines += [
@@ -160,8 +175,8 @@ def typed_parameters(model: Model, entry: str) -> list[tuple[str, str]]:
     return pairs
 
 
-def typed(model: Model, entry: str) -> list[str]:
+def typed(model: Model, entry: str, untyped: str = "") -> list[str]:
     """The function of the header, in terms of the untyped one."""
     pairs = typed_parameters(model, entry)
     lines = call(0, f"int {model.symbol}_{entry}", [kind for kind, _ in pairs], ") {")
-    return [*lines, *call(2, f"return run_{entry}", [text for _, text in pairs]), "}"]
+    return [*lines, *call(2, f"return {untyped or f'run_{entry}'}", [text for _, text in pairs]), "}"]

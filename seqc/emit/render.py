@@ -14,6 +14,7 @@ from seqc.emit import contexts
 TEMPLATES: dict[str, type[Any]] = {
     "cpp/unit.cpp.jinja": contexts.Unit,
     "cpp/header.h.jinja": contexts.Header,
+    "cpp/chooser.cpp.jinja": contexts.Chooser,
     "python/init.py.jinja": contexts.Package,
     "python/init.pyi.jinja": contexts.Stub,
     "aot/main.cpp.jinja": contexts.Executable,

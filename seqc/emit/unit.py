@@ -50,8 +50,8 @@ def includes(model: Model) -> tuple[str, ...]:
     return ("blocks.hpp", "entry.hpp", *(["quant.hpp"] if low else []), "random.hpp")
 
 
-def unit(model: Model, plans: Mapping[str, Plan], source: str) -> str:
-    """The text of `<name>.cpp`."""
+def unit(model: Model, plans: Mapping[str, Plan], source: str, variant: str = "") -> str:
+    """The text of `<name>.cpp`, or of a variant of it for one instruction set."""
     shelf = Shelf()
     numbers = numbers_of(model)
     entries = []
@@ -73,7 +73,7 @@ def unit(model: Model, plans: Mapping[str, Plan], source: str) -> str:
         tuple(packing(model)),
         tuple(first_states(model, plans)),
         tuple(interface(model, plans)),
-        tuple(exported(model, plans)),
+        tuple(exported(model, plans, variant)),
     )
     return tidy(render("cpp/unit.cpp.jinja", context))
 
