@@ -64,3 +64,15 @@ def test_speaks_as_the_original(name: str, engine: str, lab: Lab, original: Read
         said = np.full(most, -1)
         said[: found.lengths] = found.said[: found.lengths]
         assert said.tolist() == wanted.tolist()
+
+
+def test_speaks_in_a_minibatch(engine: str, lab: Lab, original: Read) -> None:
+    """All first words at once that share a stop word: each row ends where it ends alone."""
+    golden = original("language_rnn_identity")
+    model = lab.model("language_rnn", engine)
+    golden.put(model, "greedy_param")
+    rows = np.flatnonzero(golden["greedy_stop"] == 3)
+    model.hyper["stop_on"] = 3
+    found = model.generate(words=golden["greedy_first"][None, rows], steps=golden.meta["greedy_max"])
+    for row, (length, wanted) in enumerate(zip(found.lengths, golden["greedy"][rows], strict=True)):
+        assert found.said[:length, row].tolist() == wanted[wanted >= 0].tolist()

@@ -15,7 +15,9 @@ import pytest
 import seqc
 from tests.compiled.client import STRICT
 from tests.compiled.compare import check_all, make
+from tests.numeric.gradient_check import check_gradients
 from tests.numeric.programs import lower_text
+from tests.numeric.test_streams import check_streaming
 from tests.theano.golden import Golden, Lab, close
 
 Read = Callable[[str], Golden]
@@ -214,3 +216,31 @@ def test_the_gradient_inside_is_bounded_at_each_gate(engine: str, lab: Lab) -> N
 def test_compiled_equals_interpreted(real: str, lab: Lab, tmp_path: Path) -> None:
     program = lower_text(lab.texts["everything"])
     check_all(make(program, real, tmp_path, flags=("-O1", "-march=native", *STRICT)), steps=4, batch=3)
+
+
+def test_gradients_against_differences(lab: Lab) -> None:
+    """Everything that has no bound inside; starts that do not learn have none."""
+    stopped = ("grad.a.lstm.h0", "grad.c.gru.h0")
+    assert check_gradients(lower_text(lab.texts["smooth"]), seed=2, steps=4, stopped=stopped) > 20
+
+
+def test_step_by_step_is_the_whole_sequence(lab: Lab) -> None:
+    check_streaming(lower_text(lab.texts["everything"]))
+
+
+def test_states_carried_between_calls(engine: str, lab: Lab) -> None:
+    model, random = lab.model("lstm", engine), np.random.default_rng(6)
+    x, goal = random.normal(size=(6, 2, 3)), np.zeros((6, 2, 2))
+    whole, state = model.infer(x=x, goal=goal).y, model.state(2)
+    parts = [model.infer(x=x[part], goal=goal[part], state=state).y for part in (slice(2), slice(2, 6))]
+    close(np.concatenate(parts), whole, 1e-12)
+
+
+def test_one_label_at_the_end(engine: str, lab: Lab) -> None:
+    """The README's figure: `lengths` 1 from `starts` = last step."""
+    model = lab.model("masked", engine)
+    labels = np.array([[-1, 0], [-1, 3], [-1, 1], [2, 1]])
+    call = masked(labels=labels, lengths=np.array([1, 4]), starts=np.array([3, 0]))
+    probs = model.infer(logits=call["logits"], weight=call["weight"])
+    wanted = np.log(probs[3, 0, 2]) + np.log(probs[range(4), 1, labels[:, 1]]).sum()
+    assert abs(float(model.evaluate(**call)) + wanted) < 1e-12

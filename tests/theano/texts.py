@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 STEPS = """
 use std.theano: Embedding, GatedInput, GRU, Layer, LSTM, RNN
 
@@ -349,5 +351,8 @@ TEXTS = {
     "starts": STARTS,
     "handed": HANDED,
     "everything": EVERYTHING,
+    "smooth": re.sub(r", (bound|0\.1)\b|clip_gradients = 0\.2", "", EVERYTHING).replace(
+        "  hyper bound = 0.3\n", ""
+    ),
 }
 """Every text by name."""
