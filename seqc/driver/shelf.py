@@ -33,6 +33,7 @@ USES: Mapping[str, str] = {
     "Dropout": "Dropout(0.3)",
     "HeldDropout": "HeldDropout(0.3)",
     "Residual": "Residual(Dense({D}))",
+    "Stack": "Stack(LSTM({H}), 3)",
     "Both": "Both(LSTM({H}))",
     "Delay": "Delay({n})",
     "ProjectedLSTM": "ProjectedLSTM({H}, {P})",

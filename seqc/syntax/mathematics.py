@@ -65,6 +65,7 @@ class Writer:
     moving: set[str] = field(default_factory=set)
     scalars: set[str] = field(default_factory=set)
     functions: dict[str, str] = field(default_factory=dict)
+    cells: set[str] = field(default_factory=set)
     layers: dict[str, tree.Expression] = field(default_factory=dict)
     called: dict[str, str] = field(default_factory=dict)
     states: set[str] = field(default_factory=set)
@@ -74,6 +75,8 @@ class Writer:
         for static in () if isinstance(item, tree.Fn) else item.statics:
             if static.kind == "fn":
                 self.functions[static.name.text] = r"\varphi"
+            if static.kind == "cell":
+                self.cells.add(static.name.text)
             self.scalars.add(static.name.text)
         rule = isinstance(item, tree.Optimizer)
         for port in item.ports:
@@ -155,6 +158,8 @@ class Writer:
             return self.names[name]
         if name in self.functions:
             return self.functions[name]
+        if name in self.cells:
+            return word(name)
         if name == "step":
             return self.index or "k"
         if not self.index or name not in (self.moving | self.states if back else self.moving):
@@ -189,6 +194,8 @@ class Writer:
             case tree.Reduce():
                 axes = ", ".join(name.text for name in node.axes)
                 return rf"{self.text(node.function)}_{{\text{{{axes}}}}}({self.text(node.value)})", POWER
+            case tree.Pipe():
+                return self.pipe(node), ATOM
             case tree.Choose():
                 then, other = self.text(node.then), self.text(node.otherwise)
                 where = self.text(node.condition)
@@ -256,6 +263,17 @@ class Writer:
             return self.printed(node.positional[0])
         tall = r"\frac" in given_text
         return (rf"{function}\left({given_text}\right)" if tall else f"{function}({given_text})"), POWER
+
+    def pipe(self, node: tree.Pipe) -> str:
+        """`x |> F(n)`: a cell made on the spot, its arguments as indices."""
+        found = self.text(node.value)
+        for stage in node.stages:
+            made = stage if isinstance(stage, tree.Call) else None
+            function = made.function if made is not None else stage
+            name = word(function.name) if isinstance(function, tree.Reference) else self.text(function)
+            given = ", ".join(self.text(each) for each in made.arguments) if made is not None else ""
+            found = rf"{name}_{{{given}}}({found})" if given else f"{name}({found})"
+        return found
 
     # --- layers
 

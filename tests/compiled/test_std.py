@@ -29,7 +29,14 @@ GROUPS = {
     "gates": ("LSTM(3)", "GRU(3)", "GRUBefore(3)", "RNN(3)", "PeepholeLSTM(3)", "CoupledLSTM(3)"),
     "norms": ("LayerNormLSTM(3)", "ProjectedLSTM(4, 2)", "RMSNorm()", "LayerNorm()", "Highway()", "Delay(2)"),
     "light": ("MGU(3)", "IndRNN(3)", "SRU()", "minGRU(3)", "minLSTM(3)", "sLSTM(3)"),
-    "past": ("LTC(3)", "LMU(3, 4, 2.5)", "Conv(3, 3, tanh)", "Residual(Dense(2))"),
+    "past": (
+        "LTC(3)",
+        "LMU(3, 4, 2.5)",
+        "Stack(LSTM(2), 2)",
+        "ZoneoutLSTM(3)",
+        "Conv(3, 3, tanh)",
+        "Residual(Dense(2))",
+    ),
     "time": ("Leaky(3)", "CTRNN(3, dt = 0.4)", "CfC(3)", "HighwayRNN(3)", "Dropout(0.3)", "HeldDropout(0.3)"),
 }
 

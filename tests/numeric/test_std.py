@@ -5,6 +5,7 @@ Each cell stands in a small model; sizes, steps and rows are so small that all o
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -14,8 +15,11 @@ import pytest
 from seqc.lower.program import Program
 from seqc.ops.evaluate import evaluate
 from seqc.passes import apply_flow, flow_for, initial_optimizer
+from seqc.syntax.parse import parse
+from seqc.syntax.tree import Cell
 from tests.numeric.gradient_check import check_gradients, leaves_for
-from tests.numeric.programs import lower_text
+from tests.numeric.programs import CELLS as OLDER
+from tests.numeric.programs import lower_text, read
 from tests.numeric.test_streams import check_streaming
 
 STEPS, ROWS = 4, 2
@@ -38,6 +42,7 @@ CELLS: Mapping[str, str] = {
     "CfC": "CfC(3)",
     "LTC": "LTC(3)",
     "LMU": "LMU(3, 4, 2.5)",
+    "Stack": "Stack(RNN(2), 3)",
     "Conv": "Conv(3, 3, tanh)",
     "Highway": "Highway()",
     "HighwayRNN": "HighwayRNN(3)",
@@ -58,7 +63,14 @@ model M {
 
 def program_of(name: str) -> Program:
     """A model around a cell."""
-    return lower_text(MODEL % (name, CELLS[name]))
+    return lower_text(MODEL % (", ".join(sorted(set(re.findall(r"(\w+)\(", CELLS[name])))), CELLS[name]))
+
+
+def test_no_cell_is_left_out() -> None:
+    """Gradients and streaming of the others are tested in `test_gradients` and `test_streams`, scaling in `run`."""
+    items = parse(read("std/cells.seq")).items
+    known = {*CELLS, *OLDER, "Gate", "Standardise", "Restore"}
+    assert {each.name.text for each in items if isinstance(each, Cell)} <= known
 
 
 @pytest.mark.parametrize("name", list(CELLS))

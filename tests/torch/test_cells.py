@@ -56,6 +56,13 @@ CASES: Mapping[str, Case] = {
         {"num_layers": 3},
         {f"y.lstm{number + 1}": (number, False) for number in range(3)},
     ),
+    "LSTM of 3 layers, stacked": Case(
+        "LSTM",
+        "LSTM, Stack",
+        "x |> Stack(LSTM(6), 3)",
+        {"num_layers": 3},
+        {f"y.stack{'.y.stack' * number}.first": (number, False) for number in range(3)},
+    ),
     "LSTM of 2 layers, both ways": Case(
         "LSTM",
         "Both, LSTM",
