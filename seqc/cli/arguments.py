@@ -84,3 +84,23 @@ def _hyper(text: str) -> tuple[str, float]:
             f"`--set {text}` is not a number",
             "expected a name and a number, as in `--set Adam.lr=1e-3`",
         ) from None
+
+
+def names(text: str | None) -> tuple[str, ...]:
+    """The names of `--inputs A,B`."""
+    return () if text is None else tuple(each.strip() for each in text.split(",") if each.strip())
+
+
+def scales(texts: list[str] | None) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    """Layers and their inputs of `--scale LAYER=INPUT,INPUT`."""
+    found = []
+    for text in texts or []:
+        layer, equals, several = text.partition("=")
+        if not equals or not layer.strip() or not names(several):
+            raise UserFault(
+                "S0906",
+                f"`--scale {text}` does not say what scales what",
+                "expected a layer and an input, as in `--scale small=u`",
+            )
+        found.append((layer.strip(), names(several)))
+    return tuple(found)

@@ -1,31 +1,38 @@
 """Where training data comes from: the file that was named, or the text that lies on every machine.
 
-Gives what `fit` takes: a text, or arrays by name. Text for everybody is the sources of Python's own standard library.
+Gives what `fit` takes: a text, arrays by name, or a table. Text for everybody is the sources of Python's own standard library.
 """
 
 from __future__ import annotations
 
 import sysconfig
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from seqc.driver.fault import UserFault
 from seqc.syntax.tree import Dim, File, Input, Model, Reference, Target
+
+if TYPE_CHECKING:
+    from seqc.run.read import Found
 
 ENOUGH = 1_000_000
 """Characters of the standard library that are taken: a minute or two of training."""
 
 
-def read(path: Path) -> str | dict[str, Any]:
-    """A text, or the arrays of a `.npz` or `.npy` file."""
-    if not path.exists():
-        raise UserFault(
-            "S0801", f"there is no data file `{path}`", remedy="name a text, a `.npz` or a `.npy` file"
-        )
-    from seqc.run.read import read_data
+def read(paths: Sequence[Path]) -> Found:
+    """A text, arrays by name or a table: from files, or from a folder of them."""
+    for path in paths:
+        if not path.exists():
+            raise UserFault(
+                "S0801",
+                f"there is no data file `{path}`",
+                remedy="name a text, or files of `.npz`, `.npy`, `.csv` or `.wav`",
+            )
+    from seqc.run.read import read_several
 
-    return read_data(path)
+    return read_several(paths)
 
 
 def standard_library(limit: int = ENOUGH) -> str:

@@ -6,7 +6,7 @@ learns how the model was built, so that `seqc generate` builds the same one.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +19,7 @@ from seqc.driver.sources import Reader
 
 if TYPE_CHECKING:
     from seqc.run.model import Model
+    from seqc.run.read import Found
     from seqc.run.report import History, Reporter
 
 Note = Callable[[str], None]
@@ -26,16 +27,28 @@ Note = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class Wishes:
-    """How to train; None leaves a choice to the `train` record, or to `fit`. `validation` is a share or a file."""
+    """How to train; None leaves a choice to the `train` record, or to `fit`.
+
+    `validation` is a share or a file. `hypers` may also name an input that the data leaves out. `inputs`, `targets` and
+    `group` name columns of a table.
+    """
 
     epochs: int = 10
     batch: int = 32
     window: int | None = None
+    warmup: int | None = None
     seed: int | None = None
     validation: str | None = None
     patience: int | None = None
     resume: bool = False
+    weights: Path | None = None
     hypers: tuple[tuple[str, float], ...] = ()
+    scale: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    inputs: tuple[str, ...] = ()
+    targets: tuple[str, ...] = ()
+    group: str | None = None
+    bucket: int = 16
+    checkpoint: float = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +63,7 @@ class Trained:
 
 def train(
     path: Path,
-    data: Path | None,
+    data: Sequence[Path],
     out: Path,
     options: Options,
     wishes: Wishes,
@@ -72,27 +85,74 @@ def train(
         options = fit_alphabet(options, text_model.dim, reader, source + other, note)
     model = open_model(path, options, wishes.seed or 0, note)
     note(repr(model).strip("<>"))
-    for name, value in wishes.hypers:
-        model.hyper[name] = value
+    given = set_numbers(model, wishes.hypers)
+    if wishes.weights is not None and not wishes.resume:
+        model.load(wishes.weights)
     remember(out, options)
     history = model.fit(
-        source,
+        arranged(model, source, wishes, given),
         epochs=wishes.epochs,
         batch=wishes.batch,
         window=wishes.window,
+        warmup=wishes.warmup,
+        bucket=wishes.bucket,
         seed=wishes.seed,
-        validation=validation,
+        validation=validation
+        if isinstance(validation, float)
+        else arranged(model, validation, wishes, given),
         patience=wishes.patience,
+        scale=dict(wishes.scale),
         keep="last" if validation is None else "best",
+        checkpoint=wishes.checkpoint,
         out=out,
         resume=wishes.resume,
         report=reporter,
     )
-    if history.records:
-        from seqc.driver.curve import draw
-
-        draw(history.records, model.name, out / "curve.png")
     return Trained(model, history, out, None if history.ended == "interrupted" else _sample(model))
+
+
+def set_numbers(model: Model, numbers: Sequence[tuple[str, float]]) -> dict[str, float]:
+    """Sets hypers; numbers for inputs that are the same for all sequences are given back."""
+    once = {
+        each["name"]: each["kind"]
+        for each in model.manifest["inputs"]
+        if "time" not in each["axes"] and not each["dims"] and not each["length"]
+    }
+    given: dict[str, float] = {}
+    for name, value in numbers:
+        if name in once and name not in model.hyper:
+            given[name] = value if once[name] in ("real", "f32", "f64") else int(value)
+        else:
+            model.hyper[name] = value
+    return given
+
+
+def arranged(model: Model, source: Found | None, wishes: Wishes, given: dict[str, float]) -> Any:
+    """What was read, as `fit` takes it: columns chosen, missing numbers added, files without a name of ours in order."""
+    from seqc.run.table import Table
+
+    if isinstance(source, Table):
+        return replace(
+            source,
+            inputs=wishes.inputs,
+            targets=wishes.targets,
+            group=wishes.group or source.group,
+            given=given,
+        )
+    if not isinstance(source, dict):
+        return source
+    if wishes.inputs or wishes.targets or wishes.group:
+        raise UserFault(
+            "S0906",
+            "`--inputs`, `--targets` and `--group` name columns of a `.csv` file",
+            "the data is made of arrays, which are named like the inputs of the model",
+        )
+    names = [
+        each["name"] for each in model.manifest["inputs"] if not each["length"] and each["name"] not in given
+    ]
+    if not any(name in source for name in names) and len(source) == len(names):
+        source = dict(zip(names, source.values(), strict=True))
+    return {**source, **given}
 
 
 def open_model(path: Path, options: Options, seed: int, note: Note) -> Model:
@@ -118,28 +178,28 @@ def _room_for_run(out: Path, resume: bool) -> None:
         raise UserFault("S0911", f"`{out}` is not a folder", remedy="choose another name with `--out`")
 
 
-def _source(path: Path, data: Path | None, is_text: bool, note: Note) -> str | dict[str, Any]:
-    if data is not None:
+def _source(path: Path, data: Sequence[Path], is_text: bool, note: Note) -> Found:
+    if data:
         return corpus.read(data)
     if not is_text:
         raise UserFault(
             "S0906",
             "there is no data to train on",
             f"{path.name} is not a model of text, so it needs arrays named like its inputs",
-            "save them with `numpy.savez` and write `seqc train MODEL.seq data.npz`",
+            "save them with `numpy.savez` and write `seqc train MODEL.seq data.npz`; `.csv`, `.npy` and `.wav` do as well",
         )
     note("no data was named: training on the sources of Python's standard library")
     return corpus.standard_library()
 
 
-def _validation(wishes: Wishes, is_text: bool) -> float | str | dict[str, Any] | None:
+def _validation(wishes: Wishes, is_text: bool) -> float | Found | None:
     """A share of the data, or data of its own; a tenth of a text where nothing was said."""
     if wishes.validation is None:
         return 0.1 if is_text else None
     try:
         share = float(wishes.validation)
     except ValueError:
-        return corpus.read(Path(wishes.validation))
+        return corpus.read([Path(wishes.validation)])
     return share if share else None
 
 

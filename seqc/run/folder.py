@@ -125,8 +125,12 @@ class Folder:
 
     def load(self, model: Model) -> tuple[Progress, State | None]:
         """Puts a checkpoint back into the model; all or nothing."""
-        tensors, metadata = read_tensors(self.checkpoint)
         name = self.checkpoint.name
+        try:
+            tensors, metadata = read_tensors(self.checkpoint)
+        except ModelError as error:
+            best = "; the best weights are in best.safetensors: begin a new run with them"
+            raise ModelError(f"{error}{best if self.best.exists() else ''}") from None
         try:
             raw = json.loads(metadata["progress"])
             raw["records"] = [Record(**record) for record in raw["records"]]

@@ -24,6 +24,7 @@ RUN_FILES = (
     "fault.py",
     "fit.py",
     "folder.py",
+    "foreign.py",
     "gather.py",
     "generate.py",
     "initial.py",

@@ -98,7 +98,11 @@ class Run:
         if not resume:
             self.begin()
         elif self.folder is not None:
+            before = dict(self.model.hyper)
             self.progress, self.state = self.folder.load(self.model)
+            for name, value in self.model.hyper.items():
+                if value != before[name]:
+                    self._say(f"`{name}` is {value:g} as in the run so far, not {before[name]:g}")
             if self.options.keep == "best" and self.folder.best.exists():
                 self._remember(self.folder.best)
             self._say(f"resuming at epoch {self.progress.epoch}, batch {self.progress.position}")
