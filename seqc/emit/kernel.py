@@ -42,12 +42,13 @@ Parameter = Pointer | Scalar
 
 @dataclass(frozen=True, slots=True)
 class Kernel:
-    """`body` gives the lines of the function, from the names of its parameters."""
+    """`body` gives the lines of the function, from the names of its parameters. `inline`: it is so short that a call counts."""
 
     wanted: str
     origin: str
     parameters: tuple[Parameter, ...]
     body: Callable[[Sequence[str]], list[str]]
+    inline: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +89,7 @@ class Shelf:
         """The name of the function with this body; it is printed at its first use."""
         canonical = [f"p{number}" for number in range(1, len(kernel.parameters) + 1)]
         types = [declared(p, name) for p, name in zip(kernel.parameters, canonical, strict=True)]
-        key = "\n".join([", ".join(types), *kernel.body(canonical)])
+        key = "\n".join([", ".join(types), *kernel.body(canonical), "inline" if kernel.inline else ""])
         if key not in self._by_body:
             name = self._names.name(short(kernel.wanted))
             self._by_body[key] = name
@@ -112,7 +113,8 @@ class Shelf:
         )
         names = [namer.name(short(parameter.wanted)) for parameter in kernel.parameters]
         signature = [declared(p, n) for p, n in zip(kernel.parameters, names, strict=True)]
-        head = call(0, f"SEQC_KERNEL static void {name}", ["int64_t rows", *signature], ") {")
+        kind = "SEQC_INLINE" if kernel.inline else "SEQC_KERNEL static"
+        head = call(0, f"{kind} void {name}", ["int64_t rows", *signature], ") {")
         origin = comment(kernel.origin) if kernel.origin else []
         return [*origin, *head, *kernel.body(names), "}"]
 
@@ -163,17 +165,34 @@ def place(
     return Place(axes, in_scan or mixed or ring or stepwise)
 
 
-def pointer_text(plan: Plan, operand: Operand, by_step: bool, base: str) -> str:
-    """`h + (t + 1) * batch * 512 + 128`: the operand at the first row of a call."""
+ROWS = {
+    "t * batch + rows.first": "now",
+    "(t + 1) * batch + rows.first": "after",
+    "(t - 1) * batch + rows.first": "before",
+    "(t % 2) * batch + rows.first": "now_of_two",
+    "((t + 1) % 2) * batch + rows.first": "after_of_two",
+    "steps * batch + rows.first": "last",
+    "(steps - 1) * batch + rows.first": "end",
+    "(steps % 2) * batch + rows.first": "last_of_two",
+}
+"""Where the first row of a member lies in a buffer of all steps, or of two: names for what many pointers have in common."""
+
+
+def pointer_text(plan: Plan, operand: Operand, by_step: bool, base: str, first: str = "") -> str:
+    """`h + ((t + 1) * batch + rows.first) * 512 + 128`: the operand at the first row of a call, `first` rows further."""
     buffer = plan.buffers[operand.buffer]
     terms = [base]
-    if Axis.TIME in buffer.axes:
-        instant = _instant(buffer, operand, by_step)
-        if instant:
-            factors = [instant, *(["batch"] if Axis.BATCH in buffer.axes else [])]
-            if buffer.stride != 1:
-                factors.append(str(buffer.stride))
-            terms.append(" * ".join(factors))
+    instant = _instant(buffer, operand, by_step) if Axis.TIME in buffer.axes else ""
+    batch = Axis.BATCH in buffer.axes
+    stride = [str(buffer.stride)] if buffer.stride != 1 else []
+    if instant and batch and first:
+        row = f"{'' if instant == '1' else f'{instant} * '}batch + {first}"
+        named = ROWS.get(row, f"({row})" if stride else row)
+        terms.append(" * ".join([named, *stride]))
+    elif instant:
+        terms.append(" * ".join([instant, *(["batch"] if batch else []), *stride]))
+    elif batch and first:
+        terms.append(" * ".join([first, *stride]))
     if operand.offset:
         terms.append(str(operand.offset))
     return " + ".join(terms)

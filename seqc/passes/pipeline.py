@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from seqc.flow.types import Flow, Type
 from seqc.ops.op import FlowError
 from seqc.passes import update
+from seqc.passes.commute import commute
 from seqc.passes.differentiate import differentiate
 from seqc.passes.prune import prune
 from seqc.passes.ragged import ragged
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 PASSES = (
     "specialise",
     "ragged",
+    "commute",
     "differentiate",
     "update",
     "stream",
@@ -101,7 +103,7 @@ def pass_of(program: Program, entry: str, name: str, wanted: Wanted | None) -> C
         return lambda flow: derived(program, entry, flow, wanted)
     if name == "update":
         return lambda flow: update.apply_flow(program)
-    return stream if name == "stream" else LAST[name]
+    return {"stream": stream, "commute": commute}.get(name) or LAST[name]
 
 
 def names_of_passes(entry: str) -> tuple[str, ...]:
@@ -111,7 +113,9 @@ def names_of_passes(entry: str) -> tuple[str, ...]:
     if entry in ONE_STEP:
         return ("specialise", "stream", *LAST)
     if entry in ("gradients", "update"):
-        return ("specialise", "ragged", "differentiate", *LAST)
+        return ("specialise", "ragged", "commute", "differentiate", *LAST)
+    if entry == "evaluate":
+        return ("specialise", "ragged", "commute", *LAST)
     return ("specialise", "ragged", *LAST)
 
 

@@ -52,7 +52,36 @@ def add(builder: Builder, value: Value, args: tuple[int, ...]) -> int | None:
         return builder.sub(first, builder.args(second)[0])
     if is_op(builder, first, "neg"):
         return builder.sub(second, builder.args(first)[0])
-    return None
+    return neighbours(builder, first, second)
+
+
+def neighbours(builder: Builder, first: int, second: int) -> int | None:
+    """Two vectors placed side by side, zero elsewhere: one longer vector that is placed."""
+    a, b = builder.value(first), builder.value(second)
+    if a.op != "place" or b.op != "place" or a.type != b.type or len(a.type.dims) != 1:
+        return None
+    if a.attr("drop") or b.attr("drop") or builder.type(a.args[0]).axes != builder.type(b.args[0]).axes:
+        return None
+    spans = sorted((run_of(each), each.args[0]) for each in (a, b))
+    (low, _), (high, _) = spans
+    if not low or not high or low[1] != high[0]:
+        return None
+    parts: list[int] = []
+    for _, part in spans:
+        inner = builder.value(part)
+        parts += inner.args if inner.op == "concat" and inner.attr("dim") == 0 else (part,)
+    whole = builder.concat(*parts)
+    size = a.type.dims[0]
+    if (low[0], high[1]) == (0, size):
+        return whole
+    return builder.add("place", whole, dim=0, indices=tuple(range(low[0], high[1])), size=size, drop=False)
+
+
+def run_of(value: Value) -> tuple[int, ...]:
+    """First and end of the indices of a `place` if they follow each other, else nothing."""
+    indices = value.attr("indices")
+    assert isinstance(indices, tuple)
+    return (indices[0], indices[-1] + 1) if indices == tuple(range(indices[0], indices[-1] + 1)) else ()
 
 
 def sub(builder: Builder, value: Value, args: tuple[int, ...]) -> int | None:

@@ -26,13 +26,15 @@ WHOLE_NUMBERS = frozenset({Kind.INT, Kind.INDEX})
 
 @dataclass(slots=True)
 class Segment:
-    """One summand of a product: `matrix` (rows or columns form) times `vector`."""
+    """One summand of a product: `matrix` (rows or columns form) times `vector`, or times each of `rows` vectors that lie
+    in one matrix without axes."""
 
     form: str
     matrix: int
     vector: int
     units: int
     depth: int
+    rows: int = 1
 
 
 @dataclass(frozen=True, slots=True)

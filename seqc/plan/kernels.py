@@ -80,7 +80,8 @@ def build_product(storage: Storage, packs: Packs, stack: Stack) -> Product:
         pack = packs.of(terms)
         segments.append(Segment(pack, storage.read(terms[0].vector), terms[0].depth))
     out = storage.read(first)
-    return Product(graph.local_axes(first), out.buffer, out.shift, tuple(segments), graph.origin(first))
+    axes, origin = graph.local_axes(first), graph.origin(first)
+    return Product(axes, out.buffer, out.shift, tuple(segments), origin, rows=rows[0][0].rows)
 
 
 def build_kernels(storage: Storage, index: int) -> list[Kernel]:
@@ -115,6 +116,11 @@ def build_contract(storage: Storage, index: int) -> list[Kernel]:
     if vectors and real and not axes and union and types[0].axes == types[1].axes:
         pair = (left, right) if result == first + second else (right, left)
         return [Outer(union, *pair, out, origin)]
+    if real and not union and len(first) == len(second) == len(result) == 2 and first[0] == second[0]:
+        turned = result == second[1] + first[1]
+        if turned or result == first[1] + second[1]:
+            pair = (right, left) if turned else (left, right)
+            return [Outer(union, *pair, out, origin, rows=types[0].dims[0])]
     extents = dict(zip(first + second, types[0].dims + types[1].dims, strict=True))
     spec = f"{first},{second}->{result}"
     return [Einsum(spec, tuple(extents.items()), axes, union - axes, left, right, out, origin)]

@@ -35,6 +35,8 @@ def segment_of(graph: Graph, index: int) -> Segment | None:
         return None
     first, second, result = letters(graph, index)
     a, b = graph.args[index]
+    if len(first) == len(second) == len(result) == 2:
+        return rows_segment(graph, index)
     for matrix, vector, names, name in ((a, b, first, second), (b, a, second, first)):
         if len(names) != 2 or len(name) != 1 or len(result) != 1 or name == result:
             continue
@@ -48,6 +50,24 @@ def segment_of(graph: Graph, index: int) -> Segment | None:
         matrix, turned = untransposed(graph, matrix)
         form = "rows" if rows != turned else "columns"
         return Segment(form, matrix, vector, graph.size(index), graph.size(vector))
+    return None
+
+
+def rows_segment(graph: Graph, index: int) -> Segment | None:
+    """A product of two matrices without axes, as weights times the rows of the other; None if it is anything else."""
+    first, second, result = letters(graph, index)
+    a, b = graph.args[index]
+    if any(graph.type(each).kind is not Kind.REAL or graph.type(each).axes for each in (a, b, index)):
+        return None
+    row, unit = result
+    for matrix, vectors, names, own in ((a, b, first, second), (b, a, second, first)):
+        inner = own[1]
+        if own[0] != row or len({row, unit, inner}) < 3 or set(names) != {unit, inner}:
+            continue
+        rows, depth = graph.type(vectors).dims
+        matrix, turned = untransposed(graph, matrix)
+        form = "rows" if (names[0] == unit) != turned else "columns"
+        return Segment(form, matrix, vectors, graph.type(index).dims[1], depth, rows)
     return None
 
 
@@ -162,7 +182,9 @@ def find_stacks(graph: Graph) -> dict[int, Stack]:
 def stack_key(graph: Graph, index: int) -> object:
     """What products of one stack have in common; products that cannot be stacked have a key of their own."""
     segments = graph.segments[index]
-    plain = all(each.form == "rows" and is_parameter(graph, each.matrix) for each in segments)
+    plain = all(
+        each.form == "rows" and each.rows == 1 and is_parameter(graph, each.matrix) for each in segments
+    )
     loose = any(
         use.user < 0 or not use.whole or not graph.is_pointwise(use.user) for use in graph.uses[index]
     )

@@ -14,6 +14,7 @@ from seqc.flow.types import ONCE, STREAM, Flow, Kind, Type
 from seqc.lower.program import Clip, Hyper, Parameter, Program, Rule, Train
 from seqc.ops.build import Builder
 from seqc.passes import (
+    commute,
     differentiate,
     prune,
     ragged,
@@ -76,6 +77,16 @@ def ragged_example() -> Example:
     x = stream_input(b, "x")
     flow = b.finish({"output.y": b.exp(x), "loss": b.reduce("sum", b.exp(x), axes=frozenset())})
     return Example(ragged, flow, ragged.ragged(flow, "n"))
+
+
+def commute_example() -> Example:
+    b = Builder()
+    k = b.add("input", type=Type(Kind.INDEX, (), STREAM, 5), name="k")
+    row = b.gather(b.add("param", type=Type(Kind.REAL, (5, 3)), name="table"), k)
+    i, f = (b.add("param", type=Type(Kind.REAL, (4, 3)), name=name) for name in ("Wi", "Wf"))
+    y = b.mul(b.contract("hd,d->h", i, row), b.contract("hd,d->h", f, row))
+    flow = b.finish({"output.y": y})
+    return Example(commute, flow, prune.prune(commute.commute(flow)))
 
 
 def differentiate_example() -> Example:
@@ -142,6 +153,7 @@ def prune_example() -> Example:
 EXAMPLES: Mapping[str, Callable[[], Example]] = {
     "specialise": specialise_example,
     "ragged": ragged_example,
+    "commute": commute_example,
     "differentiate": differentiate_example,
     "update": update_example,
     "stream": stream_example,
