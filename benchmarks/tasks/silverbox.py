@@ -87,8 +87,9 @@ def learn(volts: np.ndarray, order: int, epochs: int, quiet: bool) -> Any:
 def run(model: Any, volts: np.ndarray, part: slice) -> np.ndarray:
     """Volts of the output that the trained model gives to the input of a part."""
     scale = volts[TRAIN].std(axis=0)
-    guess: np.ndarray = model.infer((volts[part, 0] / scale[0]).astype(np.float32)).astype(np.float64)
-    return guess * scale[1]
+    given = (volts[part, 0] / scale[0]).astype(np.float32)
+    guess: np.ndarray = scale[1] * model.infer(given).astype(np.float64)
+    return guess
 
 
 def main() -> None:
