@@ -5,6 +5,7 @@
 
 #include "math.hpp"
 #include "outer.hpp"
+#include "rows.hpp"
 
 namespace seqc {
 
@@ -25,6 +26,16 @@ template <class T> inline T missing() { return T(0); }
 template <> inline float missing<float>() { return __builtin_nanf(""); }
 template <> inline double missing<double>() { return __builtin_nan(""); }
 
+// Same<A, B>: whether two types are one.
+template <class A, class B> struct Same {
+  static constexpr bool value = false;
+};
+template <class A> struct Same<A, A> {
+  static constexpr bool value = true;
+};
+// real_number<T>: whether there are vectors of T.
+template <class T> constexpr bool real_number = Same<T, float>::value || Same<T, double>::value;
+
 // gather(rows, table, table_row, count, …): out = table[index] with `count` rows of `width`; NaN for no row.
 template <class T, class I, class O>
 static inline void gather(int64_t rows, const T *table, int64_t table_row, int64_t count, int64_t width,
@@ -34,6 +45,11 @@ static inline void gather(int64_t rows, const T *table, int64_t table_row, int64
     const bool inside = at >= 0 && at < count;
     O *const to = out + row * out_row;
     const T *const from = table + row * table_row + (inside ? at : 0) * width;
+    if constexpr (Same<T, O>::value)
+      if (inside && width >= 8) {
+        __builtin_memcpy(to, from, static_cast<size_t>(width) * sizeof(T));
+        continue;
+      }
     for (int64_t i = 0; i < width; ++i)
       to[i] = inside ? static_cast<O>(from[i]) : missing<O>();
   }
@@ -47,13 +63,20 @@ static inline void scatter(int64_t rows, int64_t sums, const I *index, int64_t i
                            O *out, int64_t out_row) {
   for (int64_t row = 0; row < rows; ++row) {
     O *const to = out + row * out_row;
-    for (int64_t i = 0; i < count * width; ++i)
-      to[i] = O(0);
+    __builtin_memset(to, 0, static_cast<size_t>(count * width) * sizeof(O));
     for (int64_t sum = 0; sum < sums; ++sum) {
       const auto at = static_cast<int64_t>(index[row * index_row + sum * index_sum]);
       const T *const from = value + row * value_row + sum * value_sum;
-      for (int64_t i = 0; at >= 0 && at < count && i < width; ++i)
-        to[at * width + i] += static_cast<O>(from[i]);
+      if (at < 0 || at >= count)
+        continue;
+      O *const into = to + at * width;
+      if constexpr (Same<T, O>::value && real_number<T>)
+        sweep<T>(0, width, [&](int64_t i, auto which) {
+          store(into + i, load(static_cast<const O *>(into) + i, which) + load(from + i, which), which);
+        });
+      else
+        for (int64_t i = 0; i < width; ++i)
+          into[i] += static_cast<O>(from[i]);
     }
   }
 }
@@ -64,10 +87,21 @@ struct Sum {
 };
 struct Largest {
   template <class T> static T take(T a, T b) { return max(a, b); }
+  template <class V> static auto lanes_of(V v) { return max_lanes(v); }
 };
 struct Smallest {
   template <class T> static T take(T a, T b) { return min(a, b); }
+  template <class V> static auto lanes_of(V v) { return min_lanes(v); }
 };
+
+// extreme<How>(count, from): the largest or smallest of `count` values that lie side by side.
+template <class How, class R> SEQC_INLINE R extreme(int64_t count, const R *from) {
+  Vec<R> best = broadcast(from[0]);
+  sweep<R>(0, count, [&](int64_t i, auto which) {
+    best = How::take(best, keep(load(from + i, which), which, from[0]));
+  });
+  return How::lanes_of(best);
+}
 
 // reduce<How>(rows, sums, …): over `middle` of [outer, middle, inner], and over the `sums` that belong to a
 // row.
@@ -78,6 +112,11 @@ static inline void reduce(int64_t rows, int64_t sums, const T *from, int64_t fro
     for (int64_t o = 0; o < outer; ++o)
       for (int64_t i = 0; i < inner; ++i) {
         const T *const first = from + row * from_row + o * middle * inner + i;
+        if constexpr (real_number<T> && !Same<How, Sum>::value)
+          if (inner == 1 && sums == 1 && middle >= 8) {
+            out[row * out_row + o] = static_cast<O>(extreme<How>(middle, first));
+            continue;
+          }
         T total = middle > 0 && sums > 0 ? first[0] : T(0);
         for (int64_t s = 0; s < sums; ++s)
           for (int64_t m = s == 0 ? 1 : 0; m < middle; ++m)
@@ -92,8 +131,30 @@ static inline void reduce(int64_t rows, int64_t sums, const T *from, int64_t fro
 template <class R, class O>
 static inline void sum_rows(int64_t rows, int64_t sums, const R *from, int64_t from_row, int64_t from_sum,
                             int64_t width, O *out, int64_t out_row) {
-  for (int64_t row = 0; row < rows; ++row)
-    sweep<R>(0, width, [&](int64_t i, auto which) {
+  constexpr int many = 8;
+  for (int64_t row = 0; row < rows; ++row) {
+    int64_t done = 0;
+    if constexpr (sizeof(O) == sizeof(R))
+      for (; done + many * lanes<R> <= width; done += many * lanes<R>) {
+        const R *const first = from + row * from_row + done;
+        Array<Vec<R>, many> total = {};
+        for (int64_t begin = 0; begin < sums; begin += 64) {
+          Array<Vec<R>, many> part = {};
+          const int64_t end = min(begin + 64, sums);
+          for (int64_t s = begin; s < end; ++s) {
+            SEQC_UNROLL
+            for (int k = 0; k < many; ++k)
+              part[k] += load(first + s * from_sum + k * lanes<R>);
+          }
+          SEQC_UNROLL
+          for (int k = 0; k < many; ++k)
+            total[k] += part[k];
+        }
+        SEQC_UNROLL
+        for (int k = 0; k < many; ++k)
+          store(out + row * out_row + done + k * lanes<R>, total[k]);
+      }
+    sweep<R>(done, width, [&](int64_t i, auto which) {
       const R *const first = from + row * from_row + i;
       Vec<R> total = {};
       for (int64_t begin = 0; begin < sums; begin += 64) {
@@ -112,6 +173,7 @@ static inline void sum_rows(int64_t rows, int64_t sums, const R *from, int64_t f
           out[row * out_row + i + k] = static_cast<O>(lane[k]);
       }
     });
+  }
 }
 
 // sum_all(rows, sums, …): the sum of `sums` times `width` values for each row: one number.

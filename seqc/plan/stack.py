@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from seqc.flow.types import Kind
 from seqc.plan.graph import Graph, Segment, Use, collect_uses
+from seqc.plan.inside import take_along
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +60,7 @@ def rows_segment(graph: Graph, index: int) -> Segment | None:
     a, b = graph.args[index]
     if any(graph.type(each).kind is not Kind.REAL or graph.type(each).axes for each in (a, b, index)):
         return None
-    row, unit = result
+    row, unit = result[0], result[1]
     for matrix, vectors, names, own in ((a, b, first, second), (b, a, second, first)):
         inner = own[1]
         if own[0] != row or len({row, unit, inner}) < 3 or set(names) != {unit, inner}:
@@ -87,6 +88,8 @@ def find_products(graph: Graph) -> None:
         if segment is not None:
             graph.segments[index] = (segment,)
     collect_uses(graph)
+    if take_along(graph):
+        collect_uses(graph)
     for index in reversed(list(graph.in_order())):
         if is_sum(graph, index) and not is_inner_sum(graph, index):
             chain(graph, index)
