@@ -5,6 +5,7 @@ Gradients come from a small recurrent model, so that clipping sees several tenso
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -60,8 +61,30 @@ CLIPS: Mapping[str, Callable[[Any], Any]] = {
 UPDATES = 10
 
 
-def compare(use: str, clip: str, folder: Path, engine: str) -> None:
-    model = open_model(MODEL % (use.partition("(")[0], use, clip), folder, engine)
+SCHEDULES: Mapping[str, tuple[str, Callable[[Any], Any]]] = {
+    "cosine(step, 0.1, 8)": (
+        "",
+        lambda o: torch.optim.lr_scheduler.LambdaLR(
+            o, lambda t: 0.5 * (1 + math.cos(math.pi * min(t / 8, 1)))
+        ),
+    ),
+    "stairs(step, 0.1, 0.5, 3)": ("stairs", lambda o: torch.optim.lr_scheduler.StepLR(o, 3, 0.5)),
+    "stairs(step, 0.1, 0.9, 1)": ("stairs", lambda o: torch.optim.lr_scheduler.ExponentialLR(o, 0.9)),
+    "falling(step, 0.1, 8)": ("falling", lambda o: torch.optim.lr_scheduler.LinearLR(o, 1.0, 0.0, 8)),
+}
+"""PyTorch's `CosineAnnealingLR` rises again behind its end; ours stays at 0."""
+
+
+def compare(
+    use: str,
+    clip: str,
+    folder: Path,
+    engine: str,
+    rule: Make | None = None,
+    schedule: Callable[[Any], Any] | None = None,
+    line: str = "",
+) -> None:
+    model = open_model(line + MODEL % (use.partition("(")[0], use, clip), folder, engine)
     torch.manual_seed(0)
     module = torch.nn.Sequential(
         torch.nn.Linear(4, 5, dtype=torch.float64),
@@ -76,17 +99,25 @@ def compare(use: str, clip: str, folder: Path, engine: str) -> None:
     }
     for name, each in names.items():
         model.params[name] = each.detach().numpy()
-    optimizer = RULES[use](module.parameters())
+    optimizer = (rule or RULES[use])(module.parameters())
+    scheduler = schedule(optimizer) if schedule is not None else None
+    clipped = not clip or "1000" in clip
     for update in range(UPDATES):
         x, t = noise(STEPS, ROWS, 4, seed=update), noise(STEPS, ROWS, 3, seed=100 + update)
         optimizer.zero_grad()
         loss = torch.nn.functional.mse_loss(module(torch.tensor(x)), torch.tensor(t))
         loss.backward()
+        before = [each.grad.clone() for each in module.parameters()]
         CLIPS[clip](module.parameters())
+        pairs = zip(before, module.parameters(), strict=True)
+        clipped = clipped or any(not torch.equal(old, each.grad) for old, each in pairs)
         optimizer.step()
+        if scheduler is not None:
+            scheduler.step()
         close(float(model.update(x=x, t=t)), loss, f"loss before update {update}")
         for name, each in names.items():
             close(model.params[name], each, f"{name} after update {update}")
+    assert clipped, "nothing was clipped"
 
 
 @pytest.mark.parametrize("use", list(RULES))
@@ -106,3 +137,12 @@ def test_optimizers_with_clipping(use: str, clip: str, tmp_path: Path) -> None:
 def test_optimizers_compiled(use: str, clip: str, tmp_path: Path) -> None:
     pytest.importorskip("seqc.run._host")
     compare(use, clip, tmp_path, "library")
+
+
+@pytest.mark.parametrize("rate", list(SCHEDULES))
+def test_schedules(rate: str, tmp_path: Path) -> None:
+    name, schedule = SCHEDULES[rate]
+    line = f"use std.schedules: {name}" if name else ""
+    compare(
+        f"SGD(lr = {rate})", "", tmp_path, "evaluator", lambda p: torch.optim.SGD(p, lr=0.1), schedule, line
+    )
