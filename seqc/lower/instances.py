@@ -18,6 +18,7 @@ from seqc.lower.meaning import (
     Dynamic,
     LayerOf,
     Meaning,
+    Number,
     Poisoned,
 )
 from seqc.lower.names import Module
@@ -143,8 +144,9 @@ def bind_statics(body: Body, instance: Instance) -> None:
             meaning = fit_static(
                 body, node, static, body.shop.evaluate(body, static.default), static.default.span
             )
-        if isinstance(meaning, Dynamic) and cell_range(instance, name) is not None:
-            body.shop.bound(meaning.index, *RANGES[node.name.text, name])
+        limits = cell_range(instance, name)
+        if limits is not None:
+            check_range(body, instance, static, meaning, limits)
         body.bind(name, "static", static.name.span, meaning)
 
 
@@ -153,6 +155,24 @@ def cell_range(instance: Instance, name: str) -> tuple[float, float] | None:
     if not instance.cell.module.name.startswith("std/"):
         return None
     return RANGES.get((instance.cell.node.name.text, name))
+
+
+def check_range(
+    body: Body, instance: Instance, static: tree.Static, meaning: Meaning, limits: tuple[float, float]
+) -> None:
+    """S0307 for a number outside its range; a hyper is held to the range from now on."""
+    found = meaning.value if isinstance(meaning, Number) else None
+    if isinstance(meaning, Dynamic):
+        hyper = body.shop.bound(meaning.index, *limits)
+        found = None if hyper is None else hyper.value
+    if isinstance(found, int | float) and not limits[0] <= found <= limits[1]:
+        raise fail(
+            "S0307",
+            f"`{static.name.text}` of `{instance.cell.node.name.text}` is out of range",
+            instance.span,
+            f"is {found:g}",
+            hint=f"expected a number from {limits[0]:g} to {limits[1]:g}",
+        )
 
 
 def callers(body: Body) -> dict[str, list[Definition]]:

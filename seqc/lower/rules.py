@@ -124,7 +124,17 @@ def hyper_of(
         if use.name.module.name.startswith("std/")
         else (None, None)
     )
-    hypers[name] = Hyper(name, Type(Kind.REAL), float(meaning.value), low, high, use.name.node.doc or "")
+    value = float(meaning.value)
+    if (low is not None and value < low) or (high is not None and value > high):
+        limits = f"a number from {low:g}" + (f" to {high:g}" if high is not None else "")
+        raise fail(
+            "S0307",
+            f"`{static.name.text}` is out of range",
+            use.call.span,
+            f"is {value:g}",
+            hint=f"expected {limits}",
+        )
+    hypers[name] = Hyper(name, Type(Kind.REAL), value, low, high, use.name.node.doc or "")
     return Dynamic(shop.builder.add("hyper", type=Type(Kind.REAL), name=name))
 
 

@@ -113,12 +113,14 @@ class Shop:
         self.sites += 1
         return self.sites - 1
 
-    def bound(self, value: int, low: float, high: float | None) -> None:
-        """Notes the range of a hyper that is used where others make no sense."""
+    def bound(self, value: int, low: float, high: float | None) -> Hyper | None:
+        """Notes the range of a hyper that is used where others make no sense, and gives the hyper; None for others."""
         leaf = self.builder.value(value)
-        if leaf.op == "hyper":
-            known = self.hypers[str(leaf.attr("name"))]
-            self.hypers[known.name] = replace(known, low=low, high=high)
+        if leaf.op != "hyper":
+            return None
+        known = self.hypers[str(leaf.attr("name"))]
+        self.hypers[known.name] = replace(known, low=low, high=high)
+        return known
 
     def unique(self, name: str) -> str:
         """The name, or with a number behind it where it is taken."""

@@ -5,15 +5,16 @@ Takes a model, data and options, gives a History. The run itself is in `training
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import inspect
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .arguments import seed_of
+from .arguments import public, seed_of
 from .data import Data, Sequences, Streams
-from .fault import ModelError
+from .fault import ModelError, unknown
 from .folder import Folder
 from .gather import Material, Source, gather, split
 from .lists import Lists
@@ -77,6 +78,7 @@ def fit(
         bucket,
         scale,
     )
+    _names(model, named)
     if named and args:
         raise ModelError("give the data by position or by name, not both")
     source: Source = named if named else args
@@ -111,14 +113,14 @@ def make_options(
     if keep not in ("last", "best"):
         raise ModelError(f'`keep`: expected "last" or "best", found {keep!r}')
     chosen = record.get("window") if window is None else window
-    before = int(record.get("warmup") or 0) if warmup is None else warmup
-    if before < 0:
-        raise ModelError(f"`warmup`: expected a whole number from 0, found {before}")
+    before: Any = int(record.get("warmup") or 0) if warmup is None else warmup
+    if isinstance(before, bool) or not isinstance(before, int | np.integer) or before < 0:
+        raise ModelError(f"`warmup`: expected a whole number from 0, found {before!r}")
     return Options(
         epochs=_positive("epochs", epochs),
         batch=_positive("batch", batch),
         window=None if chosen is None else _positive("window", chosen),
-        warmup=before,
+        warmup=int(before),
         seed=seed_of(record.get("seed") or 0 if seed is None else seed),
         patience=None if patience is None else _positive("patience", patience),
         keep=keep,
@@ -126,8 +128,17 @@ def make_options(
         shuffle=bool(shuffle),
         bucket=_positive("bucket", bucket),
         scale=scales_of(scale),
-        callbacks=callbacks,
+        callbacks=(callbacks,) if callable(callbacks) else tuple(callbacks),
     )
+
+
+def _names(model: Model, named: Mapping[str, Any]) -> None:
+    """What is no option must be an input."""
+    inputs = [public(each["name"]) for each in model.manifest["inputs"]]
+    options = list(inspect.signature(fit).parameters)[2:-1]
+    for name in named:
+        if name not in inputs:
+            raise unknown("option or input", name, [*inputs, *options])
 
 
 def _seconds(value: Any) -> float:

@@ -109,17 +109,20 @@ def _checked(name: str, value: Any, entry: Any) -> float:
     low, high = entry.get("low"), entry.get("high")
     if entry["kind"] == "index":
         low, high = 0, (entry.get("bound") or 2**31) - 1
-    outside = number != number or (low is not None and number < low) or (high is not None and number > high)
+    endless = number in (float("inf"), float("-inf")) and name != "clip"  # a norm without end clips nothing
+    outside = (
+        number != number
+        or endless
+        or (low is not None and number < low)
+        or (high is not None and number > high)
+    )
     if outside or (whole and number != int(number)):
-        limits = "" if low is None and high is None else f" from {_limit(low)} to {_limit(high)}"
+        limits = "" if low is None else f" from {low:g}"
+        limits += "" if high is None else f" up to {high:g}" if low is None else f" to {high:g}"
         raise ModelError(
             f"hyper `{name}`: expected a {'whole ' if whole else ''}number{limits}, found {value!r}"
         )
     return number
-
-
-def _limit(value: float | None) -> str:
-    return "anything" if value is None else f"{value:g}"
 
 
 class Score(float):

@@ -235,6 +235,14 @@ MISTAKES = [
     (lambda m: m.fit(**DATA, keep="first"), '`keep`: expected "last" or "best"'),
     (lambda m: m.fit(**DATA, checkpoint=-1), "`checkpoint`: expected the seconds between two"),
     (lambda m: m.fit(**DATA, scale="x"), "`scale`: expected layers and their inputs"),
+    (lambda m: m.fit(**DATA, warmup=-1), "`warmup`: expected a whole number from 0, found -1"),
+    (lambda m: m.fit(**DATA, epoch=2), "there is no option or input `epoch`; did you mean `epochs`?"),
+    (
+        lambda m: m.fit(**{n: each[:, :0] if n in ("x", "kind") else each[:0] for n, each in DATA.items()}),
+        "has no rows",
+    ),
+    (lambda m: m.fit(**{**DATA, "kind": DATA["kind"] + 3}), "; expected an index from 0 to 4"),
+    (lambda m: m.hyper.update({"SGD.lr": float("inf")}), "expected a number from 0, found inf"),
     (lambda m: m.fit(**DATA, warmup=6), "are not longer than the 6 of `warmup`"),
 ]
 

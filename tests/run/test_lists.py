@@ -239,3 +239,24 @@ def test_labels_are_checked(tmp_path: Path) -> None:
         with pytest.raises(ModelError) as caught:
             model.fit(**{**data, **change}, quiet=True)
         assert text in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("p", 1.0), ("p", -0.1), ("p", float("nan")), ("Adam.lr", -1e-3)]
+)
+def test_hypers_keep_their_range(rows: Model, name: str, value: float) -> None:
+    with pytest.raises(ModelError, match=r"expected a number from 0"):
+        rows.hyper[name] = value
+    assert rows.hyper[name] in (0.3, 0.01)
+
+
+MASKED = SOURCE.replace("  target y: real\n", "  target y: real\n  target first: int once\n").replace(
+    "time, batch)\n  metric", "time, batch where step >= first)\n  metric"
+)
+
+
+def test_a_mask_that_selects_nothing(tmp_path: Path) -> None:
+    model = opened(tmp_path, MASKED)
+    with pytest.raises(ModelError, match="look for a `where` or a mask that selects nothing"):
+        model.fit(x=X, y=Y, first=[50] * 10, quiet=True)
+    assert model.fit(x=X, y=Y, first=[2] * 10, epochs=2, quiet=True).ended == "done"

@@ -230,7 +230,7 @@ MISTAKES = [
     (lambda m: m.params["W"], "there is no parameter `W`; did you mean `net.W`?"),
     (lambda m: m.state()["net.c"], "there is no state `net.c`; did you mean `net.h`?"),
     (lambda m: m.state(0), "`batch`: expected a whole number from 1, found 0"),
-    (lambda m: m.hyper.update({"SGD.lr": -1}), "expected a number from 0 to anything, found -1"),
+    (lambda m: m.hyper.update({"SGD.lr": -1}), "expected a number from 0, found -1"),
     (lambda m: m.hyper.update({"SGD.lr": float("nan")}), "hyper `SGD.lr`: expected a number"),
     (lambda m: m.hyper["lr"], "did you mean `SGD.lr`?"),
 ]
