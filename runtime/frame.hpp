@@ -2,6 +2,7 @@
 // a call is divided. Whatever a caller may leave out has its place there.
 #pragma once
 
+#include "random.hpp"
 #include "seqc_abi.h"
 #include "team.hpp"
 #include "vector.hpp"
@@ -55,6 +56,10 @@ struct Frame {
   double *hyper_gradients, *scores;
   uint8_t *given, *active, *stop;
 
+  // Who draws at a step, when row 0 of a kernel is row `first` of the call.
+  DrawKey key(int64_t step, int64_t first) const {
+    return {seed, call, started + first, step, first_row + first};
+  }
   template <class T> T *at(int64_t offset) const { return reinterpret_cast<T *>(memory + offset); }
   template <class T> T *gradient(int64_t offset) const { return reinterpret_cast<T *>(gradients + offset); }
   template <class T> T *changed(int64_t offset) const { return reinterpret_cast<T *>(weights + offset); }

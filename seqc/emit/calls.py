@@ -1,6 +1,7 @@
 """Nodes that the runtime runs by itself: gathers, sums, moves, contractions. Here stand only their sizes.
 
-Each function gives a `RuntimeCall`: a name and arguments in which `<0>`, `<1>` stand for the operands at the first row.
+Each function gives a `RuntimeCall`: a name and arguments in which `<0>`, `<1>` stand for the operands at the first row,
+`<rows>` for how many rows the call has, `<batch>` for the rows of the batch among them.
 """
 
 from __future__ import annotations
@@ -46,14 +47,13 @@ def gather_call(plan: Plan, node: Gather, in_scan: bool) -> RuntimeCall:
     where = place(plan, node.axes, operands, in_scan)
     table, index, out = (stride(plan, where, operand) for operand in operands)
     sizes = ("<0>", table, str(node.count), str(node.width), "<1>", index, "<2>", out)
-    return RuntimeCall("gather", (where.rows(), *sizes), operands, where)
+    return RuntimeCall("gather", ("<rows>", *sizes), operands, where)
 
 
 @dataclass(frozen=True, slots=True)
 class Summing:
-    """Rows that stay and instants that are summed for each: how many, and how far apart in a buffer."""
+    """Rows that stay and instants that are summed for each: how many of these, and how far apart in a buffer."""
 
-    rows: str
     sums: str
     place: Place
     summed: frozenset[Axis]
@@ -84,7 +84,7 @@ def summing(
     )
     where = Place(axes, in_scan or mixed)
     sums = [name for axis, name in ((Axis.TIME, "steps"), (Axis.BATCH, "batch")) if axis in summed]
-    return Summing(where.rows(), " * ".join(sums) or "1", where, summed)
+    return Summing(" * ".join(sums) or "1", where, summed)
 
 
 def reduce_call(plan: Plan, node: Reduce, in_scan: bool) -> RuntimeCall:
@@ -94,20 +94,20 @@ def reduce_call(plan: Plan, node: Reduce, in_scan: bool) -> RuntimeCall:
     real = plan.buffers[node.operand.buffer].kind is Kind.REAL
     if node.how == "argmax":
         sizes = (str(node.outer), str(node.middle), str(node.inner))
-        return RuntimeCall("find_largest", (span.rows, "<0>", row, *sizes, "<1>", out), operands, span.place)
+        return RuntimeCall("find_largest", ("<rows>", "<0>", row, *sizes, "<1>", out), operands, span.place)
     if node.how == "sum" and real and node.middle == 1 and node.summed:
         width = str(node.outer * node.inner)
         return RuntimeCall(
-            "sum_rows", (span.rows, span.sums, "<0>", row, each, width, "<1>", out), operands, span.place
+            "sum_rows", ("<rows>", span.sums, "<0>", row, each, width, "<1>", out), operands, span.place
         )
     if node.how == "sum" and real and node.outer * node.inner == 1:
         width = str(node.middle)
         return RuntimeCall(
-            "sum_all", (span.rows, span.sums, "<0>", row, each, width, "<1>", out), operands, span.place
+            "sum_all", ("<rows>", span.sums, "<0>", row, each, width, "<1>", out), operands, span.place
         )
     how = {"sum": "Sum", "max": "Largest", "min": "Smallest"}[node.how]
     sizes = (str(node.outer), str(node.middle), str(node.inner))
-    arguments = (span.rows, span.sums, "<0>", row, each, *sizes, "<1>", out)
+    arguments = ("<rows>", span.sums, "<0>", row, each, *sizes, "<1>", out)
     return RuntimeCall(f"reduce<{how}>", arguments, operands, span.place)
 
 
@@ -117,7 +117,7 @@ def scatter_call(plan: Plan, node: Scatter, in_scan: bool) -> RuntimeCall:
     index = (span.row(plan, node.index), span.sum(plan, node.index))
     value = (span.row(plan, node.operand), span.sum(plan, node.operand))
     sizes = (str(node.count), str(node.width))
-    arguments = (span.rows, span.sums, "<0>", *index, "<1>", *value, *sizes, "<2>", span.row(plan, node.out))
+    arguments = ("<rows>", span.sums, "<0>", *index, "<1>", *value, *sizes, "<2>", span.row(plan, node.out))
     return RuntimeCall("scatter", arguments, operands, span.place)
 
 
@@ -135,7 +135,7 @@ def move_call(plan: Plan, node: Move, in_scan: bool) -> RuntimeCall:
     clear = node.out.size if node.zero else 0
     sizes = ("<0>", stride(plan, where, node.operand), "<1>", stride(plan, where, node.out), str(clear))
     table = ("runs", "Run", rows)
-    return RuntimeCall("move", (where.rows(), *sizes, "runs", str(len(runs))), operands, where, (table,))
+    return RuntimeCall("move", ("<rows>", *sizes, "runs", str(len(runs))), operands, where, (table,))
 
 
 def compressed(runs: Sequence[tuple[int, int, int]]) -> list[tuple[int, int, int, int, int, int]]:
@@ -164,7 +164,7 @@ def transpose_call(plan: Plan, node: Transpose, in_scan: bool) -> RuntimeCall:
     for extent, step in zip(reversed(node.extents), reversed(node.strides), strict=True):
         inner.insert(0, f"{{{extent}, {step}, {distance}}}")
         distance *= extent
-    table = ("turns", "Turn", (f"{{{where.rows()}, {source}, {target}}}", *inner))
+    table = ("turns", "Turn", (f"{{<rows>, {source}, {target}}}", *inner))
     return RuntimeCall("permute", ("turns", str(1 + len(inner)), "<0>", "<1>"), operands, where, (table,))
 
 
@@ -184,7 +184,7 @@ def categorical_call(plan: Plan, node: Categorical, in_scan: bool) -> RuntimeCal
     where = place(plan, node.axes, operands, in_scan)
     logits, temperature, draw, out = (stride(plan, where, operand) for operand in operands)
     count = str(node.logits.size)
-    arguments = (where.rows(), "<0>", logits, count, "<1>", temperature, "<2>", draw, "<3>", out)
+    arguments = ("<rows>", "<0>", logits, count, "<1>", temperature, "<2>", draw, "<3>", out)
     return RuntimeCall("pick_index", arguments, operands, where)
 
 
@@ -195,7 +195,7 @@ def einsum_call(plan: Plan, node: Einsum, in_scan: bool) -> RuntimeCall:
     left, right = sources.split(",")
     extents = dict(node.extents)
     steps = [_letter_steps(letters, extents) for letters in (left, right, result)]
-    outer = _axis_loops(plan, node.axes, operands, in_scan)
+    outer = [each.replace("{batch,", "{<batch>,") for each in _axis_loops(plan, node.axes, operands, in_scan)]
     outer += [_letter_loop(letter, extents, steps) for letter in result]
     inner = _axis_loops(plan, node.summed, operands, False)
     inner += [

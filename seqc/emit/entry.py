@@ -8,24 +8,29 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 from seqc.emit import calls, cpp
 from seqc.emit.calls import RuntimeCall
 from seqc.emit.expression import Scope, Term, print_statements
-from seqc.emit.kernel import Kernel, Place, Pointer, Scalar, Shelf, axes_of, pointer_text, short
+from seqc.emit.kernel import ROWS, Kernel, Place, Pointer, Scalar, Shelf, axes_of, pointer_text, short
 from seqc.emit.layout import call, comment, mentions
 from seqc.emit.memory import Numbers, address
 from seqc.emit.model import Model, only_sizes, pack_key
 from seqc.emit.names import Namer
 from seqc.emit.pointwise import pointwise_kernel
 from seqc.emit.products import outer_kernel, product_kernel
+from seqc.emit.team import RANGES, Team, named_rows
 from seqc.flow.types import Axis, Kind, Way
 from seqc.plan import types as plan_types
+from seqc.plan.share import Split, outside, shares
 from seqc.plan.types import Operand, Plan, Statement
 
 LOCALS = frozenset(
     {"frame", "t", "steps", "batch", "key", "runs", "outer", "inner", "turns", "sources", "gates", "kernels"}
+    | {"share", "rows", "cells", "part", "alone", *ROWS.values()}
 )
+SHARED = ("infer", "evaluate", "gradients", "apply", "update")
 
 
 @dataclass(slots=True)
@@ -42,15 +47,22 @@ class EntryPrinter:
     _packs: dict[int, str] = field(default_factory=dict)
     _namer: Namer = field(default_factory=lambda: Namer(LOCALS))
     _uniforms: dict[int, Term] = field(default_factory=dict)
+    _team: Team = field(default_factory=lambda: Team(None))
     _written: frozenset[int] = frozenset()
 
     def run(self) -> list[str]:
         """The whole function."""
         self._written = frozenset(written_buffers(self.plan))
+        self._team = self._make_team()
         uniform_lines = self._print_uniforms()
-        for node in self.plan.nodes:
-            self._node(node, 2)
-        body = [*uniform_lines, *self.lines]
+        for node in outside(self.plan.nodes):
+            self.lines += self._team.turn(2)
+            self._node(node, self._team.inside(2))
+        if self._team.open is not None:
+            self.lines += self._team.close(2)
+        ranges = [f"  const Range {name} = {text};" for name, text in RANGES if mentions(self.lines, name)]
+        ranges += named_rows(self.lines, 2, False)
+        body = [*ranges, *uniform_lines, *self.lines]
         only = dict(zip(("steps", "batch"), only_sizes(self.model, self.plan.entry), strict=True))
         sizes = [
             f"  const int64_t {name} = {only[name] or f'frame.{name}'};"
@@ -68,7 +80,13 @@ class EntryPrinter:
             for line in uniform_lines
             if not line.lstrip().startswith("const") or mentions(body, line.split()[2])
         ]
-        return [*head, *sizes, *self._declarations, *kept, *self.lines, "  return SEQC_OK;", "}"]
+        return [*head, *sizes, *ranges, *self._declarations, *kept, *self.lines, "  return SEQC_OK;", "}"]
+
+    def _make_team(self) -> Team:
+        """Whole sequences are shared among a team, and so are the rules of an update."""
+        if self.plan.entry not in SHARED or only_sizes(self.model, self.plan.entry)[1] == 1:
+            return Team(None)
+        return Team(iter(shares(self.plan, self.model.real_bytes, self.model.target.lanes)))
 
     # ---- operands -------------------------------------------------------------------------------------------------
 
@@ -86,8 +104,9 @@ class EntryPrinter:
             )
         return self._pointers[key]
 
-    def _pointer(self, operand: Operand, written: bool, by_step: bool) -> str:
-        return pointer_text(self.plan, operand, by_step, self._base(operand, written))
+    def _pointer(self, operand: Operand, written: bool, where: Place) -> str:
+        base, first = self._base(operand, written), self._team.first(where)
+        return pointer_text(self.plan, operand, where.by_step, base, first)
 
     def _pack(self, number: int) -> str:
         """The local variable that points to a packed matrix."""
@@ -143,16 +162,14 @@ class EntryPrinter:
     def _node(self, node: plan_types.Node, indent: int) -> None:
         if isinstance(node, plan_types.Scan):
             self._scan(node, indent)
-        elif isinstance(node, plan_types.Chunks):
-            for inner in node.nodes:
-                self._node(inner, indent)
         elif isinstance(node, plan_types.Guard):
-            base = self._pointer(node.condition, False, False)
+            base = self._pointer(node.condition, False, Place(frozenset(), False))
             self.lines += [
                 f"{' ' * indent}if (*({base}) == 0)" if "+" in base else f"{' ' * indent}if (*{base} == 0)"
             ]
             self.lines.append(f"{' ' * indent}  return SEQC_NOT_FINITE;")
         else:
+            assert not isinstance(node, plan_types.Chunks)
             self._kernel(node, indent, False)
 
     def _scan(self, node: plan_types.Scan, indent: int) -> None:
@@ -165,8 +182,10 @@ class EntryPrinter:
             else "int64_t t = steps - 1; t >= 0; --t"
         )
         self.lines.append(f"{' ' * indent}for ({head}) {{")
+        start = len(self.lines)
         for kernel in node.kernels:
             self._kernel(kernel, indent + 2, True)
+        self.lines[start:start] = named_rows(self.lines[start:], indent + 2, True)
         self.lines.append(f"{' ' * indent}}}")
 
     def _kernel(self, node: plan_types.Kernel, indent: int, in_scan: bool) -> None:
@@ -179,17 +198,17 @@ class EntryPrinter:
         self._call_runtime(made, indent, in_scan)
 
     def _call_kernel(self, kernel: Kernel, where: Place, indent: int, in_scan: bool) -> None:
+        assert self._team.fits(where)
         name = self.shelf.take(kernel)
         loop = where.by_step and not in_scan and Axis.TIME in where.axes
         deeper = indent + 2 if loop else indent
-        arguments = [where.rows()]
-        setup: list[str] = []
+        arguments = [self._team.rows(where)]
         for parameter in kernel.parameters:
             if isinstance(parameter, Pointer):
-                arguments.append(self._pointer(parameter.operand, parameter.written, where.by_step))
+                arguments.append(self._pointer(parameter.operand, parameter.written, where))
             else:
                 arguments.append(self._scalar(parameter, where, in_scan))
-        lines = setup + call(deeper, f"kernels::{name}", arguments)
+        lines = call(deeper, f"kernels::{name}", arguments)
         self._emit(lines, indent, loop)
 
     def _scalar(self, parameter: Scalar, where: Place, in_scan: bool) -> str:
@@ -202,16 +221,21 @@ class EntryPrinter:
             return "t > 0"
         if what == "site":
             return str(number)
+        if what == "part":
+            return self._team.part(number)
         stepping = in_scan or (where.by_step and Axis.TIME in where.axes)
         if what == "instant":
             return "t" if stepping else "0"
         started = "frame.started" if Axis.BATCH in where.axes else "nullptr"
         first = "frame.first_row" if Axis.BATCH in where.axes else "0"
+        if self._team.first(where):
+            return f"frame.key({'t' if stepping else '0'}, {self._team.first(where)})"
         return f"DrawKey{{frame.seed, frame.call, {started}, {'t' if stepping else '0'}, {first}}}"
 
     def _emit(self, lines: Sequence[str], indent: int, loop: bool) -> None:
         if loop:
             self.lines.append(f"{' ' * indent}for (int64_t t = 0; t < steps; ++t) {{")
+            self.lines += named_rows(lines, indent + 2, True)
         self.lines += lines
         if loop:
             self.lines.append(f"{' ' * indent}}}")
@@ -225,28 +249,38 @@ class EntryPrinter:
 
     def _call_runtime(self, made: RuntimeCall, indent: int, in_scan: bool) -> None:
         where = made.place
+        assert made.name == "contract" or self._team.fits(where)
         loop = where.by_step and not in_scan and Axis.TIME in where.axes
         written = len(made.operands) - 1 if made.name != "turn" else 1
         reading_only = made.name.startswith("pack_")
         texts = [
-            self._pointer(operand, number == written and not reading_only, where.by_step)
+            self._pointer(operand, number == written and not reading_only, where)
             for number, operand in enumerate(made.operands)
         ]
         deeper = indent + 2 if loop else indent
-        block = bool(made.tables)
+        columns = self._team.share.split is Split.PART
+        block = bool(made.tables) or columns
         lines: list[str] = []
         if block and not loop:
             lines.append(" " * deeper + "{")
         inside = deeper + 2 if block and not loop else deeper
+        fill = partial(_fill, texts=texts, rows=self._team.rows(where), batch=self._team.batch())
+        arguments = [fill(argument) for argument in made.arguments]
+        if columns:
+            assert made.name == "sum_rows"
+            lines.append(f"{' ' * inside}const Range part = {self._team.part(int(arguments[5]))};")
+            arguments[2], arguments[6] = f"{arguments[2]} + part.first", f"{arguments[6]} + part.first"
+            arguments[5] = "part.count"
         for name, kind, rows in made.tables:
-            lines += table(inside, name, kind, [_fill(row, texts) for row in rows])
-        lines += call(inside, f"seqc::{made.name}", [_fill(argument, texts) for argument in made.arguments])
+            lines += table(inside, name, kind, [fill(row) for row in rows])
+        lines += call(inside, f"seqc::{made.name}", arguments)
         if block and not loop:
             lines.append(" " * deeper + "}")
         self._emit(lines, indent, loop)
 
 
-def _fill(argument: str, texts: Sequence[str]) -> str:
+def _fill(argument: str, texts: Sequence[str], rows: str, batch: str) -> str:
+    argument = argument.replace("<rows>", rows).replace("<batch>", batch)
     for number, text in enumerate(texts):
         argument = argument.replace(f"<{number}>", text)
     return argument
@@ -270,6 +304,8 @@ def written_buffers(plan: Plan) -> list[int]:
             pending = [*node.nodes, *pending]
         elif isinstance(node, plan_types.Pointwise):
             found += [operand.buffer for _, operand in node.stores]
+        elif isinstance(node, plan_types.Product) and node.epilogue is not None:
+            found += [operand.buffer for _, operand in node.epilogue.stores]
         elif isinstance(node, plan_types.Product):
             found.append(node.out)
         elif isinstance(node, plan_types.Pack):
@@ -282,6 +318,11 @@ def written_buffers(plan: Plan) -> list[int]:
 def read_inputs(plan: Plan) -> frozenset[str]:
     """Names of the inputs that the nodes of a plan may read."""
     return frozenset(buffer.home.name for buffer in plan.buffers if buffer.home.role == "input")
+
+
+def real_of(model: Model) -> str:
+    """The C type behind `real`."""
+    return "double" if model.options.real == "f64" else "float"
 
 
 Maker = Callable[[EntryPrinter, object, bool], tuple[Kernel, Place]]
@@ -301,8 +342,6 @@ def _outer(printer: EntryPrinter, node: object, in_scan: bool) -> tuple[Kernel, 
     assert isinstance(node, plan_types.Outer)
     return outer_kernel(printer.plan, node, in_scan)
 
-        elif isinstance(node, plan_types.Product) and node.epilogue is not None:
-            found += [operand.buffer for _, operand in node.epilogue.stores]
 
 PRINTED: dict[type, Maker] = {
     plan_types.Pointwise: _pointwise,
@@ -317,11 +356,6 @@ RUNTIME: dict[type, Callable[..., RuntimeCall]] = {
     plan_types.Move: calls.move_call,
     plan_types.Transpose: calls.transpose_call,
     plan_types.Categorical: calls.categorical_call,
-def real_of(model: Model) -> str:
-    """The C type behind `real`."""
-    return "double" if model.options.real == "f64" else "float"
-
-
     plan_types.Einsum: calls.einsum_call,
 }
 

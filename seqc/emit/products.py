@@ -84,17 +84,25 @@ def fused_kernel(plan: Plan, node: Product, epilogue: Pointwise, in_scan: bool, 
         inner = [*lines[Scope.ROW], *lines[Scope.ELEMENT]]
         row = "int64_t row" if mentions(inner, "row") else "int64_t"
         unit = "int64_t i" if mentions(inner, "i") else "int64_t"
+        inline = "SEQC_INLINED " if rows else ""
+        sizes = f"{max(1, pack.gates)}, {pack.units}"
+        if rows:
+            sizes = ", ".join([sizes, *(str(segment.depth) for segment in node.segments)])
+            last = f"  product_rows<real, {sizes}>(0, rows, segments, then);"
+        else:
+            last = f"  product_with<real, {sizes}>(0, rows, segments, {len(node.segments)}, then);"
         return [
             *(f"  {line}" for line in lines[Scope.KERNEL]),
             *segment_lines(plan, node, where, names),
-            f"  const auto then = [&]({row}, {unit}, auto which, const Vec<real> *sums) {{",
+            f"  const auto then = [&]({row}, {unit}, auto which, const Vec<real> *sums) {inline}{{",
             *(f"    {line}" for line in inner),
             "  };",
-            f"  product_with<real, {max(1, pack.gates)}, {pack.units}>(0, rows, segments, {len(node.segments)}, then);",
+            last,
         ]
 
+    rows = node.strategy == "rows"
     first = plan.buffers[epilogue.stores[0][1].buffer].name
-    return Kernel(first, node.origin, tuple(parameters), body), where
+    return Kernel(first, node.origin, tuple(parameters), body, rows and in_scan), where
 
 
 def segment_parameters(plan: Plan, node: Product) -> list[Parameter]:
@@ -146,7 +154,8 @@ def outer_kernel(plan: Plan, node: Outer, in_scan: bool) -> Made:
             lda, ldb = m, n
         part, more = names[3], names[4] if steps else "false"
         if gate_of(plan, node.left) is None and gate_of(plan, node.right) is None:
-            arguments = [f"{part}.first", f"{part}.end()", "rows", names[0], str(lda), names[1], str(ldb), names[2], str(n), more]
+            arguments = [f"{part}.first", f"{part}.end()", "rows", names[0], str(lda)]
+            arguments += [names[1], str(ldb), names[2], str(n), more]
             return call(2, f"outer<real, {n}>", arguments)
         return _interleaved_outer(plan, node, names, lda, ldb, more)
 
@@ -165,6 +174,7 @@ def _interleaved_outer(
     size = m if on_left else n
     first = f"(block * {buffer.gates} + {gate}) * {block}"
     part = names[3]
+    own = [f"{part}.first", f"{part}.end()", "rows"]
     if on_left:
         head = f"int64_t block = {part}.first / {block}; block * {block} < {part}.end(); ++block"
         lines = [f"  for ({head}) {{"]
@@ -176,14 +186,14 @@ def _interleaved_outer(
     whole, rest = size // block, size % block
     if whole:
         lines = [f"  for (int64_t block = 0; block < {whole}; ++block) {{"]
-        arguments = [f"{part}.first", f"{part}.end()", "rows", names[0], str(lda), f"{names[1]} + {first}", str(ldb)]
+        arguments = [*own, names[0], str(lda), f"{names[1]} + {first}", str(ldb)]
         arguments += [f"{names[2]} + block * {block}", str(n), more]
         lines += [*call(4, f"outer<real, {block}>", arguments), "  }"]
     else:
         lines = []
     if rest:
         start = (whole * buffer.gates + gate) * block
-        arguments = [f"{part}.first", f"{part}.end()", "rows", names[0], str(lda), f"{names[1]} + {start}", str(ldb)]
+        arguments = [*own, names[0], str(lda), f"{names[1]} + {start}", str(ldb)]
         arguments += [f"{names[2]} + {whole * block}", str(n), more]
         lines += call(2, f"outer<real, {rest}>", arguments)
     return lines

@@ -124,18 +124,18 @@ def accesses(plan: Plan) -> list[Access]:
 
 
 def lifetimes(plan: Plan) -> dict[int, tuple[int, int]]:
-    """First and last kernel that needs each buffer. What is not scratch of one step lives for the whole of a scan."""
+    """First and last kernel that needs each buffer. What a scan uses lives for the whole of it: threads that run it for
+    different rows do not go step by step together."""
     spans: dict[int, tuple[int, int]] = {}
     bounds: dict[int, tuple[int, int]] = {}
     for position, (scan, _) in enumerate(flat(plan.nodes)):
         if scan >= 0:
             bounds[scan] = (bounds.get(scan, (position, 0))[0], position)
-    scratch = scratch_buffers(plan)
     last = max((position for position, _ in enumerate(flat(plan.nodes))), default=0)
     for access in accesses(plan):
         number = access.operand.buffer
         first, end = access.position, access.position
-        if access.scan >= 0 and number not in scratch:
+        if access.scan >= 0:
             first, end = bounds[access.scan]
         known = spans.get(number, (first, end))
         spans[number] = (min(known[0], first), max(known[1], end))
@@ -143,18 +143,6 @@ def lifetimes(plan: Plan) -> dict[int, tuple[int, int]]:
         if plan.buffers[number].home.role in HANDED_IN:
             spans[number] = (0, last)
     return spans
-
-
-def scratch_buffers(plan: Plan) -> set[int]:
-    """Buffers without TIME whose every use lies in one scan, written before they are read."""
-    scans: dict[int, set[int]] = {}
-    for access in accesses(plan):
-        scans.setdefault(access.operand.buffer, set()).add(access.scan)
-    return {
-        number
-        for number, found in scans.items()
-        if len(found) == 1 and -1 not in found and Axis.TIME not in plan.buffers[number].axes
-    }
 
 
 @dataclass(frozen=True, slots=True)

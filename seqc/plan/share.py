@@ -116,7 +116,8 @@ def part_of_outer(plan: Plan, node: Outer) -> Share:
     """The rows of the result, by whole blocks where the left side is interleaved."""
     left = plan.buffers[node.left.buffer]
     interleaved = node.left.gate is not None and left.gates > 1
-    return Share(Split.PART, count=node.left.size // node.rows, grain=left.block if interleaved else 8)
+    count, grain = node.left.size // node.rows, left.block if interleaved else 8
+    return Share(Split.PART, count=count, grain=grain) if count >= 2 * grain else Share(Split.TASK)
 
 
 def by_column(plan: Plan, node: Reduce) -> bool:
@@ -146,14 +147,15 @@ def by_row(plan: Plan, node: Kernel) -> bool:
 
 def by_step(plan: Plan, node: Kernel) -> bool:
     """Whether a kernel of all steps is called step by step, as its operands or draws demand."""
-    if isinstance(node, Pointwise) and (node.draws or any(s.op == "instant" for s in node.statements)):
+    group = node.epilogue if isinstance(node, Product) else node
+    if isinstance(group, Pointwise) and (group.draws or any(s.op == "instant" for s in group.statements)):
         return True
     read, written = reads_and_writes(plan, node)
     axes = kept_axes(node)
     for operand in (*read, *written):
         buffer = plan.buffers[operand.buffer]
         have = buffer.axes - {Axis.TIME} if operand.at else buffer.axes
-        if have & axes not in (axes, frozenset()) or buffer.ring:
+        if have & axes not in (axes, frozenset()) or (buffer.ring and not isinstance(node, Reduce | Scatter)):
             return True
     return False
 
@@ -192,7 +194,9 @@ class Members:
             number = self.tasks
             self.tasks += 1
         self.task = number
-        return self._done(Share(Split.TASK, meet, number), self._touches(node, Share(Split.TASK, task=number)))
+        return self._done(
+            Share(Split.TASK, meet, number), self._touches(node, Share(Split.TASK, task=number))
+        )
 
     def _done(self, share: Share, touches: list[Touch]) -> Share:
         if share.meet:
@@ -244,7 +248,7 @@ class Members:
 
 def overlap(plan: Plan, real_bytes: int, first: int, second: int) -> bool:
     """Whether two buffers may share memory, for any numbers of steps and rows."""
-    if first not in plan.offsets or second not in plan.offsets:
+    if any(plan.buffers[number].home.role != "workspace" for number in (first, second)):
         return False
     a, b = plan.offsets[first], plan.offsets[second]
     return not (
@@ -318,7 +322,8 @@ def _work(plan: Plan, node: Node) -> int:
     """Of one kernel at one step of one row."""
     if isinstance(node, Product):
         terms = [(each.depth, plan.packs[each.pack]) for each in node.segments]
-        return sum(2 * depth * pack.units * max(1, pack.gates) for depth, pack in terms) * node.rows
+        own = sum(2 * depth * pack.units * max(1, pack.gates) for depth, pack in terms) * node.rows
+        return own + (_work(plan, node.epilogue) if node.epilogue is not None else 0)
     if isinstance(node, Outer):
         return 2 * node.left.size * node.right.size // node.rows
     if isinstance(node, Pointwise):

@@ -25,6 +25,9 @@ FLAGS = (
     "-fno-math-errno",
     "-fno-trapping-math",
 )
+SHARE_ALL = 1
+"""The flag that shares a call among a team however little work it is."""
+
 ENTRIES = ("infer", "evaluate", "gradients", "apply", "update", "step", "generate")
 
 
@@ -144,6 +147,7 @@ class Client:
         self.optimizer = aligned(self.manifest["optimizer_bytes"])
         self.hyper = np.array([each["value"] for each in self.manifest["hypers"]], np.float64)
         self.updates = np.zeros(1, np.int64)
+        self.team: int | None = None
         if self.model.initial_optimizer:
             assert (
                 C.CFUNCTYPE(C.c_int, C.c_void_p)(self.model.initial_optimizer)(self.optimizer.ctypes.data)
@@ -198,6 +202,8 @@ class Client:
             C.sizeof(Call), 0, steps, batch, more.get("seed", 0), more.get("call", 0), more.get("given", 0)
         )
         call.first_row = more.get("first_row", 0)
+        if self.team is not None:
+            call.team, call.flags = self.team, SHARE_ALL
         call.workspace = self.workspace.ctypes.data
         call.where = C.addressof(self.where)
         self._guarded = size
