@@ -157,7 +157,9 @@ def run(grid: str, work: Work, manner: Manner, say: Callable[[str], None]) -> Re
     else:
         notes.append(str(facts))
         ours.stop()
-        weights = start_of(replace(work, precision="f32"), cores)
+        weights = start_of(replace(work, precision="f32"), cores) if work.precision != "f32" else None
+        if weights is None:
+            return Result(grid, work, None, (), "", None, 0.0, None, 0.0, tuple(notes))
     for peer in partners(work, manner.compiled):
         missing = peer.missing()
         if missing:
@@ -178,18 +180,15 @@ def run(grid: str, work: Work, manner: Manner, say: Callable[[str], None]) -> Re
     rates = take_turns(work, participants, manner)
     for each in participants:
         each.stop()
-    return conclude(grid, work, participants, rates, said, notes, kind_ready=weights is not None)
+    return conclude(grid, work, participants, rates, said, notes)
 
 
-def start_of(work: Work, cores: tuple[int, ...]) -> dict[str, np.ndarray]:
+def start_of(work: Work, cores: tuple[int, ...]) -> dict[str, np.ndarray] | None:
     """Weights for peers where we do not take part ourselves: those of the same row in single precision."""
     found = Participant(OURS, work, None, cores)
     kind, facts = found.answer(PATIENCE)
     found.stop()
-    if kind != "ready":
-        raise RuntimeError(f"{work.name}: {facts}")
-    weights: dict[str, np.ndarray] = facts["weights"]
-    return weights
+    return facts["weights"] if kind == "ready" else None
 
 
 def take_turns(work: Work, participants: list[Participant], manner: Manner) -> Rates:
@@ -221,7 +220,6 @@ def conclude(
     rates: Rates,
     said: dict[str, str],
     notes: list[str],
-    kind_ready: bool,
 ) -> Result:
     """The figures of a row."""
     mine = participants[0] if participants and participants[0].peer is OURS else None

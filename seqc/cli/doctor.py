@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import typer
 
 
-def doctor() -> None:
-    """Report compiler, CPU features, host extension and cache; exit 2 if models cannot be compiled."""
+def doctor(
+    measure: Annotated[
+        bool,
+        typer.Option(
+            "--measure", help="Measure multiply-adds, caches and functions anew, and remember them."
+        ),
+    ] = False,
+) -> None:
+    """Report compiler, CPU features, host extension, cache and rates; exit 2 if models cannot be compiled."""
     from seqc.driver.diagnose import diagnose
 
-    findings = diagnose()
+    findings = diagnose(measure)
     width = max(len(each.subject) for each in findings)
     for each in findings:
         typer.echo(f"{'ok ' if each.good else 'no '} {each.subject:<{width}}  {each.found}")

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from seqc.cli import build, check, explain, fmt, generate, new, show, train
+from seqc.cli import bench, build, check, explain, fmt, generate, new, show, train
 from seqc.cli.doctor import doctor
 from seqc.cli.report import guarded
 
@@ -27,6 +27,7 @@ app.command("check")(check.check)
 app.command("build")(build.build)
 app.command("train")(train.train)
 app.command("generate")(generate.generate)
+app.command("bench")(bench.bench)
 app.command("fmt")(fmt.fmt)
 app.command("show")(show.show)
 app.command("explain")(explain.explain)

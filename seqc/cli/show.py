@@ -26,10 +26,16 @@ def show(
     model: ModelName = None,
     deploy: Deploy = None,
     march: March = "native",
+    steps: Annotated[
+        int, typer.Option("--steps", min=1, help="Steps for which a plan's costs are shown.")
+    ] = 64,
+    batch: Annotated[
+        int, typer.Option("--batch", min=1, help="Rows for which a plan's costs are shown.")
+    ] = 32,
 ) -> None:
-    """Print a program's tree, its meaning (flow), its schedule (plan) or the generated code."""
+    """Print a program's tree, its meaning (flow), its schedule and what it costs (plan), or the generated code."""
     if floor not in FLOORS:
         raise UserFault("S0906", f"there is no floor `{floor}`", f"expected one of {', '.join(FLOORS)}")
     from seqc.driver.show import show as run
 
-    typer.echo(run(floor, path, options(dim, real, model, deploy, march), entry, after))
+    typer.echo(run(floor, path, options(dim, real, model, deploy, march), entry, after, (steps, batch)))

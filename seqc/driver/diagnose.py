@@ -22,13 +22,13 @@ class Finding:
     remedy: str = ""
 
 
-def diagnose() -> tuple[Finding, ...]:
-    """All findings, in the order in which a build meets them."""
+def diagnose(measure: bool = False) -> tuple[Finding, ...]:
+    """All findings, in the order in which a build meets them; `measure` reads the rates of this machine anew."""
     from seqc import __version__
 
     python = f"{platform.python_version()} at {sys.executable}"
     first = Finding("seqc", __version__), Finding("Python", python)
-    return (*first, *_compilers(), _archiver(), _host(), _cache())
+    return (*first, *_compilers(), _archiver(), _host(), _cache(), _rates(measure))
 
 
 def _compilers() -> list[Finding]:
@@ -71,3 +71,19 @@ def _cache() -> Finding:
     notes: list[str] = []
     folder = cache.Cache(notes.append).folder
     return Finding("cache", str(folder), not notes, remedy=notes[0] if notes else "")
+
+
+def _rates(measure: bool) -> Finding:
+    """What one core does, as `seqc show plan` and `seqc bench` reckon with it."""
+    from seqc.driver import rates
+
+    try:
+        found = rates.measured(again=True) if measure else rates.known()
+    except ToolFault as fault:
+        return Finding("rates", fault.diagnostic.title, False)
+    if found is None:
+        return Finding("rates", "not measured yet; `seqc doctor --measure` takes about two seconds")
+    reads = ", ".join(f"{rate / 1e9:.0f}" for rate in found.reads)
+    tiles = f"bfloat16 tiles {found.tiles / 1e9:.0f} GFLOP/s; " if found.tiles else ""
+    text = f"{found.operations / 1e9:.0f} GFLOP/s; {tiles}reads {reads} GB/s (L1, L2, L3, memory)"
+    return Finding("rates", text)

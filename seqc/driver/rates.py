@@ -56,10 +56,15 @@ class Meter:
         return float(self._library.seqc_rate_tiles(seconds))
 
 
+def known(compiler: str | None = None, march: str = "native") -> Rates | None:
+    """The remembered rates of this machine, None if it was not measured. Raises ToolFault without a C++ compiler."""
+    return _known(Cache(), _key(compiler, march))
+
+
 def rates(compiler: str | None = None, march: str = "native") -> Rates:
     """The remembered rates of this machine, or those of a plain core if it was not measured."""
     try:
-        return _known(Cache(), _key(compiler, march)) or Rates()
+        return known(compiler, march) or Rates()
     except ToolFault:
         return Rates()
 
@@ -67,9 +72,9 @@ def rates(compiler: str | None = None, march: str = "native") -> Rates:
 def measured(compiler: str | None = None, march: str = "native", again: bool = False) -> Rates:
     """The rates of this machine, measured (about two seconds) unless they are remembered and `again` is False."""
     store, key = Cache(), _key(compiler, march)
-    known = None if again else _known(store, key)
-    if known is not None:
-        return known
+    before = None if again else _known(store, key)
+    if before is not None:
+        return before
     found = _measure(Meter(compiler, march))
     store.remember(key, asdict(found))
     return found

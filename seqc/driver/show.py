@@ -13,8 +13,15 @@ from seqc.lower.program import Program
 from seqc.source.suggest import nearest
 
 
-def show(floor: str, path: Path, options: Options, entry: str, after: str | None) -> str:
-    """The text of one floor: `tree`, `flow` (after the pass `after`), `plan`, or `code`."""
+def show(
+    floor: str,
+    path: Path,
+    options: Options,
+    entry: str,
+    after: str | None,
+    sizes: tuple[int, int] = (64, 32),
+) -> str:
+    """The text of one floor: `tree`, `flow` (after the pass `after`), `plan` (with costs for T and B = `sizes`), or `code`."""
     reader = Reader(path)
     if floor == "tree":
         from seqc.syntax.parse import parse
@@ -32,7 +39,7 @@ def show(floor: str, path: Path, options: Options, entry: str, after: str | None
         )
     if floor == "flow":
         return _flow(program, entry, after)
-    return _plan(program, options, entry)
+    return _plan(program, options, entry, sizes)
 
 
 def _flow(program: Program, entry: str, after: str | None) -> str:
@@ -50,12 +57,16 @@ def _flow(program: Program, entry: str, after: str | None) -> str:
     return print_flow(flow)
 
 
-def _plan(program: Program, options: Options, entry: str) -> str:
-    from seqc.driver import toolchain
+def _plan(program: Program, options: Options, entry: str, sizes: tuple[int, int]) -> str:
+    from seqc.driver import rates, toolchain
     from seqc.plan import print_plan
+    from seqc.plan.report import print_costs
 
     target = pipeline.target_of(toolchain.probe(options.compiler, options.march), options.real)
-    return print_plan(pipeline.plans(program, target)[entry])
+    plan = pipeline.plans(program, target, (entry,))[entry]
+    steps = 1 if entry in ("step", "apply") else sizes[0]
+    found = rates.rates(options.compiler, options.march)
+    return print_plan(plan) + "\n" + print_costs(plan, target, found, steps, sizes[1])
 
 
 def _code(path: Path, options: Options) -> str:

@@ -82,8 +82,10 @@ def make(work: Work, weights: dict[str, np.ndarray] | None, peer: Peer) -> Runne
 
         return Runner(infer, lambda: np.array(model.infer(given["x"])), start)
 
+    extra = {"steps": work.steps} if work.kind == "pendulum" else {}  # its inputs have no axis of time
+
     def update() -> float:
-        return float(model.update(**given))
+        return float(model.update(**given, **extra))
 
     def losses() -> np.ndarray:
         found = [update() for _ in range(3)]

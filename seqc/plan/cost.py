@@ -1,0 +1,292 @@
+"""What a Plan should cost on a machine of given rates, kernel by kernel: operations, bytes, seconds, and what bounds them.
+
+Takes a Plan, a Target, `Rates` and one T and B; gives a `Cost` for each kernel. A kernel takes as long as the slowest of its
+parts: multiply-adds, elementary functions, the weights out of the cache level that holds them, the streams that it reads and
+writes. The floor counts what no program can leave out: its products, and weights that a loop reads at every step.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from seqc.flow.types import Axis
+from seqc.plan.place import element_bytes, flat, reads_and_writes
+from seqc.plan.rates import LEVELS, Rates
+from seqc.plan.types import (
+    Categorical,
+    Einsum,
+    Node,
+    Operand,
+    Outer,
+    Plan,
+    Pointwise,
+    Product,
+    Reduce,
+    Scan,
+    Scatter,
+    Target,
+    Transpose,
+)
+
+DIVISIONS = frozenset({"div", "sqrt", "root", "mod", "idiv"})
+FREE = frozenset({"const", "uniform", "broadcast", "instant", "stop", "clipped", "reshape"})
+FUNCTIONS = frozenset(
+    {"pow", "exp", "log", "log1p", "expm1", "sin", "cos", "tan", "atan", "tanh", "sigmoid", "softplus", "erf"}
+)
+DIVISION = 16
+"""Simple operations that take as long as one division."""
+PLAIN = 1 / 64
+"""Share of the multiply-add rate that plain loops over indices reach."""
+ROWS = 6
+"""Rows whose sums are in registers together while a panel of weights is read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """One kernel, all its runs of one call. `least`: seconds that no program can go below; `bound`: what it waits for.
+
+    `operations`: of products, a multiply-add being two; `values`: elementary functions; `bytes`: read and written, weights once
+    a run; `weights`: bytes of packed weights that a run reads.
+    """
+
+    operations: float = 0.0
+    values: float = 0.0
+    bytes: float = 0.0
+    weights: float = 0.0
+    runs: int = 1
+    seconds: float = 0.0
+    least: float = 0.0
+    bound: str = "calls"
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """What costs are counted for; `residents` are bytes that the loop at hand reads at every step."""
+
+    plan: Plan
+    target: Target
+    rates: Rates
+    steps: int
+    batch: int
+    residents: float = 0.0
+
+    def cells(self, axes: frozenset[Axis], looped: bool) -> int:
+        """Instants and rows of one run of a kernel."""
+        time = self.steps if Axis.TIME in axes and not looped else 1
+        return time * (self.batch if Axis.BATCH in axes else 1)
+
+    def whole(self, number: int) -> float:
+        """Bytes of a buffer with all its instants and rows."""
+        buffer = self.plan.buffers[number]
+        instants = buffer.ring or (self.steps + buffer.slots if Axis.TIME in buffer.axes else 1)
+        rows = self.batch if Axis.BATCH in buffer.axes else 1
+        return float(buffer.stride * instants * rows * element_bytes(buffer, self.target))
+
+
+def costs(
+    plan: Plan, target: Target, rates: Rates, steps: int, batch: int
+) -> tuple[tuple[int, Node, Cost], ...]:
+    """For each kernel in running order: the number of its scan or -1, the kernel, its cost. ValueError for T or B below 1."""
+    if steps < 1 or batch < 1:
+        raise ValueError(f"steps and batch are counted from 1, found {steps} and {batch}")
+    setting = Setting(plan, target, rates, steps, batch)
+    scans = [node for node in plan.nodes if isinstance(node, Scan)]
+    residents = [_residents(setting, scan) for scan in scans]
+    found = []
+    for scan, node in flat(plan.nodes):
+        here = setting if scan < 0 else replace(setting, residents=residents[scan])
+        found.append((scan, node, cost(here, node, scan >= 0)))
+    return tuple(found)
+
+
+def _residents(setting: Setting, scan: Scan) -> float:
+    """Bytes of weights that a scan reads at each step."""
+    packs = {each.pack for kernel in scan.kernels if isinstance(kernel, Product) for each in kernel.segments}
+    return float(sum(setting.plan.packs[pack].bytes(setting.target.real_bytes) for pack in sorted(packs)))
+
+
+def cost(setting: Setting, node: Node, looped: bool) -> Cost:
+    """One kernel; `looped`: it stands in a scan and runs once for each step."""
+    runs = setting.steps if looped else 1
+    match node:
+        case Product():
+            one = _product(setting, node, looped)
+        case Outer():
+            one = _outer(setting, node, looped)
+        case Einsum():
+            one = _einsum(setting, node, looped)
+        case Pointwise():
+            one = _pointwise(setting, node, looped)
+        case Reduce() | Categorical():
+            one = _reduce(setting, node, looped)
+        case _:
+            one = _carried(setting, node, looped)
+    total = one.seconds + setting.rates.call
+    bound = one.bound if one.seconds > setting.rates.call else "calls"
+    return replace(
+        one,
+        operations=one.operations * runs,
+        values=one.values * runs,
+        bytes=one.bytes * runs,
+        runs=runs,
+        seconds=total * runs,
+        least=one.least * runs,
+        bound=bound,
+    )
+
+
+def _streams(setting: Setting, operands: list[Operand], cells: int, looped: bool) -> tuple[float, float, str]:
+    """Bytes that move, the seconds that this takes, and the farthest level that it goes to."""
+    total, seconds, farthest = 0.0, 0.0, 0
+    for operand in operands:
+        buffer = setting.plan.buffers[operand.buffer]
+        rows = setting.batch if Axis.BATCH in buffer.axes else 1
+        instants = setting.steps if Axis.TIME in buffer.axes and not looped and not operand.at else 1
+        bytes = float(operand.size * element_bytes(buffer, setting.target) * min(cells, rows * instants))
+        level = setting.rates.level(setting.whole(operand.buffer))
+        total += bytes
+        seconds += bytes / setting.rates.reads[level]
+        farthest = max(farthest, level)
+    return total, seconds, LEVELS[farthest]
+
+
+def _slowest(parts: dict[str, float]) -> tuple[float, str]:
+    bound = max(parts, key=lambda name: parts[name])
+    return parts[bound], bound
+
+
+def _multiply(setting: Setting, operations: float) -> float:
+    return setting.rates.multiply(operations, setting.target.real_bytes)
+
+
+def _product(setting: Setting, node: Product, looped: bool) -> Cost:
+    cells = setting.cells(node.axes, looped) * node.rows
+    packs = [setting.plan.packs[each.pack] for each in node.segments]
+    weights = float(sum(pack.bytes(setting.target.real_bytes) for pack in packs))
+    useful = 2.0 * cells * sum(pack.units * pack.gates * pack.depth for pack in packs)
+    computed = 2.0 * cells * sum(pack.elements for pack in packs)
+    compute = _multiply(setting, computed)
+    if node.strategy == "plain":
+        compute = _multiply(setting, useful) / PLAIN
+    level = setting.rates.level(max(weights, setting.residents))
+    loading = weights / setting.rates.reads[level]
+    if cells < ROWS:
+        compute = max(compute, _latency(setting, node, cells))
+    read, written = reads_and_writes(setting.plan, node)
+    bytes, moving, farthest = _streams(setting, [*read, *written], cells, looped)
+    seconds, bound = _slowest(
+        {"multiply-adds": compute, f"weights from {LEVELS[level]}": loading, f"streams, {farthest}": moving}
+    )
+    values = 0.0
+    if node.epilogue is not None:
+        inner = _pointwise(setting, node.epilogue, looped)
+        values = inner.values
+        seconds += _arithmetic(setting, node.epilogue, cells)[0]
+    least = max(_multiply(setting, useful), loading if looped else 0.0)
+    return Cost(useful, values, weights + bytes, weights, 1, seconds, least, bound)
+
+
+def _latency(setting: Setting, node: Product, cells: int) -> float:
+    """Few sums at once wait for each other: a multiply-add takes four cycles, and eight are needed to hide that."""
+    packs = [setting.plan.packs[each.pack] for each in node.segments]
+    width = max(1.0, max(pack.elements / max(1, pack.depth) for pack in packs) / setting.target.lanes)
+    cycle = 4.0 * setting.target.lanes / setting.rates.operations  # two multiply-adds a cycle
+    depth = sum(pack.depth for pack in packs)
+    return depth * 4.0 * cycle * min(1.0, 8.0 / (width * cells)) / 2.0 if width * cells < 8 else 0.0
+
+
+def _outer(setting: Setting, node: Outer, looped: bool) -> Cost:
+    cells = setting.cells(node.axes, looped) * node.rows
+    left, right = node.left.size // node.rows, node.right.size // node.rows
+    useful = 2.0 * cells * left * right
+    lanes = setting.target.lanes
+    computed = 2.0 * cells * left * -(-right // lanes) * lanes
+    bytes, moving, farthest = _streams(setting, [node.left, node.right, node.out], cells, looped)
+    seconds, bound = _slowest({"multiply-adds": _multiply(setting, computed), f"streams, {farthest}": moving})
+    return Cost(useful, 0.0, bytes, 0.0, 1, seconds, _multiply(setting, useful), bound)
+
+
+def _einsum(setting: Setting, node: Einsum, looped: bool) -> Cost:
+    count = setting.cells(node.axes | node.summed, looped)
+    for _, extent in node.extents:
+        count *= extent
+    bytes, moving, farthest = _streams(setting, [node.left, node.right, node.out], count, looped)
+    work = _multiply(setting, 2.0 * count)
+    seconds, bound = _slowest({"multiply-adds": work / PLAIN, f"streams, {farthest}": moving})
+    return Cost(2.0 * count, 0.0, bytes, 0.0, 1, seconds, work, bound)
+
+
+def _arithmetic(setting: Setting, node: Pointwise, cells: int) -> tuple[float, float, float]:
+    """Seconds of a loop's statements, those of functions among them, and how many values functions give."""
+    rates, lanes = setting.rates, setting.target.lanes
+    width = -(-node.size // lanes) * lanes if node.size > 1 else 1
+    elements = float(cells * width)
+    double = setting.target.real_bytes == 8
+    simple = rates.operations_double / 2 if double else rates.operations / 2
+    known = {"exp": rates.exp, "tanh": rates.tanh, "sigmoid": rates.sigmoid}
+    plain, functions, values = 0.0, 0.0, 0.0
+    for each in node.statements:
+        if each.op in FUNCTIONS:
+            rate = known.get(each.op, rates.exp / 2)
+            functions += elements / (rate / 3 if double else rate)
+            values += cells * node.size
+        elif each.op not in FREE:
+            plain += elements * (DIVISION if each.op in DIVISIONS else 1) / simple
+    functions += elements * len(node.draws) / (rates.exp / 4)
+    if node.size == 1:  # one number at a time, in the lanes of nothing
+        plain, functions = plain * lanes / 2, functions * lanes / 2
+    return plain + functions, functions, values
+
+
+def _pointwise(setting: Setting, node: Pointwise, looped: bool) -> Cost:
+    cells = setting.cells(node.axes, looped)
+    read, written = reads_and_writes(setting.plan, node)
+    bytes, moving, farthest = _streams(setting, [*read, *written], cells, looped)
+    spent, functions, values = _arithmetic(setting, node, cells)
+    name = "functions" if functions > spent / 2 else "arithmetic"
+    seconds, bound = _slowest({name: spent, f"streams, {farthest}": moving})
+    return Cost(0.0, values, bytes, 0.0, 1, seconds, 0.0, bound)
+
+
+def _reduce(setting: Setting, node: Reduce | Categorical, looped: bool) -> Cost:
+    if isinstance(node, Reduce):
+        cells = setting.cells(node.axes | node.summed, looped)
+        elements = float(cells * node.outer * node.middle * node.inner)
+        work = elements / setting.rates.simple * (4.0 if node.how == "argmax" or node.inner == 1 else 1.0)
+    else:
+        cells = setting.cells(node.axes, looped)
+        elements = float(cells * node.logits.size)
+        work = elements / setting.rates.exp + elements / setting.rates.simple
+    read, written = reads_and_writes(setting.plan, node)
+    bytes, moving, farthest = _streams(setting, [*read, *written], cells, looped)
+    seconds, bound = _slowest({"arithmetic": work, f"streams, {farthest}": moving})
+    return Cost(0.0, 0.0, bytes, 0.0, 1, seconds, 0.0, bound)
+
+
+def _carried(setting: Setting, node: Node, looped: bool) -> Cost:
+    """What only carries elements from here to there."""
+    axes: frozenset[Axis] = getattr(node, "axes", frozenset())
+    cells = setting.cells(axes | node.summed if isinstance(node, Scatter) else axes, looped)
+    read, written = reads_and_writes(setting.plan, node)
+    bytes, moving, farthest = _streams(setting, [*read, *written], cells, looped)
+    if isinstance(node, Transpose):
+        moving *= 4.0  # against the grain of cache lines
+    return Cost(0.0, 0.0, bytes, 0.0, 1, moving, 0.0, f"streams, {farthest}")
+
+
+def total(found: tuple[tuple[int, Node, Cost], ...]) -> Cost:
+    """All kernels of a plan together; `bound` is that of the one that takes longest."""
+    if not found:
+        return Cost()
+    parts = [each for _, _, each in found]
+    longest = max(parts, key=lambda each: each.seconds)
+    return Cost(
+        sum(each.operations for each in parts),
+        sum(each.values for each in parts),
+        sum(each.bytes for each in parts),
+        sum(each.weights for each in parts),
+        sum(each.runs for each in parts),
+        sum(each.seconds for each in parts),
+        sum(each.least for each in parts),
+        longest.bound,
+    )
