@@ -38,7 +38,7 @@ class Material:
     lengths: Array | None = None
 
 
-def gather(model: Model, source: Source, columns: Columns | None = None) -> Material:
+def gather(model: Model, source: Source, columns: Columns | None = None, entry: str = "update") -> Material:
     """All arrays of a data set. A frame's columns are the inputs that bear their names, or that `columns` names."""
     if isinstance(source, tuple | list) and len(source) == 1:
         alone = source[0]
@@ -52,10 +52,14 @@ def gather(model: Model, source: Source, columns: Columns | None = None) -> Mate
         source = from_frame(source)
     if isinstance(source, str):
         return Material(text_arrays(model, source), True)
-    binder = model._binder("update")
+    if entry == "update" and "update" not in model.manifest["entries"]:
+        entry = "evaluate"
+    binder = model._binder(entry)
     warned: set[str] | None = binder.warned
     if isinstance(source, Table):
-        source = table_arrays(model, replace(source, chosen={**source.chosen, **(columns or {})}))
+        source = table_arrays(
+            model, replace(source, chosen={**source.chosen, **(columns or {})}), binder.wanted
+        )
         warned = None
     elif columns:
         raise ModelError("`columns` is for a frame or a CSV file; name arrays by the names of the inputs")

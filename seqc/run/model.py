@@ -288,6 +288,18 @@ class Model:
 
         return fit(self, *args, **options)
 
+    def score(self, *args: Any, **options: Any) -> Score:
+        """Loss and metrics of a whole data set, given as to `fit`; see `measure.score`."""
+        from .measure import score
+
+        return score(self, *args, **options)
+
+    def predict(self, *args: Any, **options: Any) -> Any:
+        """Outputs for lists of sequences of different lengths; see `measure.predict`."""
+        from .measure import predict
+
+        return predict(self, *args, **options)
+
     # Inside
 
     def _need(self, entry: str) -> None:

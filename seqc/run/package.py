@@ -32,6 +32,7 @@ RUN_FILES = (
     "layout.py",
     "library.py",
     "lists.py",
+    "measure.py",
     "model.py",
     "package.py",
     "read.py",

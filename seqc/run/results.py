@@ -27,7 +27,7 @@ class Results:
         name = manifest["name"]
         # `rename` turns names that a tuple cannot have (keywords, repeated ones) into positions.
         make: Any = namedtuple
-        self._several = make(f"{name}Outputs", self.names, rename=True)
+        self.several = make(f"{name}Outputs", self.names, rename=True)
         self._generated = make(f"{name}Generated", [*self.names, "lengths"], rename=True)
 
     def make(self, call: Call, steps: int | None, out: Any, plain: Array) -> list[Array]:
@@ -64,7 +64,7 @@ class Results:
         if out is not None:
             return out
         shown = self._shown(outputs, single)
-        return shown[0] if len(shown) == 1 else self._several(*shown)
+        return shown[0] if len(shown) == 1 else self.several(*shown)
 
     def generated(self, outputs: Sequence[Array], lengths: Array, single: bool) -> Any:
         """All outputs and how many steps of each row count."""

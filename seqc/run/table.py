@@ -84,8 +84,8 @@ def _is_number(text: str) -> bool:
     return True
 
 
-def table_arrays(model: Model, table: Table) -> dict[str, Any]:
-    """The inputs of a model out of a table: one recording, or with `group` lists of sequences."""
+def table_arrays(model: Model, table: Table, wanted: Sequence[int]) -> dict[str, Any]:
+    """The `wanted` inputs of a model out of a table: one recording, or with `group` lists of sequences."""
     inputs = model.manifest["inputs"]
     columns = {**dealt(inputs, table), **{name: _several(each) for name, each in table.chosen.items()}}
     for name in columns:
@@ -93,7 +93,7 @@ def table_arrays(model: Model, table: Table) -> dict[str, Any]:
             raise unknown("input", name, [each["name"] for each in inputs])
     groups = None if table.group is None else _groups(column_of(table, table.group, False))
     found: dict[str, Any] = {}
-    for each in inputs:
+    for each in (inputs[number] for number in wanted):
         if each["length"]:
             continue
         if each["name"] in table.given:

@@ -17,6 +17,7 @@ from .fault import NOT_FINITE, ModelError
 from .folder import Folder, Progress, value_of, weighted
 from .interrupt import Interrupt
 from .layout import aligned
+from .measure import fewer, measure
 from .report import History, Record, Reporter
 from .spoilt import bad_weights, first_bad
 from .state import State
@@ -153,7 +154,7 @@ class Run:
         batch, progress = self.training.take(part), self.progress
         if part.begins:
             self.state = self.model.state(batch.rows) if self.carried else None
-        self.state = _fewer(self.state, batch.rows)
+        self.state = fewer(self.state, batch.rows)
         call = self.model.update if part.counts else self.model.evaluate
         try:
             score = call(**batch.arrays, state=self.state, seed=self.options.seed, **self._sizes(batch))
@@ -177,28 +178,14 @@ class Run:
         """Loss and metrics on the other data; None without it or when interrupted."""
         if self.testing is None:
             return None
-        state: State | None = None
-        sums, weight = [0.0] * (1 + len(self.names)), 0.0
-        for part in self.testing.plan(self.options.seed, 0):
-            if self.interrupt.asked:
-                return None
-            batch = self.testing.take(part)
-            if part.begins:
-                state = self.model.state(batch.rows) if self.carried else None
-            state = _fewer(state, batch.rows)
-            try:
-                score = self.model.evaluate(
-                    **batch.arrays, state=state, seed=self.options.seed, **self._sizes(batch)
-                )
-            except ModelError as error:
-                if error.code != NOT_FINITE:
-                    raise
-                raise self._not_finite(batch, "validation") from None
-            if part.counts:
-                values = [float(score), *score.metrics.values()]
-                sums = [a + batch.weight * b for a, b in zip(sums, values, strict=True)]
-                weight += batch.weight
-        return weighted(sums, weight, self.names)
+        found = measure(
+            self.model,
+            self.testing,
+            self.options.seed,
+            lambda: self.interrupt.asked,
+            lambda batch: self._not_finite(batch, "validation"),
+        )
+        return None if found is None else (float(found), found.metrics)
 
     def _close(self, validation: tuple[float, dict[str, float]] | None, seconds: float) -> str:
         """Ends an epoch: record, best, checkpoint, callbacks, patience."""
@@ -299,8 +286,3 @@ class Run:
                 "the loss and its gradients are exactly 0 in the whole first epoch, so nothing is learned; "
                 "look for a `where` or a mask that selects nothing"
             )
-
-
-def _fewer(state: State | None, rows: int) -> State | None:
-    """The state of the rows that go on: in a window where some sequences have ended, these are the first ones."""
-    return state if state is None or state.batch == rows else state.head(rows)

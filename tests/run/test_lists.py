@@ -260,3 +260,26 @@ def test_a_mask_that_selects_nothing(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="look for a `where` or a mask that selects nothing"):
         model.fit(x=X, y=Y, first=[50] * 10, quiet=True)
     assert model.fit(x=X, y=Y, first=[2] * 10, epochs=2, quiet=True).ended == "done"
+
+
+@pytest.mark.parametrize("window", [None, 3])
+def test_a_score_is_the_validation_of_a_run(rows: Model, window: int | None) -> None:
+    history = rows.fit(X, Y, validation=(X[:5], Y[:5]), epochs=1, window=window, quiet=True)
+    score = rows.score(X[:5], Y[:5], window=window)
+    assert float(score) == history.validations[0]
+    assert score.metrics == history.records[0].validation_metrics
+    assert float(rows.score({"x": X[:5], "y": Y[:5]}, batch=2)) == pytest.approx(float(score), rel=1e-6)
+
+
+def test_predictions_come_in_the_order_of_the_data(rows: Model, tmp_path: Path) -> None:
+    guesses = rows.predict(X, batch=3)
+    assert [len(each) for each in guesses] == LENGTHS
+    for x, guess in zip(X, guesses, strict=True):
+        np.testing.assert_allclose(guess, rows.infer(x), rtol=1e-5, atol=1e-6)
+    np.testing.assert_array_equal(rows.predict(x=padded(X)), rows.infer(padded(X)))
+    model = opened(tmp_path, ONCE)
+    words = [[1, 2], [3], [4, 0, 1]]
+    found = model.predict(words, [0.0, 0.0, 0.0], batch=2)
+    assert found.shape == (3, 3)
+    one = model.infer(np.array([3], np.int32), np.float32(0))
+    np.testing.assert_allclose(found[1], one, rtol=1e-5)
