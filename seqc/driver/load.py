@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from seqc.driver.fault import UserFault
 from seqc.driver.options import REALS, Options
+from seqc.driver.reopen import origin
 
 if TYPE_CHECKING:
     from seqc.run.model import Model
@@ -63,7 +64,7 @@ def _compiled(path: Path, options: Options, seed: int, note: Callable[[str], Non
     built = prepare(path, options, ("shared",), note)
     manifest = json.loads((built.folder / f"{built.name}.json").read_text(encoding="utf-8"))
     model = Model(LibraryEngine(manifest, built.folder / manifest["library"]), seed)
-    model.picture = _draw
+    model.picture, model.origin = _draw, origin(path, built.files, options, "library")
     return model
 
 
@@ -74,13 +75,14 @@ def interpreted(path: Path, options: Options, seed: int) -> Model:
     from seqc.run.evaluator import EvaluatorEngine
     from seqc.run.model import Model
 
-    program = pipeline.program(Reader(path), options)
+    reader = Reader(path)
+    program = pipeline.program(reader, options)
     flows = dict(pipeline.flows(program))
     initial = flows.pop("initial", None)
     apply = flows.pop("apply", None)
     manifest = manifest_of(program, options, pipeline.name_of(program, options, path))
     model = Model(EvaluatorEngine(manifest, flows, apply, initial), seed)
-    model.picture = _draw
+    model.picture, model.origin = _draw, origin(path, reader.files, options, "evaluator")
     return model
 
 

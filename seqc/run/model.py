@@ -26,6 +26,7 @@ from .views import Gradients, Hypers, Lease, Score, Views, parameter_views
 from .weights import load_weights, parameters, save_weights
 
 if TYPE_CHECKING:
+    from .pickled import Origin
     from .report import History, Picture
 
 WRT = ("parameters", "inputs", "states", "hypers")
@@ -47,6 +48,7 @@ class Model:
         dtype = real_dtype(self.manifest)
         self.optimizer = Views("optimizer state", self.manifest["optimizer"], dtype, lambda: optimizer)
         self.picture: Picture | None = None
+        self.origin: Origin | None = None
         self._metrics: Sequence[str] = self.manifest["metrics"]
         self._entries = frozenset(self.manifest["entries"])
         self._binders: dict[str, Binder] = {}
@@ -368,6 +370,11 @@ class Model:
             raise MemoryError(
                 f"`{entry}` needs more memory than there is; give it fewer rows or steps"
             ) from None
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        from .pickled import reduced
+
+        return reduced(self)
 
     def __repr__(self) -> str:
         count = sum(int(np.prod(entry["dims"])) for entry in self.manifest["parameters"])

@@ -35,6 +35,7 @@ RUN_FILES = (
     "measure.py",
     "model.py",
     "package.py",
+    "pickled.py",
     "read.py",
     "report.py",
     "results.py",
@@ -88,6 +89,7 @@ def model_class(folder: str | Path) -> type[Any]:
 
     def __init__(self: Model, weights: str | Path | None = None, *, seed: int = 0) -> None:
         Model.__init__(self, LibraryEngine(manifest, place / str(manifest["library"])), seed)
+        self.origin = (open_package, (str(place.absolute()),))
         prepare(self, place, weights)
 
     fields: dict[str, Any] = {"__init__": __init__, "__doc__": manifest.get("doc") or None}

@@ -1,0 +1,68 @@
+"""Pickles and copies of a model: weights, optimizer, hypers and updates go along, in this process and in another."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import seqc
+from seqc.run import Model, ModelError
+from tests.run.test_lists import SOURCE, X, Y, opened
+
+CELL = 'use "parts/mine.seq": Twice\n' + SOURCE.replace("(x |> GRU(3)", "(x |> Twice() |> GRU(3)")
+MINE = "cell Twice()(x: real[D]) -> y: real[D] {\n  y = 2 * x\n}\n"
+READ = """
+import pickle, sys
+model = pickle.loads(open(sys.argv[1], "rb").read())
+print(model.name, model.updates, repr(float(model.params["guess.dense.W"][0, 0])))
+"""
+
+
+def with_import(tmp_path: Path) -> Model:
+    (tmp_path / "parts").mkdir()
+    (tmp_path / "parts" / "mine.seq").write_text(MINE)
+    return opened(tmp_path, CELL)
+
+
+def test_a_copy_goes_on_alike_and_apart(tmp_path: Path) -> None:
+    model = with_import(tmp_path)
+    model.fit(X, Y, epochs=1, quiet=True)
+    model.hyper["p"] = 0.1
+    other = copy.deepcopy(model)
+    assert other.hyper["p"] == 0.1 and other.updates == model.updates == 1
+    assert other.fit(X, Y, epochs=2, quiet=True).losses == model.fit(X, Y, epochs=2, quiet=True).losses
+    other.params["guess.dense.b"][...] = 7
+    assert model.params["guess.dense.b"][0] != 7
+
+
+def test_another_process_reads_a_pickle_without_the_sources(tmp_path: Path) -> None:
+    model = with_import(tmp_path)
+    model.fit(X, Y, epochs=1, quiet=True)
+    (tmp_path / "model.pickle").write_bytes(pickle.dumps(model))
+    (tmp_path / "rows.seq").unlink()
+    command = [sys.executable, "-c", READ, str(tmp_path / "model.pickle")]
+    root = Path(seqc.__file__).resolve().parents[1]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=root, check=True)
+    assert done.stdout.split() == ["Rows", "1", repr(float(model.params["guess.dense.W"][0, 0]))]
+
+
+def test_compiled_models_too(tmp_path: Path) -> None:
+    (tmp_path / "rows.seq").write_text(SOURCE)
+    try:
+        model = seqc.load(tmp_path / "rows.seq", engine="library")
+    except Exception as error:  # no compiler here
+        pytest.skip(str(error))
+    model.fit(X, Y, epochs=1, quiet=True)
+    other = pickle.loads(pickle.dumps(model))
+    np.testing.assert_array_equal(other.infer(X[1]), model.infer(X[1]))
+
+
+def test_a_model_made_by_hand_says_what_to_do(toy: Model) -> None:
+    with pytest.raises(ModelError, match="cannot be pickled; save its weights"):
+        pickle.dumps(toy)
