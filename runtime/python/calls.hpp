@@ -51,7 +51,7 @@ class Running {
 public:
   Running(Memory &memory_, int entry, bool writes_, std::int64_t steps, std::int64_t batch,
           std::uint64_t seed, std::uint64_t number)
-      : memory(memory_), writes(writes_), packed(memory_.packed) {
+      : memory(memory_), writes(writes_), packed(memory_.packed), team(memory_.team) {
     const std::int64_t bytes = memory.library->model->workspace_bytes(entry, steps, batch);
     if (bytes < 0)
       throw std::bad_alloc();
@@ -69,6 +69,7 @@ public:
     call.workspace = workspace->memory;
     where = {-1, -1, -1, 0};
     call.where = &where;
+    call.team = team ? seqc_threads_team(team->threads) : nullptr;
   }
   ~Running() {
     (writes ? memory.writing : memory.readers) -= 1;
@@ -99,6 +100,7 @@ private:
   Memory &memory;
   bool writes;
   std::shared_ptr<Buffer> packed;
+  std::shared_ptr<Team> team;
   std::unique_ptr<Buffer> workspace;
   seqc_where where{};
 };

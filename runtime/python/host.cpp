@@ -139,6 +139,18 @@ void Memory::repack() {
   packed = std::move(fresh);
 }
 
+Team::Team(int members) : threads(seqc_threads_create(members, 0)) {
+  if (threads == nullptr)
+    throw std::bad_alloc();
+}
+
+void Memory::set_threads(int members) {
+  if (members < 1 || members > MOST_THREADS)
+    throw py::value_error("expected 1 to " + std::to_string(MOST_THREADS) + " threads");
+  if (members != threads())
+    team = members > 1 ? std::make_shared<Team>(members) : nullptr;
+}
+
 static py::object embedded(const Library &library) {
   if (library.model->embedded_plain == nullptr)
     return py::none();
@@ -180,6 +192,7 @@ static void bind_memory(py::module_ &module) {
       .def(py::init<std::shared_ptr<Library>, py::array, py::array, py::array, py::array>(),
            py::arg("library"), py::arg("plain"), py::arg("optimizer"), py::arg("hyper"), py::arg("updates"))
       .def_readwrite("stale", &Memory::stale)
+      .def_property("threads", &Memory::threads, &Memory::set_threads)
       .def("repack", &Memory::repack)
       .def("forward",
            [](Memory &m, int entry, const py::object &state, const py::list &inputs, const py::list &outputs,

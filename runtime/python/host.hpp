@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "seqc_abi.h"
+#include "seqc_team.h"
 
 namespace seqc_host {
 
@@ -52,6 +53,19 @@ struct Library {
   Pool pool;
 };
 
+constexpr int MOST_THREADS = 256;
+
+// Threads that share the calls of one model.
+struct Team {
+  explicit Team(int members);
+  ~Team() { seqc_threads_destroy(threads); }
+  Team(const Team &) = delete;
+  Team &operator=(const Team &) = delete;
+  int members() const { return static_cast<int>(threads->team.members); }
+
+  seqc_threads *threads;
+};
+
 // Raised where one thread trains a model while another uses it, or two use one state.
 struct Busy : std::exception {
   const char *what() const noexcept override { return "in use by another thread"; }
@@ -62,6 +76,8 @@ struct Memory {
   Memory(std::shared_ptr<Library> owner, py::array plain_, py::array optimizer_, py::array hyper_,
          py::array updates_);
   void repack();
+  int threads() const { return team ? team->members() : 1; }
+  void set_threads(int members); // running calls keep the team that they have
 
   std::shared_ptr<Library> library;
   std::vector<py::array> keep;
@@ -69,7 +85,8 @@ struct Memory {
   double *hyper = nullptr;
   std::int64_t *updates = nullptr;
   std::shared_ptr<Buffer> packed;
-  bool stale = true; // plain may have changed: a stepper then goes the slow way
+  std::shared_ptr<Team> team; // none: every call is its caller's alone
+  bool stale = true;          // plain may have changed: a stepper then goes the slow way
   int readers = 0, writing = 0;
 };
 

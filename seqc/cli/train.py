@@ -51,6 +51,12 @@ def train(
     checkpoint: Annotated[
         float, typer.Option("--checkpoint", min=0.0, help="Seconds between two checkpoints within an epoch.")
     ] = 30.0,
+    threads: Annotated[
+        int,
+        typer.Option(
+            "--threads", min=1, max=256, help="Threads that share an update; the result is the same."
+        ),
+    ] = 1,
     weights: Annotated[
         Path | None, typer.Option("--weights", help="Begin with the weights of this file.")
     ] = None,
@@ -107,6 +113,7 @@ def train(
         group=group,
         bucket=bucket,
         checkpoint=checkpoint,
+        threads=threads,
     )
     done = run(path, data or (), folder, chosen, wishes, reporter(quiet), _silent if quiet else say)
     if done.history.ended == "interrupted":

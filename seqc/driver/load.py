@@ -27,19 +27,26 @@ def load(
     engine: str = "auto",
     seed: int = 0,
     march: str = "native",
+    threads: int = 1,
     note: Callable[[str], None] = lambda _: None,
 ) -> Model:
     """Builds a model, or takes it from the cache, and opens it with initial weights drawn from `seed`.
 
     `engine` "library" runs compiled code, "evaluator" the numpy meaning (no C++ compiler needed), "auto" the first
-    that works. Raises SeqError for mistakes in the program, UserFault and ToolFault for everything around it.
+    that works. So many `threads` share every call that is long enough, with the same result. Raises SeqError for
+    mistakes in the program, UserFault and ToolFault for everything around it.
     """
     if real not in REALS:
         raise UserFault("S0906", f"`real` is {real!r}", f"expected one of {', '.join(REALS)}")
     if engine not in ENGINES:
         raise UserFault("S0906", f"`engine` is {engine!r}", f"expected one of {', '.join(ENGINES)}")
     options = Options(real=real, dims=tuple(sorted((dims or {}).items())), model=model, march=march)
-    place = Path(path)
+    opened = _opened(Path(path), options, engine, seed, note)
+    opened.threads = threads
+    return opened
+
+
+def _opened(place: Path, options: Options, engine: str, seed: int, note: Callable[[str], None]) -> Model:
     if place.is_dir():
         from seqc.run.package import open_package
 

@@ -49,6 +49,7 @@ class Wishes:
     group: str | None = None
     bucket: int = 16
     checkpoint: float = 30.0
+    threads: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +85,7 @@ def train(
         other = validation if isinstance(validation, str) else ""
         options = fit_alphabet(options, text_model.dim, reader, source + other, note)
     model = open_model(path, options, wishes.seed or 0, note)
+    model.threads = wishes.threads
     note(repr(model).strip("<>"))
     given = set_numbers(model, wishes.hypers)
     if wishes.weights is not None and not wishes.resume:

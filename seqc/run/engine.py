@@ -68,6 +68,8 @@ class Engine(Protocol):
 
     manifest: Manifest
     arenas: Arenas
+    threads: int
+    """How many threads share a call, from 1; results do not depend on it."""
 
     def touch(self) -> None:
         """Weights were changed from outside: derived copies must be made anew before the next call."""

@@ -62,6 +62,7 @@ class EvaluatorEngine:
         entries, real = manifest["optimizer"], real_dtype(manifest)
         self._optimizer = {each["name"]: tensor(self.arenas.optimizer, each, real) for each in entries}
         self._guard = Guard()
+        self.threads = 1  # taken note of only: numpy computes as it likes
         self.reset_optimizer()
 
     def touch(self) -> None:

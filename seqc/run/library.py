@@ -93,6 +93,15 @@ class LibraryEngine:
         """Packs the weights anew, into memory of its own: calls that are running keep what they have."""
         self._guard(self.memory.repack)
 
+    @property
+    def threads(self) -> int:
+        """How many threads share a call. Results do not depend on it."""
+        return int(self.memory.threads)
+
+    @threads.setter
+    def threads(self, count: int) -> None:
+        self.memory.threads = count
+
     def mark(self, stale: bool) -> None:
         """Says whether weights may have changed since the last `touch`: a stepper then takes the slow way."""
         self.memory.stale = stale

@@ -80,6 +80,18 @@ class Model:
         """How many updates the weights have had."""
         return int(self.engine.arenas.updates[0])
 
+    @property
+    def threads(self) -> int:
+        """How many threads share a call, 1 to 256; results are the same, bit for bit, for any number."""
+        return self.engine.threads
+
+    @threads.setter
+    def threads(self, count: int) -> None:
+        whole = isinstance(count, int | np.integer) and not isinstance(count, bool)
+        if not whole or not 1 <= count <= 256:
+            raise ModelError(f"`threads`: expected a whole number from 1 to 256, found {count!r}")
+        self.engine.threads = int(count)
+
     def save(self, path: str | Path) -> None:
         """Writes the weights (and symbols) as safetensors."""
         save_weights(path, self.manifest, self.engine.arenas.plain, self.symbols)
