@@ -76,3 +76,19 @@ def test_speaks_in_a_minibatch(engine: str, lab: Lab, original: Read) -> None:
     found = model.generate(words=golden["greedy_first"][None, rows], steps=golden.meta["greedy_max"])
     for row, (length, wanted) in enumerate(zip(found.lengths, golden["greedy"][rows], strict=True)):
         assert found.said[:length, row].tolist() == wanted[wanted >= 0].tolist()
+
+
+def test_draws_words(engine: str, lab: Lab) -> None:
+    """At temperature 1 words come as often as the output says, and each row ends with the stop word."""
+    model, rows = lab.model("language_rnn", engine), 4000
+    model.hyper["temperature"], model.hyper["stop_on"] = 1.0, 2
+    random = np.random.default_rng(1)
+    for name, array in model.params.items():
+        model.params[name] = random.normal(0.0, 0.7, array.shape)
+    first = model.generate(words=np.full((1, rows), 3), steps=1, seed=5)
+    shares = np.bincount(first.said[0], minlength=7) / rows
+    assert np.abs(shares - first.probs[0, 0]).max() < 0.03
+    found = model.generate(words=np.full((1, 20), 3), steps=40, seed=6)
+    for row, length in enumerate(found.lengths):
+        ends = np.flatnonzero(found.said[:length, row] == 2)
+        assert ends.tolist() == [length - 1] or (length == 40 and not ends.size)

@@ -179,8 +179,9 @@ use std.theano: AdaDelta, Embedding, Layer, masked_loss, {cell}
 
 model Language {{
   hyper stop_on: index(7) = 0           # the word after which a sentence is over
+  hyper temperature = 0.0               # 0 says the best word, 1 draws one
 
-  input  words:   index(7) = prev said  # given, or the best guess of the step before
+  input  words:   index(7) = prev said  # given, or what was said one step ago
   target labels:  index(7)
   target lengths: int once
   target starts:  int once
@@ -190,7 +191,7 @@ model Language {{
   layer l1 = {cell}(5, learn = true)
   layer l2 = Layer(7, softmax)
   probs = words |> l0 |> l1 |> l2
-  said  = argmax(probs)
+  said  = categorical(log(probs), temperature)
 
   until said == stop_on
   output said
