@@ -11,6 +11,7 @@ from typing import Any
 
 from seqc.plan.rates import LEVELS, Rates
 from speed.runner import Result, Timing
+from speed.work import REFERENCE
 
 HEAD = ("work", "ours", "spread", "best peer", "peer", "ratio", "spread", "target", "of the floor", "GFLOP/s")
 
@@ -33,7 +34,7 @@ def line(result: Result, operations: float) -> tuple[str, ...]:
     best = next((each for each in result.peers if each.name == result.best), None)
     goal = ""
     if work.nanoseconds is not None:
-        goal = f"≤ {work.nanoseconds:g} ns"
+        goal = f"≤ {allowed(result):.0f} ns ({work.nanoseconds:g} at {REFERENCE / 1e9:.0f} GFLOP/s)"
     elif work.target is not None:
         goal = f"≤ {work.target:.2f}"
     elif work.floor is not None:
@@ -54,13 +55,36 @@ def line(result: Result, operations: float) -> tuple[str, ...]:
     )
 
 
+def allowed(result: Result) -> float:
+    """Nanoseconds that a target grants at the rate that was read beside the row."""
+    return (result.work.nanoseconds or 0.0) * REFERENCE / result.rate
+
+
+def like_lstm(results: Sequence[Result]) -> list[str]:
+    """For cells that nobody tuned: their operations a second beside those of the LSTM of the same kind of work."""
+    from speed.floor import operations
+
+    lines, measure = [], {}
+    for each in results:
+        if each.grid != "cells" or each.ours is None:
+            continue
+        rate = operations(each.work) / each.ours.median
+        if each.work.cell == "LSTM":
+            measure[each.work.kind] = rate
+        elif each.work.kind in measure:
+            share = rate / measure[each.work.kind]
+            mark = "✓" if share >= 0.85 else "✗"
+            lines.append(f"- {each.work.name}: per operation {share:.0%} of the speed of the LSTM {mark}")
+    return lines
+
+
 def met(result: Result) -> str:
     """A mark for rows with a target."""
     work = result.work
     if result.ours is None:
         return ""
     if work.nanoseconds is not None:
-        return " ✓" if result.ours.median * 1e9 <= work.nanoseconds else " ✗"
+        return " ✓" if result.ours.median * 1e9 <= allowed(result) else " ✗"
     if work.target is not None and result.ratio is not None:
         good = result.ratio[1] <= work.target or (result.share or 0) >= 0.88
         return " ✓" if good else " ✗"
@@ -86,6 +110,14 @@ def markdown(results: Sequence[Result], rates: Rates, notes: bool = True) -> str
     for each in results:
         count = 0.0 if each.work.kind == "build" else operations(each.work)
         lines.append("| " + " | ".join(line(each, count)) + " |")
+    alike = like_lstm(results)
+    if alike:
+        lines += [
+            "",
+            "Cells that nobody tuned (at least 85 % of the LSTM's speed per operation):",
+            "",
+            *alike,
+        ]
     lines += ["", "All peers (median, middle half):", ""]
     for each in results:
         others = "; ".join(

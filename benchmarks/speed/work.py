@@ -8,6 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
+REFERENCE = 240e9
+"""Multiply-add rate (a multiply-add being two operations) of the core for which targets in nanoseconds were written."""
+
 GRIDS = (
     "streaming",
     "sequence",
@@ -29,7 +32,8 @@ class Work:
     kind: "training" (one update: embedding or dense input, cell, dense, cross entropy, SGD), "sequence" (all hidden states
     of a sequence), "samples" (one sample in, cell, one number out, called from C), "block" (the same, 64 samples a call),
     "step" (the same, called from Python), "ragged" (training with lengths), "pendulum" (training in closed loop), "build".
-    `target`: ours divided by the best peer's time may be at most this; `nanoseconds`: the same as an absolute time.
+    `target`: ours divided by the best peer's time may be at most this; `nanoseconds`: an absolute time, for a core that
+    reads `REFERENCE` operations a second, longer on a slower one.
     `floor`: where no ratio is named, the share of the floor that shall be reached.
     """
 

@@ -67,6 +67,8 @@ def make(work: Work, weights: dict[str, np.ndarray] | None, peer: Peer) -> Runne
     if work.kind == "ragged" and weights is not None:
         work = replace(work, kind="training")  # the partner runs the same batch, padded
     model, library = load(work)
+    if work.threads > 1:
+        model.threads = work.threads
     given = data(work)
     start = {name: np.array(value) for name, value in model.params.items()}
     if work.kind in ("samples", "block"):
