@@ -28,6 +28,7 @@ def bench(
     batch: Annotated[int, typer.Option("--batch", min=1, help="Rows of a call.")] = 1,
     steps: Annotated[int, typer.Option("--steps", min=1, help="Steps of a call, but of step.")] = 64,
     seconds: Annotated[float, typer.Option("--seconds", min=0.0, help="Time for each entry point.")] = 2.0,
+    threads: Annotated[int, typer.Option("--threads", min=1, max=256, help="Threads that share a call.")] = 1,
     dim: Dims = None,
     real: Real = "f32",
     model: ModelName = None,
@@ -39,11 +40,17 @@ def bench(
     from seqc.driver.bench import Wishes
     from seqc.driver.bench import bench as run
 
-    wishes = Wishes(tuple(entry or ()), steps, batch, seconds)
+    wishes = Wishes(tuple(entry or ()), steps, batch, seconds, threads)
     report = run(path, options(dim, real, model, None, march), wishes, say)
     if as_json:
         records = [each.record() for each in report.timings]
-        found = {"model": report.model, "real": report.real, "rows": records, "rates": asdict(report.rates)}
+        found = {
+            "model": report.model,
+            "real": report.real,
+            "threads": report.threads,
+            "rows": records,
+            "rates": asdict(report.rates),
+        }
         typer.echo(json.dumps(found, indent=2))
         return
     rows = [_row(each) for each in report.timings]
@@ -91,10 +98,12 @@ def _print(rows: list[tuple[str, ...]]) -> None:
 def _remark(report: Report) -> str:
     rates = report.rates
     reads = ", ".join(f"{rate / 1e9:.0f}" for rate in rates.reads)
+    cores = "one core" if report.threads == 1 else f"{report.threads} cores"
+    several = "" if report.threads == 1 else f", divided by {report.threads}"
     return (
-        f"{report.model} in {report.real} on one core, called from Python. The floor: its products at "
+        f"{report.model} in {report.real} on {cores}, called from Python. The floor: its products at "
         f"{rates.operations / 1e9:.0f} GFLOP/s (multiply-adds, single precision), or the weights of its loops at the rate of "
-        f"their cache level ({reads} GB/s for L1, L2, L3, memory), whichever takes longer."
+        f"their cache level ({reads} GB/s for L1, L2, L3, memory), whichever takes longer{several}."
     )
 
 

@@ -36,7 +36,7 @@ SEED = 1
 @dataclass(frozen=True, slots=True)
 class Timing:
     """One entry point over many calls. Times in seconds; `operations` of products a call; `least`: the floor;
-    `predicted`: what the cost model says; `workspace`: bytes."""
+    `predicted`: what the cost model says of one core; `workspace`: bytes."""
 
     entry: str
     steps: int
@@ -69,12 +69,13 @@ class Timing:
 
 @dataclass(frozen=True, slots=True)
 class Wishes:
-    """What to time: entry points (none: the usual ones), sizes, and for how many seconds each."""
+    """What to time: entry points (none: the usual ones), sizes, for how many seconds each, and how many threads share a call."""
 
     entries: tuple[str, ...] = ()
     steps: int = 64
     batch: int = 1
     seconds: float = 2.0
+    threads: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +84,7 @@ class Report:
 
     model: str
     real: str
+    threads: int
     timings: tuple[Timing, ...]
     rates: Rates
 
@@ -100,7 +102,7 @@ def bench(path: Path, options: Options, wishes: Wishes, note: Callable[[str], No
         note("measuring this machine once, which takes about two seconds")
     found = rates.measured(options.compiler, options.march)
     chosen: dict[str, Any] = {"real": options.real, "dims": dict(options.dims), "model": options.model}
-    model = load(path, engine="library", march=options.march, note=note, **chosen)
+    model = load(path, engine="library", march=options.march, note=note, threads=wishes.threads, **chosen)
     target = pipeline.target_of(toolchain.probe(options.compiler, options.march), options.real)
     plans = pipeline.plans(program, target, entries)
     timings = []
@@ -108,7 +110,7 @@ def bench(path: Path, options: Options, wishes: Wishes, note: Callable[[str], No
         steps = 1 if entry == "step" else wishes.steps
         expected = total(costs(plans[entry], target, found, steps, wishes.batch))
         timings.append(_timing(model, entry, steps, wishes, expected))
-    return Report(program.name, options.real, tuple(timings), found)
+    return Report(program.name, options.real, wishes.threads, tuple(timings), found)
 
 
 def _entries(program: Program, wishes: Wishes) -> tuple[str, ...]:
@@ -146,7 +148,7 @@ def _timing(model: Model, entry: str, steps: int, wishes: Wishes, expected: Cost
     p50, p99 = (float(each) for each in np.quantile(spent, [0.5, 0.99]))
     library: Any = model.engine
     workspace = int(library.library.workspace_bytes(NUMBERS[entry], steps, wishes.batch))
-    sizes = (expected.operations, expected.least, expected.seconds, workspace)
+    sizes = (expected.operations, expected.least / wishes.threads, expected.seconds, workspace)
     return Timing(entry, steps, wishes.batch, len(spent), p50, p99, max(spent), *sizes)
 
 
