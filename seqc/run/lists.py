@@ -87,15 +87,14 @@ class Lists:
         rows = np.array(part.rows, np.int64)
         left = np.minimum(self.lengths[rows] - part.first, part.end - part.first)
         steps = int(left.max())
-        instants = np.arange(steps)[:, None]
-        there = instants < left
-        places = np.where(there, self.begins[rows] + part.first + instants, 0)
+        places = self.begins[rows] + part.first + np.arange(steps)[:, None]
         named: dict[str, Any] = {}
         for number, array in self.arrays.items():
             each = self.inputs[number]
             if "time" in each["axes"]:
-                chosen = array[places]
-                chosen[~there] = 0
+                chosen = np.take(array, places, 0, mode="clip")
+                for row, count in enumerate(left):
+                    chosen[count:, row] = 0
             else:
                 chosen = array[rows]
             named[public(each["name"])] = np.ascontiguousarray(chosen)
