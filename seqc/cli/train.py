@@ -3,87 +3,36 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
 
 import typer
 
+from seqc.cli import choices
 from seqc.cli.arguments import Dims, March, ModelFile, ModelName, Quiet, Real, hypers, names, options, scales
 from seqc.cli.report import INTERRUPTED, say
 
 
 def train(
     path: ModelFile,
-    data: Annotated[
-        list[Path] | None,
-        typer.Argument(
-            help="Texts, .npz, .npy, .csv or .wav files, or a folder; a model of text without any learns from Python's own sources.",
-            metavar="[DATA]...",
-        ),
-    ] = None,
-    out: Annotated[
-        Path | None, typer.Option("--out", "-o", help="The folder of the run (default: runs/MODEL).")
-    ] = None,
-    epochs: Annotated[int, typer.Option("--epochs", min=1, help="How often to go through the data.")] = 10,
-    batch: Annotated[int, typer.Option("--batch", min=1, help="Sequences, or parallel streams.")] = 32,
-    window: Annotated[
-        int | None, typer.Option("--window", min=1, help="Steps of backpropagation (default: the record's).")
-    ] = None,
-    warmup: Annotated[
-        int | None,
-        typer.Option("--warmup", min=0, help="First steps that only move the state (default: the record's)."),
-    ] = None,
-    bucket: Annotated[
-        int, typer.Option("--bucket", min=1, help="How many batches are sorted by length together.")
-    ] = 16,
-    seed: Annotated[
-        int | None, typer.Option("--seed", help="Seed of all that is random (default: the record's).")
-    ] = None,
-    val: Annotated[
-        str | None,
-        typer.Option("--val", help="A share of the data or a file to validate with (default for text: 0.1)."),
-    ] = None,
-    patience: Annotated[
-        int | None, typer.Option("--patience", min=1, help="Stop after so many epochs that were no better.")
-    ] = None,
-    resume: Annotated[
-        bool, typer.Option("--resume", help="Go on where the run in the folder stopped.")
-    ] = False,
-    checkpoint: Annotated[
-        float, typer.Option("--checkpoint", min=0.0, help="Seconds between two checkpoints within an epoch.")
-    ] = 30.0,
-    threads: Annotated[
-        int,
-        typer.Option(
-            "--threads", min=1, max=256, help="Threads that share an update; the result is the same."
-        ),
-    ] = 1,
-    weights: Annotated[
-        Path | None, typer.Option("--weights", help="Begin with the weights of this file.")
-    ] = None,
-    inputs: Annotated[
-        str | None,
-        typer.Option("--inputs", help="Columns of a .csv that are inputs, in order.", metavar="A,B"),
-    ] = None,
-    targets: Annotated[
-        str | None,
-        typer.Option("--targets", help="Columns of a .csv that are targets, in order.", metavar="C"),
-    ] = None,
-    group: Annotated[
-        str | None, typer.Option("--group", help="The column of a .csv that tells sequences apart.")
-    ] = None,
-    scale: Annotated[
-        list[str] | None,
-        typer.Option("--scale", help="Scale a Standardise layer by the data.", metavar="LAYER=INPUT"),
-    ] = None,
+    data: choices.Data = None,
+    out: choices.Out = None,
+    epochs: choices.Epochs = 10,
+    batch: choices.Batch = 32,
+    window: choices.Window = None,
+    warmup: choices.Warmup = None,
+    bucket: choices.Bucket = 16,
+    seed: choices.Seed = None,
+    val: choices.Val = None,
+    patience: choices.Patience = None,
+    resume: choices.Resume = False,
+    checkpoint: choices.Checkpoint = 30.0,
+    threads: choices.Threads = 1,
+    weights: choices.Weights = None,
+    inputs: choices.Inputs = None,
+    targets: choices.Targets = None,
+    group: choices.Group = None,
+    scale: choices.Scale = None,
     dim: Dims = None,
-    set_: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--set",
-            help="Set a hyper: --set Adam.lr=1e-3, or an input that the data leaves out.",
-            metavar="NAME=VALUE",
-        ),
-    ] = None,
+    set_: choices.Numbers = None,
     real: Real = "f32",
     model: ModelName = None,
     march: March = "native",
