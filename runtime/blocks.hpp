@@ -6,6 +6,7 @@
 #include "math.hpp"
 #include "outer.hpp"
 #include "rows.hpp"
+#include "team.hpp"
 
 namespace seqc {
 
@@ -55,15 +56,16 @@ static inline void gather(int64_t rows, const T *table, int64_t table_row, int64
   }
 }
 
-// scatter(rows, sums, …): out = zeros [count, width], then out[index] += value for all sums of a row, in
-// order.
+// scatter(rows, sums, …, count, width, part, …): out = zeros [count, width], then out[index] += value for all
+// sums of a row, in order; of that the columns of `part` only.
 template <class T, class I, class O>
 static inline void scatter(int64_t rows, int64_t sums, const I *index, int64_t index_row, int64_t index_sum,
                            const T *value, int64_t value_row, int64_t value_sum, int64_t count, int64_t width,
-                           O *out, int64_t out_row) {
+                           Range part, O *out, int64_t out_row) {
   for (int64_t row = 0; row < rows; ++row) {
     O *const to = out + row * out_row;
-    __builtin_memset(to, 0, static_cast<size_t>(count * width) * sizeof(O));
+    for (int64_t k = 0; k < count; ++k)
+      __builtin_memset(to + k * width + part.first, 0, static_cast<size_t>(part.count) * sizeof(O));
     for (int64_t sum = 0; sum < sums; ++sum) {
       const auto at = static_cast<int64_t>(index[row * index_row + sum * index_sum]);
       const T *const from = value + row * value_row + sum * value_sum;
@@ -71,11 +73,11 @@ static inline void scatter(int64_t rows, int64_t sums, const I *index, int64_t i
         continue;
       O *const into = to + at * width;
       if constexpr (Same<T, O>::value && real_number<T>)
-        sweep<T>(0, width, [&](int64_t i, auto which) {
+        sweep<T>(part.first, part.end(), [&](int64_t i, auto which) {
           store(into + i, load(static_cast<const O *>(into) + i, which) + load(from + i, which), which);
         });
       else
-        for (int64_t i = 0; i < width; ++i)
+        for (int64_t i = part.first; i < part.end(); ++i)
           into[i] += static_cast<O>(from[i]);
     }
   }
@@ -190,6 +192,28 @@ static inline void sum_all(int64_t rows, int64_t sums, const R *from, int64_t fr
     }
     out[row * out_row] = static_cast<O>(total);
   }
+}
+
+// sum_squares(count, from, out): the sum of squares in double precision, lane by lane, in an order that
+// `count` alone decides.
+template <class R, class O> static inline void sum_squares(int64_t count, const R *from, O *out) {
+  typedef double Wide __attribute__((vector_size(sizeof(double) * lanes<R>)));
+  Array<Wide, 4> sum = {};
+  int64_t i = 0;
+  for (; i + 4 * lanes<R> <= count; i += 4 * lanes<R>) {
+    SEQC_UNROLL
+    for (int k = 0; k < 4; ++k) {
+      const Wide x = __builtin_convertvector(load(from + i + k * lanes<R>), Wide);
+      sum[k] += x * x;
+    }
+  }
+  double total = 0.0;
+  for (; i < count; ++i)
+    total += static_cast<double>(from[i]) * static_cast<double>(from[i]);
+  const Wide all = (sum[0] + sum[1]) + (sum[2] + sum[3]);
+  for (int lane = 0; lane < lanes<R>; ++lane)
+    total += all[lane];
+  *out = static_cast<O>(total);
 }
 
 // find_largest(rows, …): the first index of the largest of `count` values, `inner` apart; NaN counts as

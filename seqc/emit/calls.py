@@ -1,7 +1,8 @@
 """Nodes that the runtime runs by itself: gathers, sums, moves, contractions. Here stand only their sizes.
 
 Each function gives a `RuntimeCall`: a name and arguments in which `<0>`, `<1>` stand for the operands at the first row,
-`<rows>` for how many rows the call has, `<batch>` for the rows of the batch among them.
+`<rows>` for how many rows the call has, `<batch>` for the rows of the batch among them, `<part n>` for a stretch of n
+columns.
 """
 
 from __future__ import annotations
@@ -92,6 +93,8 @@ def reduce_call(plan: Plan, node: Reduce, in_scan: bool) -> RuntimeCall:
     span = summing(plan, node.axes - node.summed, node.summed, operands, in_scan)
     row, each, out = span.row(plan, node.operand), span.sum(plan, node.operand), span.row(plan, node.out)
     real = plan.buffers[node.operand.buffer].kind is Kind.REAL
+    if node.how == "squares":
+        return RuntimeCall("sum_squares", (str(node.middle), "<0>", "<1>"), operands, span.place)
     if node.how == "argmax":
         sizes = (str(node.outer), str(node.middle), str(node.inner))
         return RuntimeCall("find_largest", ("<rows>", "<0>", row, *sizes, "<1>", out), operands, span.place)
@@ -117,7 +120,8 @@ def scatter_call(plan: Plan, node: Scatter, in_scan: bool) -> RuntimeCall:
     index = (span.row(plan, node.index), span.sum(plan, node.index))
     value = (span.row(plan, node.operand), span.sum(plan, node.operand))
     sizes = (str(node.count), str(node.width))
-    arguments = ("<rows>", span.sums, "<0>", *index, "<1>", *value, *sizes, "<2>", span.row(plan, node.out))
+    parts = ("<0>", *index, "<1>", *value, *sizes, f"<part {node.width}>", "<2>", span.row(plan, node.out))
+    arguments = ("<rows>", span.sums, *parts)
     return RuntimeCall("scatter", arguments, operands, span.place)
 
 

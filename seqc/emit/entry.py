@@ -258,16 +258,15 @@ class EntryPrinter:
             for number, operand in enumerate(made.operands)
         ]
         deeper = indent + 2 if loop else indent
-        columns = self._team.share.split is Split.PART
+        columns = self._team.share.split is Split.PART and made.name == "sum_rows"
         block = bool(made.tables) or columns
         lines: list[str] = []
         if block and not loop:
             lines.append(" " * deeper + "{")
         inside = deeper + 2 if block and not loop else deeper
-        fill = partial(_fill, texts=texts, rows=self._team.rows(where), batch=self._team.batch())
+        fill = partial(_fill, texts=texts, team=self._team, where=where)
         arguments = [fill(argument) for argument in made.arguments]
         if columns:
-            assert made.name == "sum_rows"
             lines.append(f"{' ' * inside}const Range part = {self._team.part(int(arguments[5]))};")
             arguments[2], arguments[6] = f"{arguments[2]} + part.first", f"{arguments[6]} + part.first"
             arguments[5] = "part.count"
@@ -279,8 +278,10 @@ class EntryPrinter:
         self._emit(lines, indent, loop)
 
 
-def _fill(argument: str, texts: Sequence[str], rows: str, batch: str) -> str:
-    argument = argument.replace("<rows>", rows).replace("<batch>", batch)
+def _fill(argument: str, texts: Sequence[str], team: Team, where: Place) -> str:
+    argument = argument.replace("<rows>", team.rows(where)).replace("<batch>", team.batch())
+    if argument.startswith("<part "):
+        return team.part(int(argument[6:-1]))
     for number, text in enumerate(texts):
         argument = argument.replace(f"<{number}>", text)
     return argument

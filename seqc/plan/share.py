@@ -106,6 +106,8 @@ def split_of(plan: Plan, node: Node, lanes: int) -> Share:
         return part_of_outer(plan, node)
     if isinstance(node, Reduce) and by_column(plan, node) and node.outer * node.inner >= 4 * lanes:
         return Share(Split.PART, count=node.outer * node.inner, grain=lanes)
+    if isinstance(node, Scatter) and not by_row(plan, node) and node.width >= 4 * lanes:
+        return Share(Split.PART, count=node.width, grain=lanes)
     if not by_row(plan, node):
         return Share(Split.TASK)
     across = kept_axes(node) == WHOLE and not by_step(plan, node)
