@@ -117,6 +117,31 @@ template <class X> SEQC_INLINE X tanh(X x) {
   return at_most(at_least(value, -1.0f), 1.0f);
 }
 
+// The same from x without the bounds at the end: a short way from argument to value, for loops that wait for
+// it. Differs from 1 by 1.2e-7 where tanh is that near.
+template <class X> SEQC_INLINE X quick_tanh(X x) {
+  const X bounded = at_most(at_least(x, -8.3f), 8.3f);
+  const X y = bounded * bounded;
+  const X p = fma(y, fma(y, whole<X>(0.000107142092f), whole<X>(0.0279140864f)), whole<X>(0.9375f));
+  const X d = fma(y * y, fma(y, whole<X>(2.30581577e-06f), whole<X>(0.00226253062f)),
+                  fma(y, whole<X>(0.212078109f), whole<X>(1.875f)));
+  const X m = bounded * p;
+  return m * (d + d) / fma(m, m, d * d);
+}
+
+// 1/2 + tanh(x/2)/2, the half angle in the coefficients: exact to 1.2e-7, not relative to small values;
+// between 0 and 1.
+template <class X> SEQC_INLINE X quick_sigmoid(X x) {
+  const X bounded = at_most(at_least(x, -15.9f), 18.02f);
+  const X y = bounded * bounded;
+  const X p = fma(y, fma(y, whole<X>(0.000107142092f / 32.0f), whole<X>(0.0279140864f / 8.0f)),
+                  whole<X>(0.9375f / 2.0f));
+  const X d = fma(y * y, fma(y, whole<X>(2.30581577e-06f / 64.0f), whole<X>(0.00226253062f / 16.0f)),
+                  fma(y, whole<X>(0.212078109f / 4.0f), whole<X>(1.875f)));
+  const X m = bounded * p;
+  return m * d / fma(m, m, d * d) + 0.5f;
+}
+
 // log(1 + f) for 1 + f in sqrt(1/2) … sqrt(2), with n ln 2 added from small to large.
 template <class X> SEQC_INLINE X log_of_reduced(X f, X n) {
   X p = whole<X>(0.06747734f);
@@ -221,6 +246,9 @@ SEQC_OWN(expm1, __builtin_expm1(x))
 SEQC_OWN(tanh, __builtin_tanh(x))
 // sigmoid(x) = 1 / (1 + e^-x): 3 ulp.
 SEQC_OWN(sigmoid, x < 0 ? __builtin_exp(x) / (1 + __builtin_exp(x)) : 1 / (1 + __builtin_exp(-x)))
+// quick_tanh, quick_sigmoid: within 3e-7 and 1.5e-7 of the value, by the shortest way.
+SEQC_OWN(quick_tanh, __builtin_tanh(x))
+SEQC_OWN(quick_sigmoid, x < 0 ? __builtin_exp(x) / (1 + __builtin_exp(x)) : 1 / (1 + __builtin_exp(-x)))
 // softplus(x) = log(1 + e^x), without overflow.
 SEQC_OWN(softplus, (x > 0 || x != x ? x : 0.0) + __builtin_log1p(__builtin_exp(-__builtin_fabs(x))))
 // floor: the largest integer not above x.

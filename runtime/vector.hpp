@@ -34,6 +34,7 @@
 #endif
 
 #define SEQC_INLINE static inline __attribute__((always_inline))
+#define SEQC_INLINED __attribute__((always_inline)) // the same behind the parameters of a lambda
 
 #if defined(__GNUC__) && !defined(__clang__)
 #pragma GCC diagnostic ignored "-Wpsabi" // all vector functions are inlined: no ABI is involved
@@ -143,7 +144,23 @@ template <class R> SEQC_INLINE void store_part(R *p, Vec<R> v, int count) {
 }
 
 #if defined(__AVX512F__) && SEQC_VECTOR_BYTES == 64
+// What fills half a vector is moved as one: after a masked store the loads of it would wait.
+#define SEQC_HALF(count) (__builtin_constant_p(count) && (count) == 8)
+#if defined(__clang__) || __GNUC__ >= 12
+SEQC_INLINE Vec<float> load_half(const float *p) {
+  typedef float Half __attribute__((vector_size(32)));
+  Half half;
+  __builtin_memcpy(&half, p, sizeof half);
+  return __builtin_shufflevector(half, Half{}, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+}
+#else
+SEQC_INLINE Vec<float> load_half(const float *p) {
+  return __builtin_ia32_loadups512_mask(p, Vec<float>{}, static_cast<unsigned short>(0xff));
+}
+#endif
 template <> inline __attribute__((always_inline)) Vec<float> load_part(const float *p, int count) {
+  if (SEQC_HALF(count))
+    return load_half(p);
   const auto keep = static_cast<unsigned short>((1u << count) - 1u);
   return __builtin_ia32_loadups512_mask(p, Vec<float>{}, keep);
 }
@@ -152,6 +169,10 @@ template <> inline __attribute__((always_inline)) Vec<double> load_part(const do
   return __builtin_ia32_loadupd512_mask(p, Vec<double>{}, keep);
 }
 template <> inline __attribute__((always_inline)) void store_part(float *p, Vec<float> v, int count) {
+  if (SEQC_HALF(count)) {
+    __builtin_memcpy(p, &v, sizeof v / 2);
+    return;
+  }
   __builtin_ia32_storeups512_mask(p, v, static_cast<unsigned short>((1u << count) - 1u));
 }
 template <> inline __attribute__((always_inline)) void store_part(double *p, Vec<double> v, int count) {

@@ -62,6 +62,8 @@ SPELLINGS: dict[str, Spelling] = {
     "atan": Call("atan"),
     "tanh": Call("tanh"),
     "sigmoid": Call("sigmoid"),
+    "quick_tanh": Call("quick_tanh"),
+    "quick_sigmoid": Call("quick_sigmoid"),
     "softplus": Call("softplus"),
     "erf": Call("erf"),
     "abs": Call("abs"),

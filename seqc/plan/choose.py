@@ -42,7 +42,7 @@ def choose(plan: Plan, target: Target, options: PlanOptions) -> Plan:
 def chosen(plan: Plan, node: Node, target: Target, forced: dict[str, str]) -> Node:
     """One node with its strategy, and those inside it."""
     if isinstance(node, Scan):
-        kernels = tuple(chosen_kernel(plan, kernel, target, forced) for kernel in node.kernels)
+        kernels = tuple(quick(chosen_kernel(plan, kernel, target, forced)) for kernel in node.kernels)
         return replace(node, kernels=kernels, strategy=best(plan, node, target, forced, "scan").name)
     if isinstance(node, Product | Outer):
         return chosen_kernel(plan, node, target, forced)
@@ -56,6 +56,18 @@ def chosen_kernel(plan: Plan, node: Kernel, target: Target, forced: dict[str, st
     if isinstance(node, Outer):
         return replace(node, strategy=best(plan, node, target, forced, "outer").name)
     return node
+
+
+QUICK = {"tanh": "quick_tanh", "sigmoid": "quick_sigmoid"}
+"""Functions that a loop over time waits for, and their short forms."""
+
+
+def quick(node: Kernel) -> Kernel:
+    """A kernel of a scan: where all sums of a row are in registers at once, its time is the way through the functions."""
+    if not isinstance(node, Product) or node.strategy != "rows" or node.epilogue is None:
+        return node
+    statements = tuple(replace(each, op=QUICK.get(each.op, each.op)) for each in node.epilogue.statements)
+    return replace(node, epilogue=replace(node.epilogue, statements=statements))
 
 
 def best(plan: Plan, node: Chosen, target: Target, forced: dict[str, str], kind: str) -> Strategy:

@@ -106,8 +106,8 @@ class Operand:
 class Statement:
     """`id = op(args)` on one element: args are ids of loads or earlier statements; `value` for op "const".
 
-    ops are the elementwise ones of `ops.table`, "const", "uniform" (a scalar of the entry point, number `value`) and
-    "instant" (INT: t, the position inside this call).
+    ops are the elementwise ones of `ops.table`, "quick_tanh" and "quick_sigmoid" (the same by a shorter way), "const",
+    "uniform" (a scalar of the entry point, number `value`) and "instant" (INT: t, the position inside this call).
     Statements of kind REAL compute in the build's real type.
     """
 
@@ -201,7 +201,7 @@ class Einsum:
 class Reduce:
     """how: sum | max | min | argmax over `middle` of [outer, middle, inner] elements, and over the axes `summed`.
 
-    out has `axes`, without `summed`.
+    out has `axes`, without `summed`. how = "squares": the sum of the squares, in double precision, of all elements.
     """
 
     how: str

@@ -57,6 +57,8 @@ ELEMENTWISE: Mapping[str, Callable[..., Array]] = {
     "atan": np.arctan,
     "tanh": np.tanh,
     "sigmoid": sigmoid,
+    "quick_tanh": np.tanh,
+    "quick_sigmoid": sigmoid,
     "softplus": softplus,
     "erf": erf,
     "abs": np.abs,
@@ -353,6 +355,8 @@ class Machine:
         how = {"sum": np.sum, "max": np.max, "min": np.min}
         if node.how == "argmax":
             found = np.argmax(x, axis=3)
+        elif node.how == "squares":
+            found = np.sum(np.square(x.astype(np.float64)), axis=3)
         else:
             found = (
                 how[node.how](how[node.how](x, axis=3), axis=places, keepdims=True)

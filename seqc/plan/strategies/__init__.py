@@ -6,10 +6,10 @@ A backend prints a kernel by the template of its strategy. A new one is a record
 from __future__ import annotations
 
 from seqc.plan.strategies.outer import BLOCKS
-from seqc.plan.strategies.product import GEMM, PLAIN
+from seqc.plan.strategies.product import GEMM, PLAIN, ROWS
 from seqc.plan.strategies.scan import LOOP
 from seqc.plan.strategies.strategy import Strategy
 
-STRATEGIES: tuple[Strategy, ...] = (GEMM, PLAIN, BLOCKS, LOOP)
+STRATEGIES: tuple[Strategy, ...] = (GEMM, ROWS, PLAIN, BLOCKS, LOOP)
 
 __all__ = ["STRATEGIES", "Strategy"]
