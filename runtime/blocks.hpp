@@ -14,12 +14,12 @@ namespace seqc {
 // block.
 template <class R, int Gates, int64_t Units, class S>
 SEQC_INLINE void product_gates(int64_t begin, int64_t end, const S *segments, int count, R *out,
-                               int64_t stride) {
+                               int64_t stride, bool descending = false) {
   const auto store_gates = [&](int64_t row, int64_t unit, auto, const Vec<R> *sums) {
     for (int gate = 0; gate < Gates; ++gate)
       store(out + row * stride + unit * Gates + gate * lanes<R>, sums[gate]);
   };
-  product_with<R, Gates, Units>(begin, end, segments, count, store_gates);
+  product_with<R, Gates, Units>(begin, end, segments, count, store_gates, descending);
 }
 
 // missing<T>(): what stands where there is no value: NaN, or 0 for kinds that have none.

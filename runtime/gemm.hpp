@@ -267,11 +267,11 @@ SEQC_INLINE void product_with(int64_t begin, int64_t end, const Segment<R> *segm
   }
 }
 
-// product_segments<R, N>(begin, end, segments, count, C, ldc, accumulate, bias): rows begin … end of
-// C[rows, N] = or += sum of the segments (+ bias[N], if not null).
+// product_segments<R, N>(begin, end, segments, count, C, ldc, descending, accumulate, bias): rows begin … end
+// of C[rows, N] = or += sum of the segments (+ bias[N], if not null).
 template <class R, int64_t N, class S>
 SEQC_INLINE void product_segments(int64_t begin, int64_t end, const S *segments, int count, R *C, int64_t ldc,
-                                  bool accumulate = false, const R *bias = nullptr) {
+                                  bool descending = false, bool accumulate = false, const R *bias = nullptr) {
   const auto store_row = [&](int64_t row, int64_t unit, auto which, const Vec<R> *sums) {
     Vec<R> value = sums[0];
     if (bias)
@@ -281,7 +281,7 @@ SEQC_INLINE void product_segments(int64_t begin, int64_t end, const S *segments,
       value += load(static_cast<const R *>(to), which);
     store(to, value, which);
   };
-  product_with<R, 1, N>(begin, end, segments, count, store_row);
+  product_with<R, 1, N>(begin, end, segments, count, store_row, descending);
 }
 
 // product<R, N>(begin, end, K, A, lda, packed, C, ldc, accumulate, bias): rows begin … end of
@@ -290,7 +290,7 @@ template <class R, int64_t N>
 SEQC_INLINE void product(int64_t begin, int64_t end, int64_t K, const R *A, int64_t lda, const R *packed,
                          R *C, int64_t ldc, bool accumulate = false, const R *bias = nullptr) {
   const Segment<R> segment = {A, lda, packed, K};
-  product_segments<R, N>(begin, end, &segment, 1, C, ldc, accumulate, bias);
+  product_segments<R, N>(begin, end, &segment, 1, C, ldc, false, accumulate, bias);
 }
 
 } // namespace seqc

@@ -219,6 +219,8 @@ class EntryPrinter:
             return self._pack(number)
         if what == "later":
             return "t > 0"
+        if what == "back":
+            return "t % 2 != 0"
         if what == "site":
             return str(number)
         if what == "part":

@@ -16,6 +16,8 @@ from seqc.emit.pointwise import Form, Group, collect, filled, key_of
 from seqc.plan.types import Operand, Outer, Plan, Pointwise, Product
 
 Made = tuple[Kernel, Place]
+BACK = Scalar("bool", ("back", 0), "back")
+"""Whether a product of a loop takes its weights from the last to the first."""
 
 
 def pointer(plan: Plan, operand: Operand, written: bool = False) -> Pointer:
@@ -34,21 +36,24 @@ def product_kernel(plan: Plan, node: Product, in_scan: bool, real: str, lanes: i
     where = replace(place(plan, node.axes, [*operands, out], in_scan), count=node.rows)
     parameters = segment_parameters(plan, node)
     parameters.append(pointer(plan, out, written=True))
+    if node.turns:
+        parameters.append(BACK)
     pack = plan.packs[node.segments[0].pack]
     buffer = plan.buffers[node.out]
 
     def body(names: Sequence[str]) -> list[str]:
         lines = segment_lines(plan, node, where, names)
-        count, result = len(node.segments), names[-1]
+        count, result = len(node.segments), names[2 * len(node.segments)]
         stride = buffer.stride if where.varies(plan, out) else 0
         stride = pack.units if node.rows > 1 else stride
-        if pack.gates <= 1:
-            return [
-                *lines,
-                f"  product_segments<real, {pack.units}>(0, rows, segments, {count}, {result}, {stride});",
-            ]
+        if node.strategy == "plain":
+            head = f"  plain_sums<real, {max(1, pack.gates)}, {pack.units}>"
+            return [*lines, f"{head}(0, rows, segments, {count}, {result}, {stride});"]
         head = f"  product_gates<real, {pack.gates}, {pack.units}>"
-        return [*lines, f"{head}(0, rows, segments, {count}, {result}, {stride});"]
+        if pack.gates <= 1:
+            head = f"  product_segments<real, {pack.units}>"
+        back = f", {names[-1]}" if node.turns else ""
+        return [*lines, f"{head}(0, rows, segments, {count}, {result}, {stride}{back});"]
 
     return Kernel(buffer.name, node.origin, tuple(parameters), body), where
 
@@ -77,6 +82,8 @@ def fused_kernel(plan: Plan, node: Product, epilogue: Pointwise, in_scan: bool, 
         if key_of(segment.operand) not in written
     }
     collect(group, parameters, index)
+    if node.turns:
+        parameters.append(BACK)
     pack = plan.packs[node.segments[0].pack]
 
     def body(names: Sequence[str]) -> list[str]:
@@ -90,7 +97,9 @@ def fused_kernel(plan: Plan, node: Product, epilogue: Pointwise, in_scan: bool, 
             sizes = ", ".join([sizes, *(str(segment.depth) for segment in node.segments)])
             last = f"  product_rows<real, {sizes}>(0, rows, segments, then);"
         else:
-            last = f"  product_with<real, {sizes}>(0, rows, segments, {len(node.segments)}, then);"
+            head = "product_plain" if node.strategy == "plain" else "product_with"
+            back = f", {names[-1]}" if node.turns else ""
+            last = f"  {head}<real, {sizes}>(0, rows, segments, {len(node.segments)}, then{back});"
         return [
             *(f"  {line}" for line in lines[Scope.KERNEL]),
             *segment_lines(plan, node, where, names),

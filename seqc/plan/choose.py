@@ -42,7 +42,9 @@ def choose(plan: Plan, target: Target, options: PlanOptions) -> Plan:
 def chosen(plan: Plan, node: Node, target: Target, forced: dict[str, str]) -> Node:
     """One node with its strategy, and those inside it."""
     if isinstance(node, Scan):
-        kernels = tuple(quick(chosen_kernel(plan, kernel, target, forced)) for kernel in node.kernels)
+        kernels = tuple(
+            in_loop(plan, chosen_kernel(plan, kernel, target, forced), target) for kernel in node.kernels
+        )
         return replace(node, kernels=kernels, strategy=best(plan, node, target, forced, "scan").name)
     if isinstance(node, Product | Outer):
         return chosen_kernel(plan, node, target, forced)
@@ -62,12 +64,16 @@ QUICK = {"tanh": "quick_tanh", "sigmoid": "quick_sigmoid"}
 """Functions that a loop over time waits for, and their short forms."""
 
 
-def quick(node: Kernel) -> Kernel:
-    """A kernel of a scan: where all sums of a row are in registers at once, its time is the way through the functions."""
-    if not isinstance(node, Product) or node.strategy != "rows" or node.epilogue is None:
+def in_loop(plan: Plan, node: Kernel, target: Target) -> Kernel:
+    """A kernel of a scan. Where all sums of a row are in registers at once, its time is the way through the functions;
+    weights larger than the first cache are taken to and fro."""
+    if not isinstance(node, Product):
         return node
-    statements = tuple(replace(each, op=QUICK.get(each.op, each.op)) for each in node.epilogue.statements)
-    return replace(node, epilogue=replace(node.epilogue, statements=statements))
+    if node.strategy == "rows" and node.epilogue is not None:
+        statements = tuple(replace(each, op=QUICK.get(each.op, each.op)) for each in node.epilogue.statements)
+        return replace(node, epilogue=replace(node.epilogue, statements=statements))
+    weights = sum(plan.packs[each.pack].bytes(target.real_bytes) for each in node.segments)
+    return replace(node, turns=node.strategy == "gemm" and weights > target.l1_bytes)
 
 
 def best(plan: Plan, node: Chosen, target: Target, forced: dict[str, str], kind: str) -> Strategy:

@@ -155,6 +155,7 @@ class Product:
 
     `epilogue`: a loop over the units of each row that runs on the sums, block by block of units. Its loads of `out` are
     sums; nothing is stored in `out` but what it stores there. It stores nothing that the segments read.
+    `turns`: every other step takes the weights from the last to the first, and finds half a cache of them in place.
     """
 
     axes: frozenset[Axis]
@@ -165,6 +166,7 @@ class Product:
     strategy: str = ""
     rows: int = 1
     epilogue: Pointwise | None = None
+    turns: bool = False
 
 
 @dataclass(frozen=True, slots=True)
