@@ -194,10 +194,19 @@ static inline void sum_all(int64_t rows, int64_t sums, const R *from, int64_t fr
   }
 }
 
+// WideOf<R>: as many doubles as a vector of R has lanes.
+template <class R> struct WideOf;
+template <> struct WideOf<float> {
+  typedef double type __attribute__((vector_size(sizeof(double) * lanes<float>)));
+};
+template <> struct WideOf<double> {
+  typedef double type __attribute__((vector_size(sizeof(double) * lanes<double>)));
+};
+
 // sum_squares(count, from, out): the sum of squares in double precision, lane by lane, in an order that
 // `count` alone decides.
 template <class R, class O> static inline void sum_squares(int64_t count, const R *from, O *out) {
-  typedef double Wide __attribute__((vector_size(sizeof(double) * lanes<R>)));
+  typedef typename WideOf<R>::type Wide;
   Array<Wide, 4> sum = {};
   int64_t i = 0;
   for (; i + 4 * lanes<R> <= count; i += 4 * lanes<R>) {

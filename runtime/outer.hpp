@@ -49,7 +49,7 @@ SEQC_INLINE void outer_tile_of(int64_t height, int64_t depth, const R *a, int64_
   outer_tile<R, Limit, Width>(depth, a, lda, b, ldb, out);
 }
 
-// Adds the sums of one panel and one stretch of k to C, or puts them there.
+// Adds the sums of one panel and one stretch of k to C, or puts them there. `a` points to column `begin`.
 template <class R, int64_t N, int Count>
 SEQC_INLINE void outer_panel(int64_t begin, int64_t end, int64_t first, int64_t depth, const R *a,
                              int64_t lda, const R *b, int64_t ldb, R *C, int64_t ldc, bool add) {
@@ -58,7 +58,7 @@ SEQC_INLINE void outer_panel(int64_t begin, int64_t end, int64_t first, int64_t 
   int64_t row = begin;
   for (int64_t i = 0; row < end; ++i) {
     const int64_t height = part_size(end - begin, limit, i);
-    outer_tile_of<R, Count, limit>(height, depth, a + row, lda, b, ldb, sums);
+    outer_tile_of<R, Count, limit>(height, depth, a + (row - begin), lda, b, ldb, sums);
     const auto put = [&](int64_t at, int64_t unit, auto which, const Vec<R> *sum) {
       R *to = C + at * ldc + unit;
       store(to, add ? *sum + load(static_cast<const R *>(to), which) : *sum, which);
@@ -111,35 +111,76 @@ SEQC_INLINE void outer_narrow(int64_t begin, int64_t end, int64_t K, const R *A,
   }
 }
 
+// chunk_vectors<R>(): how many vectors of columns of A are copied at a time, about 48 values.
+template <class R> constexpr int chunk_vectors() { return lanes<R> > 48 ? 1 : 48 / lanes<R>; }
+
+// group_panels: panels of B that lie copied side by side while all of A passes over them.
+constexpr int group_panels = 4;
+
+// Copies one stretch of k of panels first … last - 1 (counted in blocks of lanes), each by itself.
+template <class R, int64_t N>
+SEQC_INLINE void copy_group(int64_t first, int64_t last, int64_t depth, const R *b, int64_t ldb, R *to) {
+  constexpr int wide = panel_blocks(1), rest = static_cast<int>(blocks<R>(N) % wide);
+  for (int64_t block = first; block < last; block += wide, to += outer_depth<R>() * wide * lanes<R>) {
+    const R *const from = b + block * lanes<R>;
+    if constexpr (rest != 0)
+      if (blocks<R>(N) - block < wide) {
+        copy_panel<R, rest>(depth, N - block * lanes<R>, from, ldb, to);
+        continue;
+      }
+    copy_panel<R, wide>(depth, N - block * lanes<R>, from, ldb, to);
+  }
+}
+
+// All copied panels of a group times one copied chunk of A, columns begin … end.
+template <class R, int64_t N>
+SEQC_INLINE void outer_group(int64_t begin, int64_t end, int64_t first, int64_t last, int64_t depth,
+                             const R *a, int64_t lda, const R *b, R *C, int64_t ldc, bool add) {
+  constexpr int wide = panel_blocks(1), rest = static_cast<int>(blocks<R>(N) % wide);
+  for (int64_t block = first; block < last; block += wide, b += outer_depth<R>() * wide * lanes<R>) {
+    if constexpr (rest != 0)
+      if (blocks<R>(N) - block < wide) {
+        outer_panel<R, N, rest>(begin, end, block, depth, a, lda, b, rest * lanes<R>, C, ldc, add);
+        continue;
+      }
+    if constexpr (blocks<R>(N) >= wide)
+      outer_panel<R, N, wide>(begin, end, block, depth, a, lda, b, wide * lanes<R>, C, ldc, add);
+  }
+}
+
 // outer<R, N>(begin, end, K, A, lda, B, ldb, C, ldc, accumulate): rows begin … end of C[M, N] = or +=
 // A'[M, K] B[K, N], with A[K, M] and B[K, N] row-major as they lie in memory: a weight gradient, k running
 // over time and batch. Sums go by stretches of outer_depth<R>() steps from k = 0, in order; the division of
-// rows among threads changes nothing.
+// rows among threads changes nothing. Pieces of B are copied to the stack, and of A where its rows lie pages
+// apart: they would push each other out of the first-level cache.
 template <class R, int64_t N>
 SEQC_INLINE void outer(int64_t begin, int64_t end, int64_t K, const R *A, int64_t lda, const R *B,
                        int64_t ldb, R *C, int64_t ldc, bool accumulate) {
-  constexpr int wide = panel_blocks(1), last = static_cast<int>(blocks<R>(N) % wide);
   if constexpr (narrow<R>(N)) {
     outer_narrow<R, N>(begin, end, K, A, lda, B, ldb, C, ldc, accumulate);
   } else {
-    alignas(64) R panel[static_cast<size_t>(outer_depth<R>() * wide * lanes<R>)];
+    constexpr int wide = panel_blocks(1);
+    constexpr int64_t most = (blocks<R>(N) + wide - 1) / wide,
+                      group = (most < group_panels ? most : group_panels) * wide;
+    constexpr int64_t width = chunk_vectors<R>() * lanes<R>;
+    alignas(64) R columns[static_cast<size_t>(outer_depth<R>() * group * lanes<R>)];
+    const bool far = lda * static_cast<int64_t>(sizeof(R)) % 4096 == 0 && lda > 0;
+    const int64_t together = far ? group : wide;
+    alignas(64) R chunk[static_cast<size_t>(outer_depth<R>() * width)];
     for (int64_t k = 0; k < K; k += outer_depth<R>()) {
       const int64_t length = min(outer_depth<R>(), K - k);
       const bool add = accumulate || k > 0;
-      for (int64_t first = 0; first < blocks<R>(N); first += wide) {
-        const R *b = B + k * ldb + first * lanes<R>;
-        const int64_t valid = N - first * lanes<R>;
-        if constexpr (last != 0)
-          if (blocks<R>(N) - first < wide) {
-            copy_panel<R, last>(length, valid, b, ldb, panel);
-            outer_panel<R, N, last>(begin, end, first, length, A + k * lda, lda, panel, last * lanes<R>, C,
-                                    ldc, add);
-            break;
-          }
-        if constexpr (blocks<R>(N) >= wide) {
-          copy_panel<R, wide>(length, valid, b, ldb, panel);
-          outer_panel<R, N, wide>(begin, end, first, length, A + k * lda, lda, panel, wide * lanes<R>, C, ldc,
-                                  add);
+      for (int64_t first = 0; first < blocks<R>(N); first += together) {
+        const int64_t last = min(first + together, blocks<R>(N));
+        copy_group<R, N>(first, last, length, B + k * ldb, ldb, columns);
+        if (!far) {
+          outer_group<R, N>(begin, end, first, last, length, A + k * lda + begin, lda, columns, C, ldc, add);
+          continue;
+        }
+        for (int64_t from = begin; from < end; from += width) {
+          const int64_t to = min(from + width, end);
+          copy_panel<R, chunk_vectors<R>()>(length, to - from, A + k * lda + from, lda, chunk);
+          outer_group<R, N>(from, to, first, last, length, chunk, width, columns, C, ldc, add);
         }
       }
     }

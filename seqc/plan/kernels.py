@@ -153,6 +153,14 @@ def build_reduce(storage: Storage, index: int) -> list[Kernel]:
     return [*kernels, last]
 
 
+def build_squares(storage: Storage, index: int) -> list[Kernel]:
+    """A sum of squares in double precision."""
+    graph = storage.graph
+    source = graph.args[index][0]
+    axes, operands = graph.local_axes(index), (storage.read(source), storage.read(index))
+    return [Reduce("squares", 1, graph.size(source), 1, axes, frozenset(), *operands, graph.origin(index))]
+
+
 def extent(dims: list[int], run: list[int]) -> tuple[int, int, int]:
     """Elements before, within and behind a run of dimensions."""
     return product(dims[: run[0]]), product(dims[run[0] : run[-1] + 1]), product(dims[run[-1] + 1 :])
@@ -300,6 +308,7 @@ def build_categorical(storage: Storage, index: int) -> list[Kernel]:
 BUILDERS: dict[str, Callable[[Storage, int], list[Kernel]]] = {
     "contract": build_contract,
     "reduce": build_reduce,
+    "squares": build_squares,
     "argmax": build_argmax,
     "gather": build_gather,
     "scatter": build_scatter,

@@ -18,6 +18,7 @@ from seqc.plan.keep import find_recomputed
 from seqc.plan.kernels import Packs, build_kernels, build_product
 from seqc.plan.order import soon_used
 from seqc.plan.roots import IN_PLACE
+from seqc.plan.squares import find_squares
 from seqc.plan.stack import find_products, find_stacks
 from seqc.plan.storage import Storage, find_storage
 from seqc.plan.types import Guard, Kernel, Node, Operand, Plan, Pointwise, Scan, Target
@@ -50,6 +51,7 @@ class Schedule:
 def schedule(flow: Flow, program: Program, entry: str, target: Target, recompute: bool = True) -> Plan:
     """The plan of one entry point, before strategies are chosen and buffers placed."""
     graph = make_graph(flow)
+    find_squares(graph)
     find_products(graph)
     collect_uses(graph)
     recomputed = find_recomputed(graph) if recompute else {}

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from seqc.flow.types import Axis, Type, Way
 from seqc.lower.program import Program
 from seqc.plan.fuse import Levels
-from seqc.plan.graph import MEMORY, Graph, live_states, way_shift
+from seqc.plan.graph import MEMORY, Graph, Use, live_states, way_shift
 from seqc.plan.roots import IN_PLACE, leaf_home, root_home
 from seqc.plan.stack import Stack
 from seqc.plan.types import Buffer, Home, Operand
@@ -75,17 +75,22 @@ class Storage:
 
     def is_stored(self, index: int) -> bool:
         """Whether somebody outside of the value's own loop reads it."""
-        graph, levels = self.graph, self.levels
-        if index not in levels.level:
+        if index not in self.levels.level:
             return False
+        return not self.graph.is_pointwise(index) or bool(self.readers(index))
+
+    def readers(self, index: int) -> list[Use]:
+        """The uses of a value outside of its own loop."""
+        graph, levels = self.graph, self.levels
         if not graph.is_pointwise(index):
-            return True
+            return graph.uses[index]
         group = levels.group(index)
-        for use in graph.uses[index]:
-            inside = use.user in levels.level and use.phase == graph.phase[index] and use.whole
-            if not inside or not levels.same_loop(index, use.user) or levels.group(use.user) != group:
-                return True
-        return False
+
+        def inside(use: Use) -> bool:
+            near = use.user in levels.level and use.phase == graph.phase[index] and use.whole
+            return near and levels.same_loop(index, use.user) and levels.group(use.user) == group
+
+        return [use for use in graph.uses[index] if not inside(use)]
 
     def read(self, index: int) -> Operand:
         """The operand at which a value, or the part of one, is read."""
@@ -209,7 +214,9 @@ def make_home(storage: Storage, index: int) -> None:
         make_stack(storage, stack)
         return
     wanted = storage.targets.get(index, [])
-    others = [use for use in graph.uses[index] if use.user >= 0 and not is_part(storage, index, use.user)]
+    others = [
+        use for use in storage.readers(index) if use.user >= 0 and not is_part(storage, index, use.user)
+    ]
     chosen = next((each for each in wanted if may_be_home(storage, index, each, bool(others))), None)
     if chosen is None:
         type = graph.type(index)
