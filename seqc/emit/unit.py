@@ -9,15 +9,16 @@ from collections.abc import Mapping, Sequence
 
 from seqc.emit.contexts import EntryText, Unit
 from seqc.emit.entry import EntryPrinter, read_inputs, written_buffers
-from seqc.emit.interface import exported, hyper_values, interface
+from seqc.emit.interface import exported, hyper_values, interface, steps_quickly
 from seqc.emit.kernel import Shelf
 from seqc.emit.layout import call, comment, commented
 from seqc.emit.memory import Numbers
 from seqc.emit.model import ENTRIES, Model, PlacedPack, bytes_of, only_sizes
 from seqc.emit.render import render
 from seqc.flow.types import Axis, Type
+from seqc.plan.place import flat
 from seqc.plan.share import effort
-from seqc.plan.types import Arena, Plan
+from seqc.plan.types import Arena, Plan, Product
 
 ABOUT = {
     "infer": "outputs of whole sequences",
@@ -44,10 +45,22 @@ def numbers_of(model: Model) -> Numbers:
     )
 
 
-def includes(model: Model) -> tuple[str, ...]:
+def includes(model: Model, plans: Mapping[str, Plan]) -> tuple[str, ...]:
     """The headers of the runtime that a model needs."""
     low = any(placed.pack.kind != "real" for placed in model.packs)
-    return ("blocks.hpp", "entry.hpp", *(["quant.hpp"] if low else []), "random.hpp")
+    plain = any(
+        isinstance(node, Product) and node.strategy == "plain"
+        for each in plans.values()
+        for _, node in flat(each.nodes)
+    )
+    return (
+        "blocks.hpp",
+        "entry.hpp",
+        *(["plain.hpp"] if plain else []),
+        *(["quant.hpp"] if low else []),
+        "random.hpp",
+        *(["step.hpp"] if "step" in plans and steps_quickly(model, plans["step"]) else []),
+    )
 
 
 def unit(model: Model, plans: Mapping[str, Plan], source: str, variant: str = "") -> str:
@@ -64,7 +77,7 @@ def unit(model: Model, plans: Mapping[str, Plan], source: str, variant: str = ""
         tuple(comment(heading)),
         f"{model.options.name}.h",
         model.target.vector_bytes,
-        includes(model),
+        includes(model, plans),
         "double" if model.options.real == "f64" else "float",
         model.target.lanes,
         tuple(kernel.lines for kernel in shelf.printed),

@@ -32,11 +32,12 @@ DIVISIONS = frozenset({"div", "sqrt", "root", "mod", "idiv"})
 FREE = frozenset({"const", "uniform", "broadcast", "instant", "stop", "clipped", "reshape"})
 FUNCTIONS = frozenset(
     {"pow", "exp", "log", "log1p", "expm1", "sin", "cos", "tan", "atan", "tanh", "sigmoid", "softplus", "erf"}
+    | {"quick_tanh", "quick_sigmoid"}
 )
 DIVISION = 16
 """Simple operations that take as long as one division."""
-PLAIN = 1 / 64
-"""Share of the multiply-add rate that plain loops over indices reach."""
+PLAIN, INDEXED = 1 / 8, 1 / 64
+"""Shares of the multiply-add rate that plain loops over packed weights reach, and loops over any indices."""
 ROWS = 6
 """Rows whose sums are in registers together while a panel of weights is read."""
 
@@ -212,7 +213,7 @@ def _einsum(setting: Setting, node: Einsum, looped: bool) -> Cost:
         count *= extent
     bytes, moving, farthest = _streams(setting, [node.left, node.right, node.out], count, looped)
     work = _multiply(setting, 2.0 * count)
-    seconds, bound = _slowest({"multiply-adds": work / PLAIN, f"streams, {farthest}": moving})
+    seconds, bound = _slowest({"multiply-adds": work / INDEXED, f"streams, {farthest}": moving})
     return Cost(2.0 * count, 0.0, bytes, 0.0, 1, seconds, work, bound)
 
 
@@ -224,6 +225,7 @@ def _arithmetic(setting: Setting, node: Pointwise, cells: int) -> tuple[float, f
     double = setting.target.real_bytes == 8
     simple = rates.operations_double / 2 if double else rates.operations / 2
     known = {"exp": rates.exp, "tanh": rates.tanh, "sigmoid": rates.sigmoid}
+    known |= {f"quick_{name}": rates.tanh for name in ("tanh", "sigmoid")}
     plain, functions, values = 0.0, 0.0, 0.0
     for each in node.statements:
         if each.op in FUNCTIONS:

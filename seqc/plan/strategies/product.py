@@ -47,6 +47,11 @@ def rows_cost(plan: Plan, node: Chosen, target: Target) -> float:
     return 0.9 * panel_cost(plan, node, target)
 
 
+def whole_weights(plan: Plan, node: Chosen, target: Target) -> str | None:
+    """Plain loops read reals."""
+    return None if target.weights == "real" else "its weights may have fewer bits"
+
+
 def plain_cost(plan: Plan, node: Chosen, target: Target) -> float:
     """One multiplication after the other."""
     return 2.0 * multiplications(plan, node)
@@ -54,4 +59,4 @@ def plain_cost(plan: Plan, node: Chosen, target: Target) -> float:
 
 GEMM = Strategy("gemm", "product", always, panel_cost, "product")
 ROWS = Strategy("rows", "product", rows_fit, rows_cost, "product_rows")
-PLAIN = Strategy("plain", "product", always, plain_cost, "product_plain")
+PLAIN = Strategy("plain", "product", whole_weights, plain_cost, "product_plain")
