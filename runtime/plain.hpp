@@ -25,7 +25,7 @@ SEQC_INLINE void product_plain(int64_t begin, int64_t end, const Segment<R> *seg
   for (int64_t row = begin; row < end; ++row)
     for (int64_t first = 0; first < Units; first += lanes<R>) {
       const int here = Units - first < lanes<R> ? static_cast<int>(Units - first) : lanes<R>;
-      Vec<R> sums[Gates];
+      Array<Vec<R>, Gates> sums;
       for (int gate = 0; gate < Gates; ++gate) {
         R lane[lanes<R>] = {};
         for (int i = 0; i < here; ++i)
