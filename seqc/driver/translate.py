@@ -168,7 +168,8 @@ class Maker:
             self._place(library, f"lib{name}.so")
         if "header" in wanted or "shared" in wanted or "static" in wanted:
             self._place(self.scratch / f"{name}.h", f"{name}.h")
-            self._place(resources.runtime() / "seqc_abi.h", "seqc_abi.h")
+            for shared in ("seqc_abi.h", "seqc_team.h"):
+                self._place(resources.runtime() / shared, shared)
             self._place(self.scratch / f"{name}.json", f"{name}.json")
         if "static" in wanted:
             self._archive(objects, f"lib{name}.a")

@@ -70,6 +70,7 @@ def test_everything_at_once_and_a_dependency_file(here: Path) -> None:
     for name in (
         "tiny.h",
         "seqc_abi.h",
+        "seqc_team.h",
         "libtiny.so",
         "libtiny.a",
         "tiny.json",

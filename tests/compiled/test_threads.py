@@ -6,7 +6,10 @@ Every entry point that a team shares runs alone and with 2, 3 and 4 members on t
 from __future__ import annotations
 
 import ctypes as C
+import os
+import shutil
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -36,9 +39,13 @@ FILES = Path(__file__).resolve().parents[1] / "models"
 @pytest.fixture(scope="module")
 def shim(tmp_path_factory: pytest.TempPathFactory) -> Any:
     """The header of teams as a library."""
-    folder = tmp_path_factory.mktemp("team")
+    return build_shim(tmp_path_factory.mktemp("team"), "-O1", "-Wall", "-Wextra", "-Werror", "-pedantic")
+
+
+def build_shim(folder: Path, *flags: str) -> Any:
+    """Compiles `create` and `destroy`."""
     (folder / "team.c").write_text(SHIM)
-    command = ["gcc", "-std=c99", "-O1", "-Wall", "-Wextra", "-Werror", "-pedantic", "-fPIC", "-shared"]
+    command = ["gcc", "-std=c99", *flags, "-fPIC", "-shared"]
     command += ["-I", str(RUNTIME), "-o", str(folder / "libteam.so"), str(folder / "team.c"), "-lpthread"]
     subprocess.run(command, check=True)
     library = C.CDLL(str(folder / "libteam.so"))
@@ -129,3 +136,66 @@ def test_any_number_of_members_gives_the_same_bits(pair: Pair, team: int, steps:
             same(everything(pair, steps, batch), expected)
     finally:
         pair.client.team = None
+
+
+def test_mistakes_are_found_and_change_nothing(shim: Any, tmp_path: Path) -> None:
+    """A wrong index, then weights that make the loss infinite: every member leaves, with the code of one alone."""
+    pair = make(program_of("charlm"), "f32", tmp_path)
+    made = shim.create(3)
+    pair.client.team = made
+    inputs = inputs_of(pair, 8, 6)
+    wrong = [inputs[0].copy(), inputs[1]]
+    wrong[0][3, 2] = 99
+    code, _ = pair.client.evaluate(wrong, None, 8, 6)
+    assert (code, pair.client.where.step, pair.client.where.row) == (BAD_INDEX, 3, 2)
+    pair.client.parameters()["logits.dense.W"][0, 0] = np.inf
+    before = pair.client.plain.copy()
+    code, _ = pair.client.update(inputs, None, 8, 6)
+    assert code == NOT_FINITE and np.array_equal(pair.client.plain, before)
+    shim.destroy(made)
+
+
+def test_gradients_that_are_not_finite_stop_all_members(shim: Any, tmp_path: Path) -> None:
+    """The guard of the rules is met by every member."""
+    pair = make(program_of("charlm"), "f32", tmp_path)
+    client = pair.client
+    grads, before = client.plain.copy(), client.plain.copy()
+    client.parameters(grads)["logits.dense.W"][0, 0] = np.nan
+    made = shim.create(4)
+    client.team = made
+    for _ in range(20):
+        assert client.apply(grads) == NOT_FINITE
+    assert np.array_equal(client.plain, before)
+    shim.destroy(made)
+
+
+RACES = """
+import ctypes, os, sys
+from pathlib import Path
+os.environ.pop("LD_PRELOAD", None)
+from tests.compiled.compare import make
+from tests.compiled.test_threads import build_shim, everything, program_of
+folder = Path(sys.argv[1])
+flags = ("-O1", "-g", "-march=native", "-fsanitize=thread")
+shim = build_shim(folder, *flags)
+pair = make(program_of(sys.argv[2]), "f32", folder, flags=flags)
+pair.client.team = shim.create(3)
+for _ in range(2):
+    everything(pair, 9, 17)
+shim.destroy(pair.client.team)
+print("clean")
+"""
+
+
+def test_the_thread_sanitizer_finds_no_race(tmp_path: Path) -> None:
+    found = subprocess.run(["g++", "-print-file-name=libtsan.so"], capture_output=True, text=True, check=True)
+    library, setarch = found.stdout.strip(), shutil.which("setarch")
+    if not Path(library).is_file() or setarch is None:
+        pytest.skip("the thread sanitizer is not installed")
+    environment = {**os.environ, "LD_PRELOAD": library, "PYTHONPATH": str(FILES.parents[1])}
+    environment["TSAN_OPTIONS"] = "exitcode=66 report_signal_unsafe=0"
+    command = [setarch, "-R", sys.executable, "-c", RACES, str(tmp_path), "trainable"]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+    if "unexpected memory mapping" in done.stderr:
+        pytest.skip("the thread sanitizer does not run on this system")
+    assert done.returncode == 0 and "clean" in done.stdout, done.stderr[-4000:]
