@@ -47,6 +47,14 @@ def value_of(record: Record) -> float:
     return record.loss if record.validation is None else record.validation
 
 
+WORDS = {
+    "source_hash": "the source of the model",
+    "data": "the training data",
+    "validation": "the validation data",
+}
+"""What is compared by a fingerprint that tells nobody anything."""
+
+
 class Folder:
     """One run on the disk; a missing folder is made."""
 
@@ -85,11 +93,14 @@ class Folder:
         except (OSError, ValueError, AttributeError) as error:
             raise ModelError(f"cannot read {path}: {error}") from None
         differences = [
-            f"`{name}` was {was!r}, is {now!r}" for name, (was, now) in pairs.items() if was != now
+            f"{WORDS[name]} changed" if name in WORDS else f"`{name}` was {was!r}, is {now!r}"
+            for name, (was, now) in pairs.items()
+            if was != now
         ]
         if differences:
             raise ModelError(
-                f"this run cannot be resumed, since it would not be the same: {'; '.join(differences)}"
+                f"the run in {self.path} cannot be resumed, since it would not be the same: {'; '.join(differences)}; "
+                "take back what changed, or begin a new run in another folder"
             )
 
     def log(self, text: str) -> None:
