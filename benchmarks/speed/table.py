@@ -57,7 +57,7 @@ def line(result: Result, operations: float) -> tuple[str, ...]:
 
 def allowed(result: Result) -> float:
     """Nanoseconds that a target grants at the rate that was read beside the row."""
-    return (result.work.nanoseconds or 0.0) * REFERENCE / result.rate
+    return (result.work.nanoseconds or 0.0) * (REFERENCE / result.rate if result.rate else 1.0)
 
 
 def like_lstm(results: Sequence[Result]) -> list[str]:
