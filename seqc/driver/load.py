@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from seqc.driver.fault import UserFault
 from seqc.driver.options import REALS, Options
@@ -27,6 +28,7 @@ def load(
     engine: str = "auto",
     seed: int = 0,
     march: str = "native",
+    memory: int | None = None,
     threads: int = 1,
     note: Callable[[str], None] = lambda _: None,
 ) -> Model:
@@ -35,12 +37,16 @@ def load(
     `engine` "library" runs compiled code, "evaluator" the numpy meaning (no C++ compiler needed), "auto" the first
     that works. So many `threads` share every call that is long enough, with the same result. Raises SeqError for
     mistakes in the program, UserFault and ToolFault for everything around it.
+
+    `memory` replaces the budget of the `train` record: bytes of workspace that a call of `evaluate`, `gradients` or
+    `update` may take; longer sequences are run in segments (compiled code only).
     """
     if real not in REALS:
         raise UserFault("S0906", f"`real` is {real!r}", f"expected one of {', '.join(REALS)}")
     if engine not in ENGINES:
         raise UserFault("S0906", f"`engine` is {engine!r}", f"expected one of {', '.join(ENGINES)}")
     options = Options(real=real, dims=tuple(sorted((dims or {}).items())), model=model, march=march)
+    options = replace(options, memory=memory)
     opened = _opened(Path(path), options, engine, seed, note)
     opened.threads = threads
     return opened
@@ -68,9 +74,16 @@ def _compiled(path: Path, options: Options, seed: int, note: Callable[[str], Non
     from seqc.run.library import LibraryEngine
     from seqc.run.model import Model
 
+    memory, options = options.memory, replace(options, memory=None)
     built = prepare(path, options, ("shared",), note)
     manifest = json.loads((built.folder / f"{built.name}.json").read_text(encoding="utf-8"))
-    model = Model(LibraryEngine(manifest, built.folder / manifest["library"]), seed)
+    engine: Any = LibraryEngine(manifest, built.folder / manifest["library"])
+    budget = memory if memory is not None else (manifest["train"] or {}).get("memory")
+    if budget is not None:
+        from seqc.driver.segments import within
+
+        engine = within(engine, path, options, budget, note)
+    model = Model(engine, seed)
     model.picture, model.origin = _draw, origin(path, built.files, options, "library")
     return model
 

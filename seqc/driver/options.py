@@ -14,7 +14,9 @@ class Options:
 
     `real` is the precision, `dims` overrides of `dim`s, `model` the one of several in a file, `deploy` a profile's name,
     `march` what the compiler's `-march` gets, `compiler` a path or name (else CXX, g++, clang++ in this order),
-    `embed` a weights file to build in, `name` the name of module and library, `verify` runs the verifiers after each pass.
+    `embed` a weights file to build in, `name` the name of module and library, `verify` runs the verifiers after each pass,
+    `part` is one of the programs of `passes.segment` instead of the whole model,
+    `memory` a budget for a loaded model, in bytes, which no build depends on.
     """
 
     real: str = "f32"
@@ -26,6 +28,8 @@ class Options:
     embed: str | None = None
     name: str | None = None
     verify: bool = False
+    part: str | None = None
+    memory: int | None = None
 
     def key(self) -> str:
         """The options as text, for the cache."""

@@ -16,6 +16,7 @@ from seqc.flow.types import Flow
 from seqc.lower import LowerOptions, check
 from seqc.lower.program import Deploy, Program
 from seqc.passes import apply_flow, flow_for, initial_optimizer
+from seqc.passes.segment import segment
 from seqc.plan import plan
 from seqc.plan.types import Plan, Target
 from seqc.source.diagnostic import Diagnostic
@@ -53,7 +54,7 @@ def program(reader: Reader, options: Options, warn: Callable[[Diagnostic], None]
             f"they are {names}",
             "choose one with `--model NAME`",
         )
-    return found[0]
+    return found[0] if options.part is None else segment(found[0], options.part)
 
 
 def profile(model: Program, options: Options) -> Deploy | None:
@@ -88,9 +89,20 @@ def entries(model: Program) -> tuple[str, ...]:
     return tuple(found)
 
 
-def entries_of(model: Program, profile: Deploy | None) -> tuple[str, ...]:
+PARTS: Mapping[str, tuple[str, ...]] = {
+    "advance": ("infer",),
+    "score": ("infer",),
+    "close": ("evaluate", "gradients"),
+    "back": ("gradients",),
+}
+"""What the parts of a model that is trained in segments are called for."""
+
+
+def entries_of(model: Program, profile: Deploy | None, part: str | None = None) -> tuple[str, ...]:
     """The entry points of a build: all, or those that run step by step where a profile streams; without training where
     weights are stored in fewer bits."""
+    if part is not None:
+        return PARTS[part]
     found = entries(model)
     if profile is None:
         return found

@@ -65,7 +65,7 @@ def translate(
     levels = toolchain.levels(options.compiler) if fat else (toolchain.probe(options.compiler, march),)
     name = pipeline.name_of(program, options, path)
     chosen = _emit_options(program, options, name, real, reader)
-    wanted = pipeline.entries_of(program, profile)
+    wanted = pipeline.entries_of(program, profile, options.part)
     planned = []
     for tools in levels:
         target = pipeline.target_of(tools, real, stored(profile))

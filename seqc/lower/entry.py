@@ -19,7 +19,7 @@ from seqc.lower.draft import Draft
 from seqc.lower.legality import check_flow, streaming
 from seqc.lower.model import evaluate_model
 from seqc.lower.names import Library, Module, Read, load
-from seqc.lower.program import Deploy, Program, Rule, Train
+from seqc.lower.program import Deploy, Input, Program, Rule, Train
 from seqc.lower.prune import prune
 from seqc.lower.shop import Problems, Shop
 from seqc.lower.train import train_of
@@ -208,7 +208,7 @@ def finished(library: Library, model: tree.Model, draft: Draft, problems: Collec
         name=model.name.text,
         flow=flow,
         parameters=parameters,
-        inputs=tuple(shop.inputs.values()),
+        inputs=as_declared(model, shop.inputs),
         hypers=tuple(hypers),
         rules=MappingProxyType(dict(rules)),
         train=train,
@@ -218,6 +218,12 @@ def finished(library: Library, model: tree.Model, draft: Draft, problems: Collec
         dims=tuple(draft.dims.items()),
         doc=model.doc or "",
     )
+
+
+def as_declared(model: tree.Model, inputs: Mapping[str, Input]) -> tuple[Input, ...]:
+    """The inputs in the order of their declarations, in which callers give them; some are asked for earlier."""
+    declared = (node.name.text for node in model.body if isinstance(node, tree.Input | tree.Target))
+    return tuple(inputs[name] for name in declared if name in inputs)
 
 
 def unknown_dims(models: list[tree.Model], options: LowerOptions, problems: Collector) -> None:

@@ -69,14 +69,16 @@ def _check(library: Any, manifest: Manifest, path: Path) -> None:
 class LibraryEngine:
     """Computes in compiled code. Safe from several threads: training excludes every other use of the same engine."""
 
-    def __init__(self, manifest: Manifest, path: Path | str) -> None:
+    def __init__(self, manifest: Manifest, path: Path | str, arenas: Arenas | None = None) -> None:
+        """`arenas` are those of another model with the same parameters and hypers, to work on; else new ones."""
         self.manifest = manifest
         self._host, self.library = _open(Path(path), manifest)
         _check(self.library, manifest, Path(path))
-        self.arenas: Arenas = make_arenas(manifest)
-        self.library.initial_optimizer(self.arenas.optimizer)
-        self.embedded = self._embedded()
-        arenas = self.arenas
+        own = arenas is None
+        self.arenas = arenas = make_arenas(manifest) if arenas is None else arenas
+        if own:
+            self.library.initial_optimizer(arenas.optimizer)
+        self.embedded = own and self._embedded()
         self.memory = self._host.Memory(
             self.library, arenas.plain, arenas.optimizer, arenas.hyper, arenas.updates
         )
@@ -88,6 +90,10 @@ class LibraryEngine:
             return False
         self.arenas.plain[:] = np.frombuffer(weights, np.uint8)
         return True
+
+    def workspace_bytes(self, entry: int, steps: int, batch: int) -> int:
+        """Bytes of workspace that a call of an entry point (its number in seqc_abi.h) takes."""
+        return int(self.library.workspace_bytes(entry, steps, batch))
 
     def touch(self) -> None:
         """Packs the weights anew, into memory of its own: calls that are running keep what they have."""
