@@ -29,7 +29,7 @@ def text(work: Work) -> str:
         tail = ["  h = " + _chain(work, "x"), "  output h", "}"]
     else:
         tail = ["  y = " + _chain(work, "x") + " |> out", "  output y", "}"]
-    if work.precision != "f32":
+    if work.precision != "f32" and work.kind == "sequence":
         stored = "bf16" if work.precision == "bf16" else "int8(per = row)"
         tail += ["", f"deploy low of Grid {{ weights = {stored}  math = f32  emit = [shared] }}"]
     return "\n".join([*head, "model Grid {", *body, *tail, ""])

@@ -154,6 +154,7 @@ def run(grid: str, work: Work, manner: Manner, say: Callable[[str], None]) -> Re
         participants.append(ours)
         weights, outcome = facts["weights"], facts["outcome"]
         notes += stream_check(work, facts)
+        notes += [f"seqc: {facts['note']}"] if facts["note"] else []
     else:
         notes.append(str(facts))
         ours.stop()
