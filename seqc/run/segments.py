@@ -40,6 +40,10 @@ class Moment:
     seed: int
     call: int
 
+    def pieces(self, length: int) -> list[tuple[int, int]]:
+        """The first step of each segment and the one behind its last."""
+        return [(first, min(first + length, self.steps)) for first in range(0, self.steps, length)]
+
 
 class SegmentedEngine:
     """The whole engine, but for calls that would take more than `budget` bytes of workspace.
@@ -57,7 +61,6 @@ class SegmentedEngine:
 
     @property
     def threads(self) -> int:
-        """How many threads share a call. Results do not depend on it."""
         return int(self.whole.threads)
 
     @threads.setter
@@ -196,7 +199,7 @@ class SegmentedEngine:
         outputs = part.manifest["outputs"]
         finals = [each["name"].endswith(".final") for each in outputs]
         cuts: list[Array] = []
-        for first, last in pieces(moment.steps, length):
+        for first, last in moment.pieces(length):
             if kept is not None:
                 kept.append(copied(carried))
             found = [
@@ -264,7 +267,7 @@ class SegmentedEngine:
         ]
         seeded = {port["name"] for port in manifest["inputs"]}
         own: dict[str, Any] = dict(seeds)
-        for first, last in reversed(pieces(moment.steps, length)):
+        for first, last in reversed(moment.pieces(length)):
             for port, slope in zip(manifest["states"], state_seeds, strict=True):
                 if f"seed.state.{port['name']}" in seeded:
                     own[f"seed.state.{port['name']}"] = slope
@@ -340,10 +343,9 @@ class SegmentedEngine:
             state.started[...] = new.started
 
     def _common(self, parts: Parts, ours: StateArrays, theirs: StateArrays) -> Iterator[tuple[Array, Array]]:
-        names = [port["name"] for port in parts.advance.manifest["states"]]
+        names = {port["name"]: n for n, port in enumerate(parts.advance.manifest["states"])}
         for number, port in enumerate(self.manifest["states"]):
-            if port["name"] in names:
-                own = names.index(port["name"])
+            if (own := names.get(port["name"])) is not None:
                 yield ours.values[own], theirs.values[number]
                 yield ours.fresh[own], theirs.fresh[number]
 
@@ -351,11 +353,6 @@ class SegmentedEngine:
         """The inputs that a sequence has once."""
         ports = self.manifest["inputs"]
         return [None if "time" in p["axes"] else a for p, a in zip(ports, moment.inputs, strict=True)]
-
-
-def pieces(steps: int, length: int) -> list[tuple[int, int]]:
-    """The first step of each segment and the one behind its last."""
-    return [(first, min(first + length, steps)) for first in range(0, steps, length)]
 
 
 def piece(array: Array | None, port: Any, first: int, last: int) -> Array | None:
