@@ -77,6 +77,10 @@ class Folder:
         with atomic(self.path / name) as file:
             file.write(text.encode())
 
+    def begun(self) -> bool:
+        """Whether there is a run to go on with, be it that it never came to a checkpoint."""
+        return self.checkpoint.exists() or (self.path / "config.json").exists()
+
     def begin(self, config: dict[str, Any], resumed: bool) -> None:
         """Writes the configuration of a new run, or compares that of an old one."""
         if resumed:

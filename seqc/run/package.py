@@ -40,6 +40,7 @@ RUN_FILES = (
     "report.py",
     "results.py",
     "scale.py",
+    "segments.py",
     "spoilt.py",
     "state.py",
     "table.py",

@@ -92,10 +92,13 @@ class Run:
         return History(self.progress.records, best, ended)
 
     def _open(self, resume: bool) -> None:
-        if resume and (self.folder is None or not self.folder.checkpoint.exists()):
+        if resume and (self.folder is None or not self.folder.begun()):
             raise ModelError("there is no run to resume: expected `out=` to name a folder with `last.ckpt`")
         if self.folder is not None:
             self.folder.begin(self._config(), resume)
+            if resume and not self.folder.checkpoint.exists():
+                resume = False
+                self._say("the run was stopped before its first checkpoint: beginning anew")
         if not resume:
             self.begin()
         elif self.folder is not None:

@@ -144,7 +144,6 @@ def test_killed_within_epochs(here: Path, sequences: Path) -> None:
         started.send_signal(signal.SIGKILL)
         started.wait()
         resume = ("--resume",)
-    assert (here / "killed" / "last.ckpt").exists()
     done = process("train", "ragged.seq", sequences, "--out", "killed", *options, "--resume")
     assert done.code == 0, done.err
     for name in ("metrics.csv", "best.safetensors", "last.ckpt"):

@@ -172,6 +172,23 @@ def test_checkpoints_within_an_epoch(toy: Model, tmp_path: Path) -> None:
     assert "resuming at epoch 1, batch 3" in (tmp_path / "run" / "log.txt").read_text()
 
 
+def test_a_run_stopped_before_its_first_checkpoint(toy: Model, tmp_path: Path) -> None:
+    whole = toy.fit(**DATA, epochs=2, quiet=True)
+
+    class Fail(Stop):
+        def batch(self, done: int, loss: float) -> None:
+            raise RuntimeError("the power is gone")
+
+    fresh(toy)
+    with pytest.raises(RuntimeError):
+        toy.fit(**DATA, epochs=2, out=tmp_path / "run", report=Fail(1))
+    with pytest.raises(ModelError, match="`seed` was 0, is 5"):
+        toy.fit(**DATA, epochs=2, out=tmp_path / "run", resume=True, seed=5, quiet=True)
+    again = fresh(toy).fit(**DATA, epochs=2, out=tmp_path / "run", resume=True, quiet=True)
+    assert again.records == whole.records
+    assert "beginning anew" in (tmp_path / "run" / "log.txt").read_text()
+
+
 def test_a_callback_that_fails_keeps_the_checkpoint(toy: Model, tmp_path: Path) -> None:
     def fail(model: Model, record: object) -> None:
         raise KeyError("mine")
