@@ -35,8 +35,11 @@ from seqc.plan.types import (
 )
 
 WHOLE = frozenset({Axis.TIME, Axis.BATCH})
-LEAST = 4096
-"""Elementary steps for which a task of its own is worth a line of code."""
+LEAST = 1 << 15
+"""Elementary steps after which the next task is another's: less is not worth a line of code."""
+
+NUMBERS = 12
+"""Numbers of tasks: they can be dealt evenly to 2, 3, 4, 6 or 12 members."""
 
 
 class Split(Enum):
@@ -167,13 +170,13 @@ def by_step(plan: Plan, node: Kernel) -> bool:
 
 @dataclass(slots=True)
 class Members:
-    """Walks the nodes; `pending` is what has been touched since all members met."""
+    """Walks the nodes; `pending` is what has been touched since all members met, `loads` the work of each task since."""
 
     plan: Plan
     real_bytes: int
     pending: list[Touch] = field(default_factory=list)
+    loads: list[int] = field(default_factory=lambda: [0] * NUMBERS)
     task: int = 0
-    tasks: int = 0
     _known: dict[tuple[int, int], bool] = field(default_factory=dict)
 
     def share(self, node: Node, wanted: Share) -> Share:
@@ -185,24 +188,33 @@ class Members:
         return self._done(Share(wanted.split, meet, 0, wanted.count, wanted.grain), touches)
 
     def _task(self, node: Node) -> Share:
-        """A task goes to the member that did what it waits for, or to the next one if it is worth it."""
+        """A task goes to the member that did what it waits for, else to the one with the least to do, if it is worth it."""
         number = self.task
         found = {touch.mode for touch in self._conflicts(self._touches(node, Share(Split.TASK, task=-1)))}
         owners = {mode[1] for mode in found if isinstance(mode, tuple) and mode[0] is Split.TASK}
         meet = bool(found) and (len(owners) != 1 or len(owners) != len(found))
+        work = effort_of(self.plan, node, 1024, 32)
+        if meet:
+            self.loads = [0] * NUMBERS
         if owners and not meet:
             number = min(owners)
-        elif effort_of(self.plan, node, 1024, 32) >= LEAST:
-            number = self.tasks
-            self.tasks += 1
+        elif work + self.loads[number] >= LEAST:
+            number = min(range(NUMBERS), key=self._busy)
+        self.loads[number] += work
         self.task = number
         return self._done(
             Share(Split.TASK, meet, number), self._touches(node, Share(Split.TASK, task=number))
         )
 
+    def _busy(self, number: int) -> int:
+        """How much the member with a task has to do already, in teams of two, three and four."""
+        return sum(members * sum(self.loads[number % members :: members]) for members in (2, 3, 4))
+
     def _done(self, share: Share, touches: list[Touch]) -> Share:
         if share.meet:
             self.pending.clear()
+            if share.split is not Split.TASK:
+                self.loads = [0] * NUMBERS
         self.pending += touches
         return share
 
