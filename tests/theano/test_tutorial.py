@@ -6,7 +6,10 @@ import importlib.util
 from pathlib import Path
 from types import ModuleType
 
+import numpy as np
 import pytest
+
+import seqc
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 
@@ -50,3 +53,19 @@ def test_trains_and_forecasts(script: ModuleType, capsys: pytest.CaptureFixture[
 def test_runs_without_a_compiler(script: ModuleType, capsys: pytest.CaptureFixture[str]) -> None:
     script.main(["--updates", "2", "--engine", "evaluator"])
     assert "nats a word" in capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("lab")
+def test_threads_share_a_call_with_the_same_result(script: ModuleType) -> None:
+    """The modern form of several processes on one set of parameters."""
+    sentences, words = script.read(EXAMPLES / "sentences.txt")
+    batch = script.batch_of(sentences)
+    weights = []
+    for threads in (1, 3):
+        model = seqc.load(
+            EXAMPLES / "sentences.seq", engine="library", dims={"V": len(words)}, threads=threads
+        )
+        for _ in range(5):
+            model.update(**batch)
+        weights.append([array.copy() for array in model.params.values()])
+    assert all(np.array_equal(one, other) for one, other in zip(*weights, strict=True))
