@@ -150,6 +150,31 @@ def test_buckets_waste_little_and_depend_on_the_seed(rows: Model) -> None:
     assert steps == int(data.lengths.sum())
 
 
+@pytest.mark.parametrize("trial", range(40))
+def test_every_step_counts_once_and_padding_is_empty(rows: Model, trial: int) -> None:
+    draw = np.random.default_rng(trial)
+    warmup = int(draw.integers(0, 4))
+    lengths = draw.integers(warmup + 1, warmup + 25, int(draw.integers(1, 30)))
+    x = [np.full((length, 2), 1 + row, np.float32) for row, length in enumerate(lengths)]
+    y = [np.arange(length) + 100.0 * row for row, length in enumerate(lengths)]
+    material = gather(rows, (x, y))
+    assert material.lengths is not None
+    window = None if draw.random() < 0.3 else int(draw.integers(1, 9))
+    batch, bucket, shuffle = int(draw.integers(1, 9)), int(draw.integers(1, 5)), bool(draw.random() < 0.5)
+    data = Lists(rows, material.arrays, material.lengths, batch, window, warmup, bucket, shuffle)
+    seen: list[tuple[int, int]] = []
+    for part in data.plan(trial, 1):
+        taken = data.take(part)
+        left = taken.arrays["n"]
+        assert left.min() >= 1 and left.max() == taken.steps and (np.diff(left) <= 0).all()
+        for place, (row, count) in enumerate(zip(part.rows or (), left.tolist(), strict=True)):
+            assert not taken.arrays["x"][count:, place].any()
+            steps = slice(part.first, part.first + count)
+            np.testing.assert_array_equal(taken.arrays["y"][:count, place], y[row][steps])
+            seen += [(row, part.first + step) for step in range(count)] if part.counts else []
+    assert sorted(seen) == [(row, t) for row, length in enumerate(lengths) for t in range(warmup, length)]
+
+
 @pytest.mark.parametrize("options", [{}, {"window": 3}, {"window": 2, "warmup": 1}])
 @pytest.mark.parametrize("after", [2, 4, 7])
 def test_resumed_runs_are_equal_to_the_bit(rows: Model, tmp_path: Path, options: dict, after: int) -> None:
