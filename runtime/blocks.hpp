@@ -64,8 +64,10 @@ static inline void scatter(int64_t rows, int64_t sums, const I *index, int64_t i
                            Range part, O *out, int64_t out_row) {
   for (int64_t row = 0; row < rows; ++row) {
     O *const to = out + row * out_row;
-    for (int64_t k = 0; k < count; ++k)
-      __builtin_memset(to + k * width + part.first, 0, static_cast<size_t>(part.count) * sizeof(O));
+    const bool all = part.count == width; // then its rows lie side by side
+    for (int64_t k = 0; k < (all ? 1 : count); ++k)
+      __builtin_memset(to + k * width + part.first, 0,
+                       static_cast<size_t>(all ? count * width : part.count) * sizeof(O));
     for (int64_t sum = 0; sum < sums; ++sum) {
       const auto at = static_cast<int64_t>(index[row * index_row + sum * index_sum]);
       const T *const from = value + row * value_row + sum * value_sum;

@@ -27,9 +27,12 @@ def test_two_stacked_lstms() -> None:
     made = plan_of("stacked", "gradients")
     found = counts(made)
     assert found["scan"] == 4 and found["product"] == 12 and found["outer"] == 17
-    for scan in scans(made)[:2]:
-        assert len(scan.kernels) == 1, "the equations of the gates run on their sums"
-        assert isinstance(scan.kernels[0], Product) and scan.kernels[0].epilogue is not None
+    assert isinstance(scans(made)[0].kernels[0], Gather), (
+        "rows of the table times W, in the loop that reads them"
+    )
+    for kernels in (scans(made)[0].kernels[1:], scans(made)[1].kernels):
+        assert len(kernels) == 1, "the equations of the gates run on their sums"
+        assert isinstance(kernels[0], Product) and kernels[0].epilogue is not None
     for scan in scans(made)[2:]:
         assert len(scan.kernels) == 2 and isinstance(scan.kernels[1], Product)
     gates = [made.packs[kernel.segments[0].pack].gates for scan in scans(made)[:2] for kernel in scan.kernels
