@@ -38,6 +38,10 @@ DIVISION = 16
 """Simple operations that take as long as one division."""
 PLAIN, INDEXED = 1 / 8, 1 / 64
 """Shares of the multiply-add rate that plain loops over packed weights reach, and loops over any indices."""
+REACHED, SUMMED = 0.9, 0.8
+"""Shares of the multiply-add rate that products in panels reach, and sums of outer products."""
+CHAIN = 150
+"""Cycles that a step of a loop waits for functions of functions, where the next step needs their result."""
 ROWS = 6
 """Rows whose sums are in registers together while a panel of weights is read."""
 
@@ -166,7 +170,7 @@ def _product(setting: Setting, node: Product, looped: bool) -> Cost:
     weights = float(sum(pack.bytes(setting.target.real_bytes) for pack in packs))
     useful = 2.0 * cells * sum(pack.units * pack.gates * pack.depth for pack in packs)
     computed = 2.0 * cells * sum(pack.elements for pack in packs)
-    compute = _multiply(setting, computed)
+    compute = _multiply(setting, computed) / REACHED
     if node.strategy == "plain":
         compute = _multiply(setting, useful) / PLAIN
     level = setting.rates.level(max(weights, setting.residents))
@@ -182,7 +186,8 @@ def _product(setting: Setting, node: Product, looped: bool) -> Cost:
     if node.epilogue is not None:
         inner = _pointwise(setting, node.epilogue, looped)
         values = inner.values
-        seconds += _arithmetic(setting, node.epilogue, cells)[0]
+        spent, functions, _ = _arithmetic(setting, node.epilogue, cells)
+        seconds += spent + (CHAIN * _cycle(setting) if looped and functions else 0.0)
     least = max(_multiply(setting, useful), loading if looped else 0.0)
     return Cost(useful, values, weights + bytes, weights, 1, seconds, least, bound)
 
@@ -191,9 +196,14 @@ def _latency(setting: Setting, node: Product, cells: int) -> float:
     """Few sums at once wait for each other: a multiply-add takes four cycles, and eight are needed to hide that."""
     packs = [setting.plan.packs[each.pack] for each in node.segments]
     width = max(1.0, max(pack.elements / max(1, pack.depth) for pack in packs) / setting.target.lanes)
-    cycle = 4.0 * setting.target.lanes / setting.rates.operations  # two multiply-adds a cycle
     depth = sum(pack.depth for pack in packs)
-    return depth * 4.0 * cycle * min(1.0, 8.0 / (width * cells)) / 2.0 if width * cells < 8 else 0.0
+    return depth * 4.0 * _cycle(setting) * min(1.0, 8.0 / (width * cells)) / 2.0 if width * cells < 8 else 0.0
+
+
+def _cycle(setting: Setting) -> float:
+    """Seconds of one cycle of a core with two multiply-adds a cycle."""
+    lanes = setting.target.vector_bytes / 4
+    return 4.0 * lanes / setting.rates.operations
 
 
 def _outer(setting: Setting, node: Outer, looped: bool) -> Cost:
@@ -203,7 +213,9 @@ def _outer(setting: Setting, node: Outer, looped: bool) -> Cost:
     lanes = setting.target.lanes
     computed = 2.0 * cells * left * -(-right // lanes) * lanes
     bytes, moving, farthest = _streams(setting, [node.left, node.right, node.out], cells, looped)
-    seconds, bound = _slowest({"multiply-adds": _multiply(setting, computed), f"streams, {farthest}": moving})
+    seconds, bound = _slowest(
+        {"multiply-adds": _multiply(setting, computed) / SUMMED, f"streams, {farthest}": moving}
+    )
     return Cost(useful, 0.0, bytes, 0.0, 1, seconds, _multiply(setting, useful), bound)
 
 

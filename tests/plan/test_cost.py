@@ -1,19 +1,20 @@
-"""The cost model: what it counts, what it compares, and (marked) how near it comes to this machine.
+"""The cost model: what it counts, how costs grow, and how near they come to this machine.
 
-Counts are exact. Choices are held against the strategies' own costs: what the planner took is nowhere predicted to be
-slower than what it left. Timings on a busy machine prove little, so the one test that takes any asks for order only.
+Counts are exact; choices are held against the clock in `test_choices`. The one test here that takes times asks for order,
+and for size within a wide margin.
 """
 
 from __future__ import annotations
 
-import statistics
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from seqc.driver import pipeline, rates
+from seqc.driver.fault import ToolFault
 from seqc.driver.load import load
 from seqc.driver.options import Options
 from seqc.driver.sources import Reader
@@ -92,15 +93,14 @@ def test_levels() -> None:
 
 
 @pytest.mark.parametrize("cell", ["LSTM", "GRU"])
-def test_order_of_sizes_agrees_with_this_machine(cell: str, tmp_path: Path) -> None:
-    """Sequences of three sizes that differ fourfold in work and more: the model orders them as the clock does, and what it
-    says for the large one lies within a factor of 2.5 below the best of many measurements (other work can only add)."""
-    if rates.known() is None:
-        try:
-            rates.measured()
-        except Exception as error:
-            pytest.skip(f"no rates: {error}")
-    known = rates.measured()
+def test_predictions_and_this_machine(cell: str, tmp_path: Path) -> None:
+    """Sequences of three sizes that differ fourfold in work and more: the model orders them as the clock does, and where
+    products are large it is right within a factor of 2.5. What counts is the least time of processor of many calls, to
+    which other work on the machine adds little; the multiply-add rate is read beside it, because clocks move."""
+    try:
+        known = replace(rates.measured(), operations=rates.Meter().multiply_adds(4, 0.1))
+    except ToolFault as fault:
+        pytest.skip(str(fault))
     spent, predicted = [], []
     for hidden in (32, 128, 320):
         path = tmp_path / "m.seq"
@@ -109,16 +109,16 @@ def test_order_of_sizes_agrees_with_this_machine(cell: str, tmp_path: Path) -> N
         x = np.random.default_rng(0).normal(size=(20, 32, hidden)).astype(np.float32)
         best = []
         for _ in range(15):
-            start = time.perf_counter()
+            start = time.process_time()
             model.infer(x)
-            best.append(time.perf_counter() - start)
+            best.append(time.process_time() - start)
         spent.append(min(best))
         predicted.append(
             total(costs(plan_of(tmp_path, cell, hidden, "infer"), TARGET, known, 20, 32)).seconds
         )
     assert spent == sorted(spent) and predicted == sorted(predicted)
-    assert statistics.median(best) > 0
-    assert predicted[-1] / 2.5 <= spent[-1]
+    for clock, model_says in list(zip(spent, predicted, strict=True))[1:]:
+        assert clock / 2.5 <= model_says <= 2.5 * clock, (spent, predicted)
 
 
 def test_every_kernel_of_a_scan_is_counted(tmp_path: Path) -> None:
