@@ -70,7 +70,7 @@ def partners(work: Work, long: bool) -> tuple[Peer, ...]:
             continue
         if each.form == "compile" and not (long and work.kind == "training" and work.cell not in BUILT_IN):
             continue
-        if each.precision == "bf16" and work.precision == "f32":
+        if each.precision == "bf16" and (work.precision == "f32" or work.batch == 1):
             continue
         if (
             each.precision == "f32"
