@@ -26,6 +26,7 @@ def print_costs(plan: Plan, target: Target, rates: Rates, steps: int, batch: int
     )
     lines = [f"costs at T = {steps}, B = {batch}, one core, {source}"]
     lines.append(f"  {'µs':>10} {'%':>5} {'MFLOP':>9} {'kB':>10}  {'bound by':<22} kernel")
+    digits = 1 if whole.seconds > 1e-4 else 3
     setting = Setting(plan, target, rates, steps, batch)
     last = -1
     for scan, node, each in found:
@@ -37,17 +38,19 @@ def print_costs(plan: Plan, target: Target, rates: Rates, steps: int, batch: int
         last = scan
         share = 100 * each.seconds / whole.seconds if whole.seconds else 0.0
         lines.append(
-            f"  {_figures(each, share)} {'  ' if scan >= 0 else ''}{_name(node)}{_why(setting, node, scan >= 0)}"
+            f"  {_figures(each, share, digits)} {'  ' if scan >= 0 else ''}{_name(node)}{_why(setting, node, scan >= 0)}"
         )
-    lines.append(f"  {_figures(whole, 100.0)} together")
-    lines.append(f"  no program takes less than {1e6 * whole.least:.1f} µs for its products and weights")
+    lines.append(f"  {_figures(whole, 100.0, digits)} together")
+    lines.append(
+        f"  no program takes less than {1e6 * whole.least:.{digits}f} µs for its products and weights"
+    )
     lines.append(f"  {_rates(rates)}")
     return "\n".join(lines) + "\n"
 
 
-def _figures(each: Cost, share: float) -> str:
+def _figures(each: Cost, share: float, digits: int) -> str:
     micro, mega, kilo = 1e6 * each.seconds, each.operations / 1e6, each.bytes / 1e3
-    return f"{micro:>10.1f} {share:>5.0f} {mega:>9.2f} {kilo:>10.1f}  {each.bound:<22}"
+    return f"{micro:>10.{digits}f} {share:>5.0f} {mega:>9.2f} {kilo:>10.1f}  {each.bound:<22}"
 
 
 def _name(node: Node) -> str:
