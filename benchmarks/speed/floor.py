@@ -13,6 +13,9 @@ GATES = {"LSTM": (4, 4), "GRU": (3, 3), "PeepholeLSTM": (4, 4), "MGU": (2, 2), "
 GATES |= {"IndRNN": (1, 0), "Leaky": (1, 1)}
 """For each cell, the matrices [H, D] that see the input and those [H, H] that see the state."""
 
+DOT = {"int8": 4}
+"""How many multiply-adds of few bits take the place of one in single precision."""
+
 BYTES = {"f32": 4, "bf16": 2, "int8": 1}
 
 
@@ -40,7 +43,9 @@ def operations(work: Work) -> float:
 
 def seconds(work: Work, rates: Rates) -> float:
     """The floor of one call."""
-    rate = max(rates.operations, rates.tiles) if work.precision == "bf16" else rates.operations
+    rate = rates.operations * DOT.get(work.precision, 1)
+    if work.precision == "bf16":
+        rate = max(rate, rates.tiles)
     least = operations(work) / (rate * work.threads)
     past = GATES[work.cell][1]
     loop = past * work.hidden * work.hidden * work.layers * BYTES[work.precision]
