@@ -59,6 +59,18 @@ class Packs:
                 self.add_computed(first)
         return self.number[key]
 
+    def below(self, terms: tuple[Term, ...]) -> int:
+        """The packed form of matrices in columns form, one below the other: for operands that lie side by side."""
+        graph, first = self.storage.graph, terms[0]
+        refs = tuple(graph.ref[each.matrix] for each in terms)
+        key = "below", first.units, first.depth, refs
+        if key not in self.number:
+            self.number[key] = len(self.table)
+            sources = tuple((str(graph.attr(base, "name")), offset) for base, offset in refs)
+            depth = first.depth * len(terms)
+            self.table.append(PackedMatrix("columns", sources, first.units, depth, 1, self.storage.block))
+        return self.number[key]
+
     def add_computed(self, term: Term) -> None:
         """A matrix that is packed at run time."""
         storage, number = self.storage, len(self.table)
@@ -76,12 +88,37 @@ def build_product(storage: Storage, packs: Packs, stack: Stack) -> Product:
     graph, first = storage.graph, stack.members[0]
     rows = [graph.segments[member] for member in stack.members]
     segments = []
-    for terms in zip(*rows, strict=True):
-        pack = packs.of(terms)
-        segments.append(Segment(pack, storage.read(terms[0].vector), terms[0].depth))
+    for terms in zip(*rows, strict=True) if len(rows) > 1 else ():
+        segments.append(Segment(packs.of(terms), storage.read(terms[0].vector), terms[0].depth))
+    for run in runs_of_terms(storage, rows[0]) if len(rows) == 1 else ():
+        pack = packs.below(run) if len(run) > 1 else packs.of(run)
+        operand, depth = storage.read(run[0].vector), sum(each.depth for each in run)
+        segments.append(Segment(pack, replace(operand, size=operand.size * len(run)), depth))
     out = storage.read(first)
     axes, origin = graph.local_axes(first), graph.origin(first)
     return Product(axes, out.buffer, out.shift, tuple(segments), origin, rows=rows[0][0].rows)
+
+
+def runs_of_terms(storage: Storage, terms: tuple[Term, ...]) -> list[tuple[Term, ...]]:
+    """The terms of a product, those together whose operands lie side by side in memory, in order of memory."""
+    places: dict[object, list[tuple[int, Term]]] = {}
+    for number, term in enumerate(terms):
+        operand = storage.read(term.vector)
+        alone = term.form != "columns" or term.rows > 1 or not is_parameter(storage.graph, term.matrix)
+        key = (operand.buffer, operand.shift, operand.at, operand.size, operand.gate)
+        places.setdefault(number if alone or operand.gate is not None else key, []).append(
+            (operand.offset, term)
+        )
+    runs: list[tuple[Term, ...]] = []
+    for found in places.values():
+        end = -1
+        for offset, term in sorted(found, key=lambda each: each[0]):
+            if offset == end:
+                runs[-1] = (*runs[-1], term)
+            else:
+                runs.append((term,))
+            end = offset + term.depth
+    return runs
 
 
 def build_kernels(storage: Storage, index: int) -> list[Kernel]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
-from seqc.flow.types import Axis, Type, Way
+from seqc.flow.types import Axis, Kind, Type, Way
 from seqc.lower.program import Program
 from seqc.plan.fuse import Levels
 from seqc.plan.graph import MEMORY, Graph, Use, live_states, way_shift
@@ -133,6 +133,9 @@ def find_storage(levels: Levels, program: Program, entry: str, block: int, direc
     storage = Storage(graph, levels, program, entry, block, direct)
     make_states(storage)
     make_roots(storage)
+    for index in graph.computed():
+        if index in graph.segments and index in levels.level:
+            make_neighbours(storage, index)
     for index in reversed(graph.computed()):
         if index in levels.level and storage.is_stored(index) and index not in storage.primary:
             make_home(storage, index)
@@ -204,6 +207,35 @@ def is_itself(storage: Storage, base: int, offset: int, home: Home) -> bool:
     if offset or storage.graph.op[base] not in MEMORY or storage.graph.op[base] in ("prev", "final"):
         return False
     return storage.buffers[storage.leaf(base).buffer].home == home
+
+
+def make_neighbours(storage: Storage, product: int) -> None:
+    """Let the operands of one product that loops compute lie side by side, so that it has one segment for them."""
+    graph = storage.graph
+    groups: dict[object, list[int]] = {}
+    for term in graph.segments[product]:
+        index, offset = graph.ref[term.vector]
+        free = index in storage.levels.level and index not in storage.primary and index not in storage.targets
+        if free and not offset and term.form == "columns" and term.rows == 1 and storage.is_stored(index):
+            whole = graph.is_pointwise(index) and graph.size(index) == term.depth
+            local = storage.is_local(index)
+            key = graph.phase[index], graph.type(index).axes, graph.type(index).kind, term.depth, local
+            if whole and index not in groups.setdefault(key, []):
+                groups[key].append(index)
+    for members in groups.values():
+        type, count = graph.type(members[0]), len(members)
+        if count < 2 or type.kind is not Kind.REAL or any(joined(graph, each) for each in members):
+            continue
+        axes = type.axes - {Axis.TIME} if storage.is_local(members[0]) else type.axes
+        wide = Type(type.kind, (count * type.size,), axes)
+        whole_of_all = storage.scratch(storage.name(members[-1]), wide, axes)
+        for place, member in enumerate(members):
+            storage.primary[member] = replace(whole_of_all, offset=place * type.size, size=type.size)
+
+
+def joined(graph: Graph, index: int) -> bool:
+    """Whether a value is part of a longer vector, which has a place of its own for it."""
+    return any(use.user >= 0 and graph.op[use.user] in ("concat", "stack") for use in graph.uses[index])
 
 
 def make_home(storage: Storage, index: int) -> None:

@@ -359,7 +359,7 @@ class PackedMatrix:
     """Weights as a product reads them: panels (see runtime/pack.hpp). `offset`: bytes in the packed arena, for parameters.
 
     form "rows": y = W x; `sources` are the G matrices [units, depth], stacked and interleaved by `block`.
-    form "columns": x' = Wt y; one source [depth, units]. A source is (parameter, offset in elements), or None when it is
+    form "columns": x' = Wt y; sources [depth / their number, units] one below the other. A source is (parameter, offset in elements), or None when it is
     filled by a `Pack` node and lives in the workspace, in buffer `buffer`.
     """
 

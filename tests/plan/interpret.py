@@ -320,7 +320,8 @@ class Machine:
     def matrix(self, number: int) -> Array:
         """A packed matrix as [gates, units, depth]."""
         pack = self.plan.packs[number]
-        count = pack.units * pack.depth
+        parts = len(pack.sources) if pack.form == "columns" and pack.sources is not None else 1
+        count = pack.units * pack.depth // parts
         if pack.sources is None:
             flats = [self.packed[number]]
         else:
@@ -329,7 +330,7 @@ class Machine:
             ]
         if pack.form == "rows":
             return np.stack([flat.reshape(pack.units, pack.depth) for flat in flats])
-        return np.stack([flat.reshape(pack.depth, pack.units).T for flat in flats])
+        return np.concatenate(flats).reshape(1, pack.depth, pack.units).transpose(0, 2, 1)
 
     def einsum(self, node: Einsum) -> None:
         first, rest = node.spec.split(",")
