@@ -7,7 +7,7 @@ already are only called.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 from seqc.emit import calls, cpp
@@ -30,6 +30,8 @@ LOCALS = frozenset(
     {"frame", "t", "steps", "batch", "key", "runs", "outer", "inner", "turns", "sources", "gates", "kernels"}
     | {"share", "rows", "cells", "part", "alone", *ROWS.values()}
 )
+SHORT = 64
+"""Elements that a kernel works on sooner than it is called."""
 SHARED = ("infer", "evaluate", "gradients", "apply", "update")
 
 
@@ -74,7 +76,8 @@ class EntryPrinter:
             f"const {kind} &{name if mentions(inside, name) else ''}"
             for kind, name in (("Frame", "frame"), ("Share", "share"))
         ]
-        head = call(0, f"static int {self.plan.entry}_nodes", known, ") {")
+        kind = "SEQC_INLINE" if self.plan.entry == "step" else "static"
+        head = call(0, f"{kind} int {self.plan.entry}_nodes", known, ") {")
         kept = [
             line
             for line in uniform_lines
@@ -192,6 +195,9 @@ class EntryPrinter:
         maker = PRINTED.get(type(node))
         if maker is not None:
             kernel, where = maker(self, node, in_scan)
+            passing = in_scan and isinstance(node, plan_types.Product)
+            if (self.plan.entry == "step" or passing) and is_short(self.plan, node):
+                kernel = replace(kernel, inline=True)
             self._call_kernel(kernel, where, indent, in_scan)
             return
         made = self._runtime_call(node, in_scan)
@@ -220,7 +226,7 @@ class EntryPrinter:
         if what == "later":
             return "t > 0"
         if what == "back":
-            return "t % 2 != 0"
+            return "t % 2 != 0" if in_scan else "frame.started[0] % 2 != 0"
         if what == "site":
             return str(number)
         if what == "part":
@@ -321,6 +327,15 @@ def written_buffers(plan: Plan) -> list[int]:
 def read_inputs(plan: Plan) -> frozenset[str]:
     """Names of the inputs that the nodes of a plan may read."""
     return frozenset(buffer.home.name for buffer in plan.buffers if buffer.home.role == "input")
+
+
+def is_short(plan: Plan, node: plan_types.Kernel) -> bool:
+    """Whether a kernel of a single step takes so little time that calling it counts."""
+    if isinstance(node, plan_types.Product):
+        narrow = plan.packs[node.segments[0].pack].units <= 4
+        depth = sum(segment.depth for segment in node.segments)
+        return node.strategy == "rows" or (node.strategy == "gemm" and narrow and depth <= SHORT)
+    return isinstance(node, plan_types.Pointwise) and node.size <= SHORT
 
 
 def real_of(model: Model) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from seqc.emit.entry import read_inputs, written_buffers
 from seqc.emit.layout import call, commented
 from seqc.emit.model import ENTRIES, Model
 from seqc.plan.types import Plan
@@ -45,8 +46,37 @@ def interface(model: Model, plans: Mapping[str, Plan]) -> list[str]:
     for entry in ENTRIES:
         if entry in plans:
             lines += call(0, f"SEQC_KERNEL int run_{entry}", PARAMETERS[entry], ") {")
+            if entry == "step" and steps_quickly(model, plans[entry]):
+                lines += _quick_step(model)
             lines += [*_body(entry), "}", ""]
     return [*lines, *_workspace(plans)]
+
+
+def steps_quickly(model: Model, plan: Plan) -> bool:
+    """Whether a step needs nothing but pointers: no index or length to check, no input with a value of its own, every
+    state advanced."""
+    buffers = [plan.buffers[number].home for number in written_buffers(plan)]
+    advanced = {home.name for home in buffers if home.role == "carried"}
+    roles = {buffer.home.role for buffer in plan.buffers}
+    read = read_inputs(plan)
+    plain = all(
+        not (each.length or each.default or each.type.bound) for each in model.inputs if each.name in read
+    )
+    written = {home.name for home in buffers if home.role == "output"}
+    return (
+        plain
+        and all(each.name in advanced for each in model.states)
+        and all(each.name in written for each in model.outputs)
+        and not roles & {"active", "stop", "given", "lengths", "score"}
+    )
+
+
+def _quick_step(model: Model) -> list[str]:
+    """One row of a caller who gave everything."""
+    sizes = f"{len(model.inputs)}, {len(model.outputs)}, {len(model.states)}"
+    arguments = ["model_info", "step_info", "call", "weights", "hyper", "state", "inputs", "outputs"]
+    nodes = "[](const Frame &frame) { step_nodes(frame, alone); }"
+    return [*call(2, f"if (quick_step<{sizes}>", [*arguments, nodes], "))"), "    return SEQC_OK;"]
 
 
 def _body(entry: str) -> list[str]:

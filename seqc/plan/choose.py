@@ -47,7 +47,8 @@ def chosen(plan: Plan, node: Node, target: Target, forced: dict[str, str]) -> No
         )
         return replace(node, kernels=kernels, strategy=best(plan, node, target, forced, "scan").name)
     if isinstance(node, Product | Outer):
-        return chosen_kernel(plan, node, target, forced)
+        kernel = chosen_kernel(plan, node, target, forced)
+        return in_loop(plan, kernel, target) if plan.entry in ONE_STEP else kernel
     return node
 
 
@@ -60,12 +61,15 @@ def chosen_kernel(plan: Plan, node: Kernel, target: Target, forced: dict[str, st
     return node
 
 
+ONE_STEP = ("step", "generate")
+"""Entry points that their caller repeats for each step."""
+
 QUICK = {"tanh": "quick_tanh", "sigmoid": "quick_sigmoid"}
 """Functions that a loop over time waits for, and their short forms."""
 
 
 def in_loop(plan: Plan, node: Kernel, target: Target) -> Kernel:
-    """A kernel of a scan. Where all sums of a row are in registers at once, its time is the way through the functions;
+    """A kernel that runs once for each step. Where all sums of a row are in registers at once, its time is the way through the functions;
     weights larger than the first cache are taken to and fro."""
     if not isinstance(node, Product):
         return node

@@ -134,11 +134,9 @@ def segment_reads(plan: Plan, product: Product) -> Iterator[Operand]:
 
 
 def apart(plan: Plan, source: Operand, store: Operand, in_scan: bool) -> bool:
-    """Whether a store leaves alone what the product still reads: another buffer, or another instant of the same.
-
-    A carried state is written beside what is read of it, until the call has succeeded."""
+    """Whether a store leaves alone what the product still reads: another buffer, or another instant of the same."""
     buffer = plan.buffers[source.buffer]
-    if source.buffer != store.buffer or buffer.home.role == "carried":
+    if source.buffer != store.buffer:
         return True
     if not in_scan or Axis.TIME not in buffer.axes or source.at or store.at:
         return False

@@ -2,9 +2,11 @@
 
     across:  a = W @ x + b                         in the loop:  p = W @ x + U @ prev h
     in the loop:  p = a + U @ prev h          →                  z = p + b
+    across:  y = V @ h + c                                       y = V @ h + c
 
 Takes a `Graph` with the segments of single products; moves such products, and the sums on their way, into the phase of the
-loop that adds them. With one or two inputs that is cheaper than to store and load a row of sums at every step.
+loop that adds them, or that makes what they multiply. With one or two inputs that is cheaper than to store and load a
+row of sums at every step; and what gives one or two outputs costs nothing while a loop waits for itself.
 """
 
 from __future__ import annotations
@@ -12,25 +14,54 @@ from __future__ import annotations
 from dataclasses import replace
 
 from seqc.flow.types import Axis
-from seqc.plan.graph import Graph
+from seqc.plan.graph import MEMORY, Graph
 
 SHORT = 4
-"""Terms of a sum that are multiplied anew sooner than read."""
+"""Terms of a sum that are multiplied anew sooner than read; results of which a loop makes some more in passing."""
+
+LONG = 16
+"""Terms of a result that a loop makes in passing."""
 
 
 def take_along(graph: Graph) -> bool:
     """Move short products into loops; whether any was moved. Needs the uses of all values."""
-    moved: dict[int, list[int]] = {}
+    before: dict[int, list[int]] = {}
+    behind: dict[int, list[int]] = {}
     for index, segments in sorted(graph.segments.items()):
-        if graph.cyclic(graph.phase[index]) or segments[0].depth > SHORT or segments[0].rows > 1:
+        if graph.cyclic(graph.phase[index]) or segments[0].rows > 1:
             continue
-        found = way_into_loop(graph, index)
+        found = way_into_loop(graph, index) if segments[0].depth <= SHORT else None
+        moved = before
+        if found is None and segments[0].units <= SHORT:
+            found, moved = way_behind_loop(graph, index), behind
         if found is not None:
             phase, values = found
             moved.setdefault(phase, []).extend(each for each in values if each not in moved.get(phase, ()))
-    for phase, values in sorted(moved.items()):
-        move(graph, phase, values)
-    return bool(moved)
+    for phase in sorted(before | behind):
+        move(graph, phase, before.get(phase, []), behind.get(phase, []))
+    return bool(before or behind)
+
+
+def way_behind_loop(graph: Graph, index: int) -> tuple[int, list[int]] | None:
+    """The phase of the loop that makes what a product multiplies, and the values that may follow it there: the product
+    and sums with what does not change; None if there is none."""
+    (segment,) = graph.segments[index]
+    type, values = graph.type(index), [index]
+    source, _ = graph.ref[segment.vector]
+    phase = graph.phase[source]
+    if not graph.cyclic(phase) or Axis.TIME not in type.axes or graph.op[source] in MEMORY:
+        return None
+    if segment.depth > LONG or graph.op[graph.ref[segment.matrix][0]] != "param":
+        return None
+    while True:
+        uses = graph.uses[values[-1]]
+        user = uses[0].user if len(uses) == 1 and uses[0].whole else -1
+        if user < 0 or graph.op[user] != "add" or graph.type(user) != type or graph.cyclic(graph.phase[user]):
+            return phase, values
+        others = [graph.through(arg) for arg in graph.args[user]]
+        if any(each != values[-1] and graph.type(each).axes for each in others):
+            return phase, values
+        values.append(user)
 
 
 def way_into_loop(graph: Graph, index: int) -> tuple[int, list[int]] | None:
@@ -50,17 +81,18 @@ def way_into_loop(graph: Graph, index: int) -> tuple[int, list[int]] | None:
         values.append(user)
 
 
-def move(graph: Graph, phase: int, values: list[int]) -> None:
-    """Put values, in order, before all others of a phase."""
-    ordered = sorted(values, key=lambda index: graph.position[index])
-    gone = set(ordered)
+def move(graph: Graph, phase: int, before: list[int], behind: list[int]) -> None:
+    """Put values, in order, before and behind all others of a phase."""
+    first = sorted(before, key=lambda index: graph.position[index])
+    last = sorted(behind, key=lambda index: graph.position[index])
+    gone = {*first, *last}
     blocks = [
         replace(block, values=tuple(each for each in block.values if each not in gone))
         for block in graph.phases
     ]
-    blocks[phase] = replace(blocks[phase], values=(*ordered, *blocks[phase].values))
+    blocks[phase] = replace(blocks[phase], values=(*first, *blocks[phase].values, *last))
     graph.phases = tuple(blocks)
-    for index in ordered:
+    for index in gone:
         graph.phase[index] = phase
     for place, index in enumerate(each for block in blocks for each in block.values):
         graph.position[index] = place
