@@ -27,24 +27,6 @@ from seqc.flow.types import Axis, Kind, Way
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
-    """What `plan` may know of the machine. `lanes` counts elements of the build's real type in one vector; `weights` is how
-    inference stores the matrices of its products: "real", "bf16" or "int8"."""
-
-    name: str = "portable"
-    vector_bytes: int = 16
-    real_bytes: int = 4
-    l1_bytes: int = 32 * 1024
-    l2_bytes: int = 1024 * 1024
-    max_threads: int = 1
-    weights: str = "real"
-
-    @property
-    def lanes(self) -> int:
-        return max(1, self.vector_bytes // self.real_bytes)
-
-
-@dataclass(frozen=True, slots=True)
 class Home:
     """Where a buffer lives.
 
@@ -359,8 +341,8 @@ class PackedMatrix:
     """Weights as a product reads them: panels (see runtime/pack.hpp). `offset`: bytes in the packed arena, for parameters.
 
     form "rows": y = W x; `sources` are the G matrices [units, depth], stacked and interleaved by `block`.
-    form "columns": x' = Wt y; sources [depth / their number, units] one below the other. A source is (parameter, offset in elements), or None when it is
-    filled by a `Pack` node and lives in the workspace, in buffer `buffer`.
+    form "columns": x' = Wt y; sources [depth / their number, units] one below the other. A source is (parameter, offset
+    in elements), or None when it is filled by a `Pack` node and lives in the workspace, in buffer `buffer`.
     """
 
     form: str

@@ -7,7 +7,7 @@ import pytest
 from seqc.flow.types import ONCE, STREAM, Axis, Kind, Type
 from seqc.passes import apply_flow, flow_for
 from seqc.plan import PlanOptions, StrategyError, counts, pack_layout, plain_layout, plan, print_plan
-from seqc.plan.types import Gather, Outer, Pack, Plan, Pointwise, Product, Scan
+from seqc.plan.types import Gather, Outer, Pack, Plan, Pointwise, Product, Reduce, Scan
 from tests.numeric.hand_models import MODELS, Maker
 from tests.plan.compare import TARGET, compare
 
@@ -39,6 +39,34 @@ def test_two_stacked_lstms() -> None:
              if isinstance(kernel, Product)]  # fmt: skip
     assert gates == [4, 4]
     assert found["kept"] == 12, "gates, tanh(c) and c of both layers, nothing else"
+
+
+def test_gates_go_back_through_one_segment() -> None:
+    """What the backward loops compute for four gates lies in one buffer, whose packed matrices stand one below another."""
+    made = plan_of("stacked", "gradients")
+    back = [scan.kernels[1] for scan in scans(made)[2:]]
+    for kernel in back:
+        assert isinstance(kernel, Product) and len(kernel.segments) == 1
+        pack = made.packs[kernel.segments[0].pack]
+        assert pack.sources is not None and len(pack.sources) == 4 and pack.depth == 4 * pack.units
+
+
+def test_the_table_meets_the_weights_once() -> None:
+    """Products of the first layer run over the rows of the table, forwards, backwards and for the weights' gradients."""
+    made = plan_of("stacked", "gradients")
+    rows = [node.rows for node in made.nodes if isinstance(node, Product | Outer) and node.rows > 1]
+    assert rows == [5] * 9, "four products forwards, four gradients of weights, one of the table"
+
+
+def test_updates_write_states_once_and_square_in_one_pass() -> None:
+    made = plan_of("trainable", "apply")
+    squares = [node for node in made.nodes if isinstance(node, Reduce) and node.how == "squares"]
+    assert squares and all(made.buffers[node.out.buffer].kind is Kind.F64 for node in squares)
+    for node in made.nodes:
+        if isinstance(node, Pointwise) and any(
+            made.buffers[operand.buffer].home.role == "plain" for _, operand in node.stores
+        ):
+            assert all(made.buffers[operand.buffer].home.role != "workspace" for _, operand in node.stores)
 
 
 def test_weight_gradients_lie_behind_the_loops() -> None:
