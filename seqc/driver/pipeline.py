@@ -18,7 +18,8 @@ from seqc.lower.program import Deploy, Program
 from seqc.passes import apply_flow, flow_for, initial_optimizer
 from seqc.passes.segment import segment
 from seqc.plan import plan
-from seqc.plan.types import Plan, Target
+from seqc.plan.target import Target
+from seqc.plan.types import Plan
 from seqc.source.diagnostic import Diagnostic
 from seqc.source.suggest import nearest
 from seqc.syntax.parse import parse

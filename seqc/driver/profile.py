@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from seqc.emit import EmitOptions, model_of
 from seqc.emit.workspace import workspace_bytes
 from seqc.lower.program import Deploy, Program
-from seqc.plan.types import Plan, Target
+from seqc.plan.target import Target
+from seqc.plan.types import Plan
 from seqc.source.diagnostic import SeqError, fail
 from seqc.source.span import Span
 

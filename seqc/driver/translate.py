@@ -26,7 +26,7 @@ from seqc.driver.toolchain import Toolchain
 from seqc.emit import EmitOptions, Variant, emit, emit_fat, model_of
 from seqc.emit import manifest as emit_manifest
 from seqc.lower.program import Program
-from seqc.plan.types import Target
+from seqc.plan.target import Target
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,8 @@ from seqc.emit.model import EmitOptions, Model, arrange_packs, describe, trained
 from seqc.emit.package import cmake_package, embedded, executable, package_init, package_stub
 from seqc.emit.unit import unit
 from seqc.lower.program import Program
-from seqc.plan.types import Plan, Target
+from seqc.plan.target import Target
+from seqc.plan.types import Plan
 
 __all__ = ["EmitOptions", "Model", "Variant", "emit", "emit_fat", "manifest", "model_of"]
 

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from seqc.emit.names import mangle
 from seqc.flow.types import Axis, Kind, Type
 from seqc.lower.program import Hyper, Input, Program
-from seqc.plan.types import PackedMatrix, Plan, Target
+from seqc.plan.target import Target
+from seqc.plan.types import PackedMatrix, Plan
 
 ALIGNMENT = 64
 ENTRIES = ("infer", "evaluate", "gradients", "apply", "update", "step", "generate")

@@ -18,7 +18,8 @@ from seqc.emit.render import render
 from seqc.flow.types import Axis, Type
 from seqc.plan.place import flat
 from seqc.plan.share import effort
-from seqc.plan.types import Arena, Plan, Product
+from seqc.plan.target import Arena
+from seqc.plan.types import Plan, Product
 
 ABOUT = {
     "infer": "outputs of whole sequences",

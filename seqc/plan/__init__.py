@@ -18,7 +18,8 @@ from seqc.plan.print import counts, print_plan
 from seqc.plan.quantise import quantise
 from seqc.plan.rings import make_rings
 from seqc.plan.schedule import schedule
-from seqc.plan.types import Plan, Target
+from seqc.plan.target import Target
+from seqc.plan.types import Plan
 from seqc.plan.verify import PlanError, verify, verify_places
 
 PLAN_PASSES = ("schedule", "rings", "epilogues", "choose", "quantise", "place")

@@ -10,7 +10,8 @@ from dataclasses import dataclass, field, replace
 
 from seqc.plan.strategies import STRATEGIES, Strategy
 from seqc.plan.strategies.strategy import Chosen
-from seqc.plan.types import Kernel, Node, Outer, Plan, Product, Scan, Target
+from seqc.plan.target import Target
+from seqc.plan.types import Kernel, Node, Outer, Plan, Product, Scan
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from seqc.flow.types import Axis
 from seqc.plan.place import element_bytes, flat, reads_and_writes
 from seqc.plan.rates import LEVELS, Rates
+from seqc.plan.target import Target
 from seqc.plan.types import (
     Categorical,
     Einsum,
@@ -24,7 +25,6 @@ from seqc.plan.types import (
     Reduce,
     Scan,
     Scatter,
-    Target,
     Transpose,
 )
 

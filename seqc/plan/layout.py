@@ -11,7 +11,8 @@ from dataclasses import dataclass, replace
 
 from seqc.flow.types import Kind, Type
 from seqc.lower.program import Parameter, Program
-from seqc.plan.types import PackedMatrix, Plan, Target
+from seqc.plan.target import Target
+from seqc.plan.types import PackedMatrix, Plan
 
 ALIGNMENT = 64
 

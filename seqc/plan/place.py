@@ -12,8 +12,8 @@ from dataclasses import dataclass, replace
 
 from seqc.flow.types import Axis, Kind
 from seqc.plan.roots import MAY_BE_NULL
+from seqc.plan.target import Arena, Target
 from seqc.plan.types import (
-    Arena,
     Buffer,
     Categorical,
     Chunks,
@@ -32,7 +32,6 @@ from seqc.plan.types import (
     Reverse,
     Scan,
     Scatter,
-    Target,
     Transpose,
 )
 

@@ -12,8 +12,8 @@ from collections.abc import Mapping
 
 from seqc.flow.types import Axis, Way
 from seqc.plan.place import accesses, flat
+from seqc.plan.target import Arena
 from seqc.plan.types import (
-    Arena,
     Categorical,
     Chunks,
     Einsum,

@@ -11,7 +11,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from seqc.plan.types import Node, PackedMatrix, Plan, Product, Scan, Target
+from seqc.plan.target import Target
+from seqc.plan.types import Node, PackedMatrix, Plan, Product, Scan
 
 TRAINING = ("gradients", "update", "apply", "initial")
 MOST_SEGMENTS = 8

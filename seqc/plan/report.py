@@ -12,7 +12,8 @@ from dataclasses import replace
 from seqc.plan.cost import Cost, Setting, cost, costs, total
 from seqc.plan.rates import LEVELS, Rates
 from seqc.plan.strategies import STRATEGIES
-from seqc.plan.types import Node, Outer, Plan, Product, Scan, Target
+from seqc.plan.target import Target
+from seqc.plan.types import Node, Outer, Plan, Product, Scan
 
 
 def print_costs(plan: Plan, target: Target, rates: Rates, steps: int, batch: int) -> str:

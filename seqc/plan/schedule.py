@@ -22,7 +22,8 @@ from seqc.plan.sink import sink_gathers
 from seqc.plan.squares import find_squares
 from seqc.plan.stack import find_products, find_stacks
 from seqc.plan.storage import Storage, find_storage
-from seqc.plan.types import Guard, Kernel, Node, Operand, Plan, Pointwise, Scan, Target
+from seqc.plan.target import Target
+from seqc.plan.types import Guard, Kernel, Node, Operand, Plan, Pointwise, Scan
 
 Rank = tuple[int, int, int]
 """Level, packs before others, position."""

@@ -12,8 +12,8 @@ from enum import Enum
 
 from seqc.flow.types import Axis, Kind
 from seqc.plan.place import ALIGNMENT, SMALL, reads_and_writes, rounded
+from seqc.plan.target import Arena
 from seqc.plan.types import (
-    Arena,
     Buffer,
     Chunks,
     Einsum,

@@ -24,6 +24,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from seqc.flow.types import Axis, Kind, Way
+from seqc.plan.target import Arena
 
 
 @dataclass(frozen=True, slots=True)
@@ -370,20 +371,6 @@ class PackedMatrix:
         if self.gates == 1 and self.units * 4 <= self.block:
             return self.units * -(-self.depth // self.block) * self.block
         return -(-self.units // self.block) * self.block * self.gates * self.depth
-
-
-@dataclass(frozen=True, slots=True)
-class Arena:
-    """A size or an address in bytes: fixed + per_row * B + per_step * T + per_cell * T * B."""
-
-    fixed: int
-    per_row: int
-    per_step: int
-    per_cell: int
-
-    def bytes(self, steps: int, batch: int) -> int:
-        """The number for one T and B."""
-        return self.fixed + self.per_row * batch + self.per_step * steps + self.per_cell * steps * batch
 
 
 @dataclass(frozen=True, slots=True)

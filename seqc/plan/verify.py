@@ -11,7 +11,8 @@ from seqc.flow.types import Axis
 from seqc.plan.epilogue import apart, segment_reads
 from seqc.plan.place import Access, Box, accesses, boxes, flat, reads_and_writes
 from seqc.plan.roots import IN_PLACE
-from seqc.plan.types import Guard, Operand, Plan, Pointwise, Product, Scan, Target
+from seqc.plan.target import Target
+from seqc.plan.types import Guard, Operand, Plan, Pointwise, Product, Scan
 
 
 class PlanError(Exception):

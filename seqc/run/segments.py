@@ -92,7 +92,7 @@ class SegmentedEngine:
         if training:
             sizes.append(parts.back.workspace_bytes(GRADIENTS, length, batch))  # type: ignore[attr-defined]
             count = -(-steps // length) + 2
-        return max(sizes) + count * kept + (self.manifest["plain_bytes"] if training else 0)
+        return int(max(sizes) + count * kept + (self.manifest["plain_bytes"] if training else 0))
 
     def segment_steps(self, steps: int, batch: int, training: bool) -> int:
         """The longest segment that fits; ModelError if even the cheapest does not."""

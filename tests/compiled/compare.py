@@ -14,8 +14,8 @@ from seqc.emit import EmitOptions, emit
 from seqc.flow.types import Axis, Kind
 from seqc.lower.program import Program
 from seqc.passes import apply_flow, flow_for, initial_optimizer
-from seqc.plan import plan
-from seqc.plan.types import Target
+from seqc.plan import PlanOptions, plan
+from seqc.plan.target import Target
 from seqc.run.engine import EngineFault, StateArrays
 from seqc.run.evaluator import EvaluatorEngine
 from tests.compiled.client import Client, aligned, build
@@ -58,16 +58,30 @@ def flows_of(program: Program) -> dict[str, Any]:
     return flows
 
 
-def text_of(program: Program, real: str, name: str) -> Mapping[str, str]:
+def text_of(
+    program: Program,
+    real: str,
+    name: str,
+    vector_bytes: int = LANES,
+    options: PlanOptions | None = None,
+) -> Mapping[str, str]:
     """All files of a model."""
-    target = Target(vector_bytes=LANES, real_bytes=8 if real == "f64" else 4)
-    plans = {entry: plan(flow, program, entry, target) for entry, flow in flows_of(program).items()}
+    target = Target(vector_bytes=vector_bytes, real_bytes=8 if real == "f64" else 4)
+    plans = {entry: plan(flow, program, entry, target, options) for entry, flow in flows_of(program).items()}
     return emit(program, plans, target, EmitOptions(name, real, library=f"lib{name}.so"))
 
 
-def make(program: Program, real: str, folder: Path, name: str = "model", **more: Any) -> Pair:
+def make(
+    program: Program,
+    real: str,
+    folder: Path,
+    name: str = "model",
+    vector_bytes: int = LANES,
+    options: PlanOptions | None = None,
+    **more: Any,
+) -> Pair:
     """Compiles a model and gives both sides the same random weights."""
-    files = text_of(program, real, name)
+    files = text_of(program, real, name, vector_bytes, options)
     library = build(files, folder, name, **more)
     client = Client(library, files[f"{name}.json"])
     return Pair(program, real, client, engine_of(program, client), files, library)

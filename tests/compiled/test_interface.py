@@ -15,7 +15,7 @@ import pytest
 from seqc.emit import EmitOptions, emit, model_of
 from seqc.emit.workspace import workspace_bytes
 from seqc.plan import plan
-from seqc.plan.types import Target
+from seqc.plan.target import Target
 from tests.compiled import compare
 from tests.compiled.client import ENTRIES, FLAGS, RUNTIME, STRICT, Client, aligned, build
 from tests.compiled.compare import Pair, check_all, close, flows_of, inputs_of, make, text_of

@@ -21,9 +21,11 @@ from seqc.driver import pipeline
 from seqc.driver.options import Options
 from seqc.driver.sources import Reader
 from seqc.lower.program import Program
-from tests.compiled.client import RUNTIME
-from tests.compiled.compare import Pair, empty_grads, inputs_of, make
+from tests.compiled.client import RUNTIME, Client, build
+from tests.compiled.compare import Pair, empty_grads, engine_of, inputs_of, make, text_of
+from tests.compiled.test_random import together as joined
 from tests.numeric.hand_models import MODELS
+from tests.passes.random_flows import random_program
 
 MEMBERS = (2, 3, 4)
 BAD_INDEX, NOT_FINITE = 2, 5
@@ -199,3 +201,19 @@ def test_the_thread_sanitizer_finds_no_race(tmp_path: Path) -> None:
     if "unexpected memory mapping" in done.stderr:
         pytest.skip("the thread sanitizer does not run on this system")
     assert done.returncode == 0 and "clean" in done.stdout, done.stderr[-4000:]
+
+
+@pytest.mark.parametrize("seed", [21, 22])
+def test_random_graphs_give_the_same_bits(seed: int, team: int, tmp_path: Path) -> None:
+    programs = {f"m{k}": random_program(1000 * seed + k) for k in range(12)}
+    models = {name: text_of(program, "f32", name) for name, program in programs.items()}
+    flags = ("-O0", "-w", "-march=native", "-fvisibility=default")
+    library = build(joined(models), tmp_path, "all", flags=flags)
+    for name, program in programs.items():
+        client = Client(library, models[name][f"{name}.json"])
+        pair = Pair(program, "f32", client, engine_of(program, client), models[name], library)
+        with np.errstate(all="ignore"):
+            expected = everything(pair, 5, 7)
+            client.team = team
+            for _ in range(4):
+                same(everything(pair, 5, 7), expected)

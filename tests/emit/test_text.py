@@ -15,7 +15,7 @@ import jsonschema
 import pytest
 
 from seqc.emit import EmitOptions, emit
-from seqc.plan.types import Target
+from seqc.plan.target import Target
 from tests.compiled.compare import text_of
 from tests.emit import tiny
 from tests.numeric.hand_models import MODELS

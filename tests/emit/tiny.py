@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from seqc.flow.types import ONCE, STREAM, Axis, Flow, Kind, State, Type, Value, Way
 from seqc.lower.program import Input, Parameter, Program
+from seqc.plan.target import Arena, Target
 from seqc.plan.types import (
-    Arena,
     Buffer,
     Home,
     Operand,
@@ -19,7 +19,6 @@ from seqc.plan.types import (
     Scan,
     Segment,
     Statement,
-    Target,
 )
 
 UNITS, INPUTS = 5, 3

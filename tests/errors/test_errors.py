@@ -50,7 +50,7 @@ def profiles(path: Path) -> None:
     from seqc.driver.options import Options
     from seqc.driver.profile import check_profile
     from seqc.driver.sources import Reader
-    from seqc.plan.types import Target
+    from seqc.plan.target import Target
 
     target = Target("portable", 32, 4)
     for model in pipeline.programs(Reader(path), Options()):

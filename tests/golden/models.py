@@ -17,7 +17,7 @@ from seqc.emit import EmitOptions, emit
 from seqc.flow.print import show as print_flow
 from seqc.lower.program import Program
 from seqc.plan import Plan, print_plan
-from seqc.plan.types import Target
+from seqc.plan.target import Target
 from seqc.syntax.parse import parse
 
 FOLDER = Path(__file__).resolve().parents[1] / "models"

@@ -14,7 +14,8 @@ from seqc.lower.program import Program
 from seqc.ops.evaluate import evaluate
 from seqc.plan import PlanOptions, plan
 from seqc.plan.roots import leaf_home, root_home
-from seqc.plan.types import Home, Plan, Target
+from seqc.plan.target import Target
+from seqc.plan.types import Home, Plan
 from tests.plan.interpret import Machine
 
 Array = Any

@@ -16,7 +16,7 @@ from seqc.flow.types import Kind, Type
 from seqc.lower.program import Hyper, Program
 from seqc.passes.pipeline import flow_for
 from seqc.passes.update import initial_optimizer, trained_parameters
-from seqc.plan.types import Target
+from seqc.plan.target import Target
 from seqc.run import Model, ModelError
 from seqc.run.evaluator import EvaluatorEngine
 from tests.numeric import hand_models

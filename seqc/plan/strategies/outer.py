@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from seqc.plan.strategies.strategy import Chosen, Strategy, always
-from seqc.plan.types import Outer, Plan, Target
+from seqc.plan.target import Target
+from seqc.plan.types import Outer, Plan
 
 
 def cost(plan: Plan, node: Chosen, target: Target) -> float:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from seqc.plan.strategies.strategy import Chosen, Strategy, always
-from seqc.plan.types import Plan, Product, Target
+from seqc.plan.target import Target
+from seqc.plan.types import Plan, Product
 
 MOST_SUMS = 8
 """Vectors of sums that stay in registers beside what a row needs else."""

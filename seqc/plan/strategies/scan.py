@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from seqc.plan.strategies.strategy import Chosen, Strategy, always
-from seqc.plan.types import Plan, Scan, Target
+from seqc.plan.target import Target
+from seqc.plan.types import Plan, Scan
 
 
 def cost(plan: Plan, node: Chosen, target: Target) -> float:

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from seqc.plan.types import Outer, Plan, Product, Scan, Target
+from seqc.plan.target import Target
+from seqc.plan.types import Outer, Plan, Product, Scan
 
 Chosen = Product | Outer | Scan
 

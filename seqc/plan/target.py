@@ -1,0 +1,38 @@
+"""What a plan is made for: a Target, all that a planner may know of the machine and of a build's wishes; and the size of
+the memory that it asks for, an Arena. Values without a reference to anything else."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What `plan` may know of the machine. `lanes` counts elements of the build's real type in one vector; `weights` is how
+    inference stores the matrices of its products: "real", "bf16" or "int8"."""
+
+    name: str = "portable"
+    vector_bytes: int = 16
+    real_bytes: int = 4
+    l1_bytes: int = 32 * 1024
+    l2_bytes: int = 1024 * 1024
+    max_threads: int = 1
+    weights: str = "real"
+
+    @property
+    def lanes(self) -> int:
+        return max(1, self.vector_bytes // self.real_bytes)
+
+
+@dataclass(frozen=True, slots=True)
+class Arena:
+    """A size or an address in bytes: fixed + per_row * B + per_step * T + per_cell * T * B."""
+
+    fixed: int
+    per_row: int
+    per_step: int
+    per_cell: int
+
+    def bytes(self, steps: int, batch: int) -> int:
+        """The number for one T and B."""
+        return self.fixed + self.per_row * batch + self.per_step * steps + self.per_cell * steps * batch
