@@ -387,5 +387,5 @@ class Plan:
     packs: tuple[PackedMatrix, ...]
     uniforms: tuple[Uniform, ...]
     nodes: tuple[Node, ...]
-    arena: Arena = Arena(0, 0, 0, 0)
+    arena: Arena = field(default=Arena(0, 0, 0, 0))
     offsets: Mapping[int, Arena] = field(default_factory=dict)
