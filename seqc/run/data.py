@@ -100,7 +100,9 @@ class Streams:
     ) -> None:
         self.inputs: Sequence[Any] = model.manifest["inputs"]
         total = min(len(array) for number, array in arrays.items() if "time" in self.inputs[number]["axes"])
-        self.rows = max(1, min(rows, total // max(1, min(window or 1, total))))
+        # Streams of a validation are long beside their warm-up, which does not count.
+        least = max(window or 1, 4 * warmup if whole else 1)
+        self.rows = max(1, min(rows, total // max(1, min(least, total))))
         self.steps = total // self.rows
         if self.steps - warmup < 1:
             raise ModelError(

@@ -185,7 +185,7 @@ def make_data(
     def make(part: Material, last: bool) -> Data:
         if part.single:
             length = (window or STREAM_WINDOW) if carried else options.window
-            return Streams(model, part.arrays, options.batch, length, 0 if last else warmup, whole=last)
+            return Streams(model, part.arrays, options.batch, length, warmup, whole=last)
         if part.lengths is not None:
             return Lists(
                 model,
