@@ -99,10 +99,41 @@ SEQC_INLINE void each_column(R *packed, int64_t depth, int64_t units, int gates,
   }
 }
 
+#if !defined(__clang__)
+// Turns a square of lanes<R> vectors: stretches of Half lanes change places between vectors Half apart, then
+// stretches half as long.
+template <class R, int Half> SEQC_INLINE void turn_square(Vec<R> (&v)[lanes<R>]) {
+  if constexpr (Half > 0) {
+    const Ints<R> lane = lane_numbers<R>(), upper = (lane & Half) != 0;
+    SEQC_UNROLL
+    for (int i = 0; i < lanes<R>; ++i)
+      if ((i & Half) == 0) {
+        const Vec<R> a = v[i], b = v[i + Half];
+        v[i] = __builtin_shuffle(a, b, upper ? lane + (lanes<R> - Half) : lane);
+        v[i + Half] = __builtin_shuffle(a, b, upper ? lane + lanes<R> : lane + Half);
+      }
+    turn_square<R, Half / 2>(v);
+  }
+}
+#endif
+
 // Writes up to lanes<R> matrix rows as one vector column; missing rows (null) become zeros.
 template <class R>
 SEQC_INLINE void transpose_rows(R *to, int64_t step, int64_t depth, const R *const (&rows)[lanes<R>]) {
-  for (int64_t k = 0; k < depth; ++k)
+  int64_t k = 0;
+#if !defined(__clang__)
+  for (; k + lanes<R> <= depth; k += lanes<R>) {
+    Vec<R> square[lanes<R>];
+    SEQC_UNROLL
+    for (int lane = 0; lane < lanes<R>; ++lane)
+      square[lane] = rows[lane] ? load(rows[lane] + k) : Vec<R>{};
+    turn_square<R, lanes<R> / 2>(square);
+    SEQC_UNROLL
+    for (int i = 0; i < lanes<R>; ++i)
+      store(to + (k + i) * step, square[i]);
+  }
+#endif
+  for (; k < depth; ++k)
     for (int lane = 0; lane < lanes<R>; ++lane)
       to[k * step + lane] = rows[lane] ? rows[lane][k] : R(0);
 }
