@@ -4,6 +4,7 @@
 #include "naive.hpp"
 
 #include "../outer.hpp"
+#include "../rows.hpp"
 
 using seqc::lanes;
 using seqc::Segment;
@@ -98,6 +99,33 @@ template <class R, int Gates, int64_t Units> static void check_gates(int64_t M, 
   }
 }
 
+// Rows one by one with all sums in registers: the bits of product_with.
+template <class R, int Gates, int64_t Units, int64_t K> static void check_rows(int64_t M) {
+  constexpr int64_t extra = 2;
+  Data<R> h(M * K, 2), x(M * extra, 3), U(Gates * Units * K, 4), W(Gates * Units * extra, 5);
+  Data<R> packed_u(seqc::packed_size<R>(K, Units, Gates)),
+      packed_w(seqc::packed_size<R>(extra, Units, Gates));
+  seqc::Array<const R *, Gates> u, w;
+  for (int g = 0; g < Gates; ++g) {
+    u[g] = U + g * Units * K;
+    w[g] = W + g * Units * extra;
+  }
+  seqc::pack_gates<R>(packed_u, K, Units, u, Gates, K);
+  seqc::pack_gates<R>(packed_w, extra, Units, w, Gates, extra);
+  const Segment<R> segments[2] = {{x, extra, packed_w, extra}, {h, K, packed_u, K}};
+  Data<R> one(M * Gates * Units, 6), other(M * Gates * Units, 7);
+  const auto store_in = [&](R *to) {
+    return [to](int64_t row, int64_t unit, auto which, const Vec<R> *sums) {
+      for (int g = 0; g < Gates; ++g)
+        seqc::store(to + (row * Gates + g) * Units + unit, sums[g], which);
+    };
+  };
+  seqc::product_with<R, Gates, Units>(0, M, segments, 2, store_in(one));
+  seqc::product_rows<R, Gates, Units, extra, K>(0, M, segments, store_in(other));
+  CHECK(memcmp(one.values, other.values, static_cast<size_t>(one.count) * sizeof(R)) == 0,
+        "product_rows, %d gates of %ld, depth %ld", Gates, long(Units), long(K));
+}
+
 template <class R, int64_t N> static void check_outer(int64_t M, int64_t K) {
   Data<R> A(K * M, 3), B(K * N, 5), C(M * (N + 2), 9), before(M * (N + 2), 9), divided(M * (N + 2), 9);
   for (int accumulate = 0; accumulate < 2; ++accumulate) {
@@ -147,11 +175,23 @@ template <class R> static void check_cells() {
     }
 }
 
+template <class R> static void check_small() {
+  for (const int64_t M : {1, 3}) {
+    check_rows<R, 1, 17, 5>(M);
+    check_rows<R, 2, 16, 16>(M);
+    check_rows<R, 3, 15, 33>(M);
+    check_rows<R, 4, 8, 8>(M);
+    check_rows<R, 4, 9, 3>(M);
+  }
+}
+
 // SEQC_TEST_ALL adds the sizes that take long to compile.
 int main() {
   check_widths<float, 1, 3, 8, 17, 64, 129>();
   check_widths<double, 2, 7, 33>();
   check_cells<float>();
+  check_small<float>();
+  check_small<double>();
 #ifdef SEQC_TEST_ALL
   check_widths<float, 2, 4, 7, 15, 16, 31, 33, 63, 65, 127, 200>();
   check_widths<double, 1, 3, 8, 17, 65>();

@@ -93,6 +93,27 @@ static void check_special_values() {
   CHECK(seqc::divide_floor(7, -2) == -4 && seqc::modulo_floor(7, -2) == -1, "floor division");
 }
 
+// The short forms: bounded errors, saturated values, equal bits for scalars and vectors.
+static void check_quick(int64_t points) {
+  const uint32_t step = static_cast<uint32_t>(seqc::max(int64_t(1), (int64_t(1) << 32) / points)) | 1u;
+  uint32_t bits = 0;
+  for (int64_t i = 0; i < points; ++i, bits += step) {
+    const float x = seqc::bits_as<float>(bits);
+    const double wide = static_cast<double>(x);
+    const float tangent = seqc::quick_tanh(x), gate = seqc::quick_sigmoid(x);
+    if (x != x) {
+      CHECK(tangent != tangent && gate != gate, "NaN through the short forms");
+      continue;
+    }
+    CHECK(fabs(static_cast<double>(tangent) - tanh(wide)) <= 1.8e-7, "quick_tanh(%g)", wide);
+    CHECK(fabs(static_cast<double>(gate) - exact_sigmoid(wide)) <= 1.3e-7, "quick_sigmoid(%g)", wide);
+    CHECK(fabsf(tangent) <= 1.0f && gate >= 0.0f && gate <= 1.0f, "range of the short forms at %g", wide);
+    const Vec<float> all = seqc::broadcast(x);
+    CHECK(same_bits(seqc::quick_tanh(all)[0], tangent) && same_bits(seqc::quick_sigmoid(all)[0], gate),
+          "lanes of the short forms at %g", wide);
+  }
+}
+
 static void check_vector_basics() {
   float x[lanes<float>];
   for (int i = 0; i < lanes<float>; ++i)
@@ -124,6 +145,7 @@ int main(int count, char **arguments) {
   const int64_t points = int64_t(1) << (count > 1 ? atoi(arguments[1]) : 18);
   check_special_values();
   check_vector_basics();
+  check_quick(points);
   SWEEP(exp, 1.5, exp);
   SWEEP(log, 1.5, log);
   SWEEP(log1p, 3.0, log1p);
