@@ -118,7 +118,7 @@ template <class X> SEQC_INLINE X tanh(X x) {
 }
 
 // The same by a shorter way, for loops that wait for it: x and its square are bounded side by side, and no
-// bound stands at the end. Within 1.6e-7.
+// bound stands at the end. Within 2.2e-7, over every float.
 template <class X> SEQC_INLINE X quick_tanh(X x) {
   const X bounded = at_most(at_least(x, -9.011f), 9.011f);
   const X y = at_most(x * x, 9.011f * 9.011f);
@@ -129,7 +129,7 @@ template <class X> SEQC_INLINE X quick_tanh(X x) {
   return m * (d + d) / fma(m, m, d * d);
 }
 
-// 1/2 + tanh(x/2)/2, the half angle in the coefficients: within 1.2e-7, more than 0, and 1 from 17 on.
+// 1/2 + tanh(x/2)/2, the half angle in the coefficients: within 1.3e-7, more than 0, and 1 from 17 on.
 template <class X> SEQC_INLINE X quick_sigmoid(X x) {
   const X bounded = at_most(at_least(x, -17.0f), 17.0f);
   const X y = at_most(x * x, 289.0f);
@@ -245,7 +245,7 @@ SEQC_OWN(expm1, __builtin_expm1(x))
 SEQC_OWN(tanh, __builtin_tanh(x))
 // sigmoid(x) = 1 / (1 + e^-x): 3 ulp.
 SEQC_OWN(sigmoid, x < 0 ? __builtin_exp(x) / (1 + __builtin_exp(x)) : 1 / (1 + __builtin_exp(-x)))
-// quick_tanh, quick_sigmoid: within 1.6e-7 and 1.2e-7 of the value, by the shortest way.
+// quick_tanh, quick_sigmoid: within 2.2e-7 and 1.3e-7 of the value, by the shortest way.
 SEQC_OWN(quick_tanh, __builtin_tanh(x))
 SEQC_OWN(quick_sigmoid, x < 0 ? __builtin_exp(x) / (1 + __builtin_exp(x)) : 1 / (1 + __builtin_exp(-x)))
 // softplus(x) = log(1 + e^x), without overflow.

@@ -23,7 +23,7 @@ from seqc.emit.products import outer_kernel, product_kernel
 from seqc.emit.team import RANGES, Team, named_rows
 from seqc.flow.types import Axis, Kind, Way
 from seqc.plan import types as plan_types
-from seqc.plan.share import Split, outside, shares
+from seqc.plan.share import Split, shares
 from seqc.plan.types import Operand, Plan, Statement
 
 LOCALS = frozenset(
@@ -57,7 +57,7 @@ class EntryPrinter:
         self._written = frozenset(written_buffers(self.plan))
         self._team = self._make_team()
         uniform_lines = self._print_uniforms()
-        for node in outside(self.plan.nodes):
+        for node in self.plan.nodes:
             self.lines += self._team.turn(2)
             self._node(node, self._team.inside(2))
         if self._team.open is not None:
@@ -172,7 +172,6 @@ class EntryPrinter:
             ]
             self.lines.append(f"{' ' * indent}  return SEQC_NOT_FINITE;")
         else:
-            assert not isinstance(node, plan_types.Chunks)
             self._kernel(node, indent, False)
 
     def _scan(self, node: plan_types.Scan, indent: int) -> None:
@@ -309,8 +308,6 @@ def written_buffers(plan: Plan) -> list[int]:
         node = pending.pop(0)
         if isinstance(node, plan_types.Scan):
             pending = [*node.kernels, *pending]
-        elif isinstance(node, plan_types.Chunks):
-            pending = [*node.nodes, *pending]
         elif isinstance(node, plan_types.Pointwise):
             found += [operand.buffer for _, operand in node.stores]
         elif isinstance(node, plan_types.Product) and node.epilogue is not None:

@@ -16,7 +16,7 @@ from dataclasses import replace
 from seqc.flow.types import Axis, Kind
 from seqc.plan.lanes import runs_on_vectors
 from seqc.plan.place import flat, reads_and_writes
-from seqc.plan.types import Chunks, Kernel, Node, Operand, Plan, Pointwise, Product, Scan
+from seqc.plan.types import Kernel, Node, Operand, Plan, Pointwise, Product, Scan
 
 
 def add_epilogues(plan: Plan) -> Plan:
@@ -31,8 +31,6 @@ def fused_nodes(plan: Plan, nodes: Sequence[Node]) -> list[Node]:
         if isinstance(node, Scan):
             kernels = fused(plan, node.kernels, True)
             node = replace(node, kernels=tuple(each for each in kernels if isinstance(each, Kernel)))
-        elif isinstance(node, Chunks):
-            node = replace(node, nodes=tuple(fused_nodes(plan, node.nodes)))
         inner.append(node)
     return fused(plan, inner, False)
 
@@ -66,12 +64,12 @@ def work(plan: Plan, node: Node) -> int:
 
 
 def touched(plan: Plan, node: Node) -> tuple[list[Operand], list[Operand]]:
-    """What a node reads and writes, the kernels of a scan or of chunks included."""
-    if not isinstance(node, Scan | Chunks):
+    """What a node reads and writes, the kernels of a scan included."""
+    if not isinstance(node, Scan):
         return reads_and_writes(plan, node)
     read: list[Operand] = []
     written: list[Operand] = []
-    for each in node.kernels if isinstance(node, Scan) else node.nodes:
+    for each in node.kernels:
         inner = touched(plan, each)
         read += inner[0]
         written += inner[1]

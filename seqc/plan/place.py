@@ -16,7 +16,6 @@ from seqc.plan.target import Arena, Target
 from seqc.plan.types import (
     Buffer,
     Categorical,
-    Chunks,
     Einsum,
     Gather,
     Guard,
@@ -94,7 +93,7 @@ def reads_and_writes(plan: Plan, node: Node) -> tuple[list[Operand], list[Operan
             return list(node.operands), [Operand(number, plan.buffers[number].size)]
         case Guard():
             return [node.condition], []
-        case Scan() | Chunks():
+        case Scan():
             return [], []
 
 
@@ -106,8 +105,6 @@ def flat(nodes: tuple[Node, ...]) -> Iterator[tuple[int, Node]]:
             for kernel in node.kernels:
                 yield scans, kernel
             scans += 1
-        elif isinstance(node, Chunks):
-            yield from flat(node.nodes)
         else:
             yield -1, node
 

@@ -15,7 +15,6 @@ from seqc.plan.place import accesses, flat
 from seqc.plan.target import Arena
 from seqc.plan.types import (
     Categorical,
-    Chunks,
     Einsum,
     Gather,
     Guard,
@@ -67,9 +66,6 @@ def print_plan(plan: Plan) -> str:
         if isinstance(node, Scan):
             lines.append(f"scan {node.way.value} {node.strategy}".rstrip() + comment(node.origin))
             lines += [f"  {line(plan, kernel)}" for kernel in node.kernels]
-        elif isinstance(node, Chunks):
-            lines.append(f"chunks of {node.steps}")
-            lines += [f"  {line(plan, each)}" for each in node.nodes]
         else:
             lines.append(line(plan, node))
     lines.append("buffers")
@@ -187,8 +183,8 @@ def body(plan: Plan, node: Node) -> str:
             return f"pack m{node.pack} = {show(*node.operands)}"
         case Guard():
             return f"guard {show(node.condition)}"
-        case Scan() | Chunks():
-            return type(node).__name__.lower()
+        case Scan():
+            return "scan"
 
 
 def pointwise_text(plan: Plan, node: Pointwise) -> str:

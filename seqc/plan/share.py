@@ -15,7 +15,6 @@ from seqc.plan.place import ALIGNMENT, SMALL, reads_and_writes, rounded
 from seqc.plan.target import Arena
 from seqc.plan.types import (
     Buffer,
-    Chunks,
     Einsum,
     Gather,
     Guard,
@@ -80,19 +79,10 @@ class Touch:
 ANY = "anything"
 
 
-def outside(nodes: tuple[Node, ...]) -> Iterator[Node]:
-    """The nodes in running order, those of chunks too."""
-    for node in nodes:
-        if isinstance(node, Chunks):
-            yield from outside(node.nodes)
-        else:
-            yield node
-
-
 def shares(plan: Plan, real_bytes: int, lanes: int) -> list[Share]:
-    """A share for each node of `outside(plan.nodes)`."""
+    """A share for each node of the plan."""
     members = Members(plan, real_bytes)
-    return [members.share(node, split_of(plan, node, lanes)) for node in outside(plan.nodes)]
+    return [members.share(node, split_of(plan, node, lanes)) for node in plan.nodes]
 
 
 # ---- how a node may be divided ----------------------------------------------------------------------------------------
@@ -104,7 +94,6 @@ def split_of(plan: Plan, node: Node, lanes: int) -> Share:
         return Share(Split.ALL)
     if isinstance(node, Scan):
         return Share(Split.ROWS if all(by_row(plan, kernel) for kernel in node.kernels) else Split.TASK)
-    assert not isinstance(node, Chunks)
     if isinstance(node, Outer):
         return part_of_outer(plan, node)
     if isinstance(node, Reduce) and by_column(plan, node) and node.outer * node.inner >= 4 * lanes:
@@ -322,14 +311,14 @@ def effort_of(plan: Plan, node: Node, steps: int, batch: int) -> int:
 
 
 def _kernels(plan: Plan) -> Iterator[Node]:
-    for node in outside(plan.nodes):
+    for node in plan.nodes:
         yield from node.kernels if isinstance(node, Scan) else (node,)
 
 
 def _axes(node: Node) -> frozenset[Axis]:
     if isinstance(node, Reverse):
         return WHOLE
-    return frozenset() if isinstance(node, Pack | Guard | Scan | Chunks) else node.axes
+    return frozenset() if isinstance(node, Pack | Guard | Scan) else node.axes
 
 
 def _work(plan: Plan, node: Node) -> int:

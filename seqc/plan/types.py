@@ -307,21 +307,13 @@ class Scan:
 
 
 @dataclass(frozen=True, slots=True)
-class Chunks:
-    """Nodes that run for `steps` steps at a time; values that do not leave it have so many slots in time."""
-
-    steps: int
-    nodes: tuple[Node, ...]
-
-
-@dataclass(frozen=True, slots=True)
 class Guard:
     """Stops the entry point with SEQC_NOT_FINITE unless the bool operand holds; what follows changes the caller's memory."""
 
     condition: Operand
 
 
-Node = Kernel | Scan | Chunks | Guard
+Node = Kernel | Scan | Guard
 
 
 @dataclass(frozen=True, slots=True)
