@@ -323,6 +323,53 @@ SEQC_KERNEL static void int8_tile(const S *segments, int count, int64_t columns,
     out[i] = total[i];
 }
 
+// So many blocks, as a type.
+template <int Count> struct Blocks {
+  static constexpr int value = Count;
+};
+
+// The same for Height rows of one panel, which share its weights: row r has its numbers at numbers + r *
+// stride and its scales at scales + 8 * r.
+template <int Height, int Width, class S>
+SEQC_KERNEL static void int8_rows(const S *segments, int count, int64_t columns, const uint8_t *numbers,
+                                  int64_t stride, const float *scales, int64_t first_vector,
+                                  Vec<float> *out) {
+  Array<Vec<float>, Width * Height> total = {};
+  for (int s = 0; s < count; ++s) {
+    const int64_t quads = parts(segments[s].depth, 4);
+    const float *const row_scales =
+        static_cast<const float *>(segments[s].packed) + first_vector * lanes<float>;
+    const int32_t *const corrections =
+        static_cast<const int32_t *>(segments[s].packed) + columns + first_vector * lanes<float>;
+    const int8_t *b = static_cast<const int8_t *>(segments[s].packed) + 8 * columns +
+                      first_vector * quads * lanes<float> * 4;
+    Array<Ints<float>, Width * Height> sum = {};
+    for (int64_t k = 0; k < quads; ++k, numbers += 4, b += Width * lanes<float> * 4) {
+      SEQC_UNROLL
+      for (int r = 0; r < Height; ++r) {
+        SEQC_UNROLL
+        for (int w = 0; w < Width; ++w)
+          sum[r * Width + w] = dot_four(sum[r * Width + w], numbers + r * stride, b + w * lanes<float> * 4);
+      }
+    }
+    SEQC_UNROLL
+    for (int w = 0; w < Width; ++w) {
+      Ints<float> correction = {};
+      if (raw)
+        __builtin_memcpy(&correction, corrections + w * lanes<float>, sizeof correction);
+      const Vec<float> scale = load(row_scales + w * lanes<float>);
+      SEQC_UNROLL
+      for (int r = 0; r < Height; ++r) {
+        const Vec<float> exact = __builtin_convertvector(sum[r * Width + w] - correction, Vec<float>);
+        total[r * Width + w] = fma(exact, scale * broadcast(scales[8 * r + s]), total[r * Width + w]);
+      }
+    }
+  }
+  SEQC_UNROLL
+  for (int i = 0; i < Width * Height; ++i)
+    out[i] = total[i];
+}
+
 // product_with<float, Gates, Units>(begin, end, segments, count, epilogue, descending), as in gemm.hpp, for
 // at most eight terms. Each row of each term is quantised once, by its own largest value.
 template <class R, int Gates, int64_t Units, int64_t Depth, class Epilogue>
@@ -333,14 +380,34 @@ SEQC_INLINE void product_with(int64_t begin, int64_t end, const Int8Segment<Dept
   constexpr int64_t full = blocks<float>(Units) / wide, groups = full / streams;
   constexpr int64_t turns = groups + (full - groups * streams) + (last != 0 ? 1 : 0);
   constexpr int64_t columns = vectors_of(Units, Gates) * lanes<float>;
-  alignas(64) uint8_t numbers[static_cast<size_t>(Depth)];
-  float scales[8];
-  for (int64_t row = begin; row < end; ++row) {
-    uint8_t *to = numbers;
+  constexpr int fitting = row_limit(width), together = fitting > 4 ? 4 : fitting; // rows that share weights
+  alignas(64) uint8_t numbers[static_cast<size_t>(together * Depth)];
+  Array<float, 8 * together> scales;
+  const auto quantise_row = [&](int64_t row, int at) {
+    uint8_t *to = numbers + at * Depth;
     for (int s = 0; s < count; ++s) {
-      scales[s] = quantise(segments[s].depth, segments[s].a + row * segments[s].stride, to);
+      scales[8 * at + s] = quantise(segments[s].depth, segments[s].a + row * segments[s].stride, to);
       to += 4 * parts(segments[s].depth, 4);
     }
+  };
+  int64_t begun = begin;
+  for (; together > 1 && begun + together <= end; begun += together) {
+    for (int r = 0; r < together; ++r)
+      quantise_row(begun + r, r);
+    const auto panel = [&](int64_t first, auto blocks_of_it) {
+      constexpr int own = decltype(blocks_of_it)::value, vectors = Gates * own;
+      Array<Vec<float>, together * vectors> sums;
+      int8_rows<together, vectors>(segments, count, columns, numbers, Depth, scales, first * Gates, sums);
+      for (int r = 0; r < together; ++r)
+        finish<float, Gates, Units>(begun + r, first, own, sums + r * vectors, epilogue);
+    };
+    for (int64_t i = 0; i < full; ++i)
+      panel((descending ? full - 1 - i : i) * wide, Blocks<wide>{});
+    if constexpr (last != 0)
+      panel(full * wide, Blocks<last>{});
+  }
+  for (int64_t row = begun; row < end; ++row) {
+    quantise_row(row, 0);
     Array<Vec<float>, streams * width> sums;
     for (int64_t i = 0; i < turns; ++i) {
       const int64_t at = descending ? turns - 1 - i : i;
