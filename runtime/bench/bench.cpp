@@ -4,7 +4,7 @@
 //   ./bench [part of a name]
 #include "../math.hpp"
 #include "../outer.hpp"
-#include "../quant.hpp"
+#include "../int8.hpp"
 
 #include <stdio.h>
 #include <stdlib.h>

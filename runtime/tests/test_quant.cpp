@@ -3,7 +3,7 @@
 #include "check.hpp"
 #include "naive.hpp"
 
-#include "../quant.hpp"
+#include "../int8.hpp"
 
 using seqc::Vec;
 

@@ -48,7 +48,8 @@ def numbers_of(model: Model) -> Numbers:
 
 def includes(model: Model, plans: Mapping[str, Plan]) -> tuple[str, ...]:
     """The headers of the runtime that a model needs."""
-    low = any(placed.pack.kind != "real" for placed in model.packs)
+    kinds = {placed.pack.kind for placed in model.packs}
+    low = ["int8.hpp"] if "int8" in kinds else ["quant.hpp"] if "bf16" in kinds else []
     plain = any(
         isinstance(node, Product) and node.strategy == "plain"
         for each in plans.values()
@@ -58,7 +59,7 @@ def includes(model: Model, plans: Mapping[str, Plan]) -> tuple[str, ...]:
         "blocks.hpp",
         "entry.hpp",
         *(["plain.hpp"] if plain else []),
-        *(["quant.hpp"] if low else []),
+        *low,
         "random.hpp",
         *(["step.hpp"] if "step" in plans and steps_quickly(model, plans["step"]) else []),
     )

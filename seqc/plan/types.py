@@ -349,7 +349,7 @@ class PackedMatrix:
     kind: str = "real"
 
     def bytes(self, real_bytes: int) -> int:
-        """Size of the packed form; for the kinds "bf16" and "int8" that of runtime/quant.hpp."""
+        """Size of the packed form; for the kinds "bf16" and "int8" that of runtime/quant.hpp and int8.hpp."""
         columns = -(-self.units // self.block) * self.block * self.gates
         if self.kind == "bf16":
             return columns * 4 * -(-self.depth // 2)

@@ -153,7 +153,7 @@ def test_headers_need_nothing_but_the_c_library(compiler: str, tmp_path: Path) -
 ALL_HEADERS = """
 #include "outer.hpp"
 #include "guard.hpp"
-#include "quant.hpp"
+#include "int8.hpp"
 #include "math.hpp"
 #include "random.hpp"
 #include "reduce.hpp"
