@@ -23,6 +23,7 @@
 
 #include "calls.hpp"
 #include "host.hpp"
+#include "runner.hpp"
 #include "seqc_abi.h"
 #include "stepper.hpp"
 
@@ -219,6 +220,13 @@ static void bind_memory(py::module_ &module) {
       });
 }
 
+static void bind_runner(py::module_ &module) {
+  py::class_<Runner>(module, "Runner", py::module_local())
+      .def(py::init<std::shared_ptr<Memory>, const py::list &, const py::list &>(), py::arg("memory"),
+           py::arg("inputs"), py::arg("outputs"))
+      .def("__call__", &Runner::run, py::arg("args"), py::arg("out"));
+}
+
 } // namespace seqc_host
 
 namespace py = pybind11;
@@ -228,6 +236,7 @@ PYBIND11_MODULE(_host, module) {
   py::register_local_exception<seqc_host::Busy>(module, "Busy");
   seqc_host::bind_library(module);
   seqc_host::bind_memory(module);
+  seqc_host::bind_runner(module);
   module.def("stepper", &seqc_host::make_stepper, py::arg("memory"), py::arg("state"), py::arg("gate"),
              py::arg("inputs"), py::arg("outputs"), py::arg("batch"), py::arg("single"), py::arg("seed"),
              py::arg("slow"));

@@ -87,7 +87,7 @@ inline bool overlaps(const char *first, std::size_t bytes, const Range &other) {
 struct Arguments {
   const void *in[MOST + 1] = {};
   void *out[MOST + 1] = {};
-  Range ranges[MOST];
+  Range ranges[2 * MOST];
   std::size_t count = 0;
   double scratch[MOST] = {};
   int shape = 0; // 1 single, 2 batched, 0 not known yet

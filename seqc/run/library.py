@@ -16,6 +16,8 @@ from .fault import BUSY, UNSUPPORTED, ModelError
 from .layout import dtype_of, make_arenas
 
 INFER, STEP, GENERATE = 0, 5, 6
+MOST = 16
+"""Inputs or outputs of a call by the short way."""
 
 
 def symbol_of(manifest: Manifest) -> str:
@@ -228,6 +230,26 @@ class LibraryEngine:
         results = [port(each) for each in self.manifest["outputs"]]
         made: Callable[..., Any] = self._host.stepper(
             self.memory, _pointers(state), gate, taken, results, batch, single, seed, slow
+        )
+        return made
+
+    def runner(self) -> Callable[[tuple[Any, ...], Any], Any] | None:
+        """A C callable for `infer` that takes arrays as they are and answers NotImplemented to all unusual calls."""
+        entries = [*self.manifest["inputs"], *self.manifest["outputs"]]
+        count = len(self.manifest["inputs"])
+        if any(each.get("length", False) for each in entries) or max(count, len(entries) - count) > MOST:
+            return None
+
+        def stream(entry: Any) -> Any:
+            axes = entry["axes"]
+            kind = dtype_of(entry["kind"], self.manifest)
+            return (
+                None if entry.get("target") else (kind, list(entry["dims"]), "time" in axes, "batch" in axes)
+            )
+
+        ports = [stream(each) for each in entries]
+        made: Callable[[tuple[Any, ...], Any], Any] = self._host.Runner(
+            self.memory, ports[:count], ports[count:]
         )
         return made
 

@@ -41,6 +41,7 @@ RUN_FILES = (
     "results.py",
     "scale.py",
     "segments.py",
+    "short.py",
     "spoilt.py",
     "state.py",
     "table.py",

@@ -174,3 +174,8 @@ class State:
     def __repr__(self) -> str:
         rows = "one sequence" if self.single else f"{self.batch} rows"
         return f"State({self._manifest['name']}, {rows}, {', '.join(self.names) or 'nothing carried'})"
+
+
+def arrays_of(state: State | None) -> StateArrays | None:
+    """What an engine takes."""
+    return None if state is None else state.arrays

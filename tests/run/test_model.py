@@ -46,6 +46,38 @@ def test_out_is_used(toy: Model) -> None:
     np.testing.assert_array_equal(out, toy.infer(X, GAIN, KIND))
 
 
+def test_the_short_way_gives_the_same_and_leaves_the_rest_to_the_long_one(toy: Model) -> None:
+    long = toy.infer(X, GAIN, kind=KIND)
+    short = toy._short((X, GAIN, KIND), None)
+    assert short is not NotImplemented and short.shape == (T, B)
+    np.testing.assert_array_equal(short, long)
+    out = np.empty(T, np.float32)
+    one = np.ascontiguousarray(X[:, 1]), GAIN[1:2].reshape(()), np.ascontiguousarray(KIND[:, 1])
+    assert toy._short(one, out) is out
+    np.testing.assert_array_equal(out, long[:, 1])
+    wrong = KIND.copy()
+    wrong[1, 2] = 7
+    for arguments, given in (
+        ((X, GAIN), None),
+        ((X, GAIN, KIND.astype(np.int64)), None),
+        ((X[:, ::-1], GAIN, KIND), None),
+        ((X, GAIN[:2], KIND), None),
+        ((X[:2], GAIN, KIND), None),
+        ((X, GAIN, wrong), None),
+        ((X[:0], GAIN, KIND[:0]), None),
+        ((X, GAIN, KIND), np.empty((T, B), np.float64)),
+        ((X, GAIN, KIND), X.reshape(-1)[: T * B].reshape(T, B)),
+        ((X, GAIN, KIND), np.broadcast_to(np.float32(0), (T, B))),
+        ((X, GAIN, KIND), (out, out)),
+    ):
+        assert toy._short(arguments, given) is NotImplemented
+    view = toy.params
+    held = view["net.W"]
+    held[:] = 0.25
+    assert toy._short((X, GAIN, KIND), None) is NotImplemented
+    np.testing.assert_allclose(toy.infer(X, GAIN, KIND), expected(np.full(2, 0.25)), rtol=1e-5)
+
+
 def test_state_goes_on(toy: Model) -> None:
     whole = toy.infer(X, GAIN, KIND)
     state = toy.state(B)
