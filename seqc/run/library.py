@@ -237,7 +237,8 @@ class LibraryEngine:
         """A C callable for `infer` that takes arrays as they are and answers NotImplemented to all unusual calls."""
         entries = [*self.manifest["inputs"], *self.manifest["outputs"]]
         count = len(self.manifest["inputs"])
-        if any(each.get("length", False) for each in entries) or max(count, len(entries) - count) > MOST:
+        several = max(count, len(entries) - count) > MOST
+        if any(each.get("length", False) for each in entries) or several or not hasattr(self._host, "Runner"):
             return None
 
         def stream(entry: Any) -> Any:
