@@ -23,12 +23,13 @@ from seqc.emit.products import outer_kernel, product_kernel
 from seqc.emit.team import RANGES, Team, named_rows
 from seqc.flow.types import Axis, Kind, Way
 from seqc.plan import types as plan_types
+from seqc.plan.place import flat, reads_and_writes
 from seqc.plan.share import Split, shares
 from seqc.plan.types import Operand, Plan, Statement
 
 LOCALS = frozenset(
     {"frame", "t", "steps", "batch", "key", "runs", "outer", "inner", "turns", "sources", "gates", "kernels"}
-    | {"share", "rows", "cells", "part", "alone", *ROWS.values()}
+    | {"share", "rows", "cells", "part", "alone", "stretch", "from", "to", "run", *ROWS.values()}
 )
 SHORT = 64
 """Elements that a kernel works on sooner than it is called."""
@@ -109,7 +110,7 @@ class EntryPrinter:
 
     def _pointer(self, operand: Operand, written: bool, where: Place) -> str:
         base, first = self._base(operand, written), self._team.first(where)
-        return pointer_text(self.plan, operand, where.by_step, base, first)
+        return pointer_text(self.plan, operand, where.by_step or where.run, base, first)
 
     def _pack(self, number: int) -> str:
         """The local variable that points to a packed matrix."""
@@ -178,34 +179,61 @@ class EntryPrinter:
         way = "forward" if node.way is Way.FORWARD else "backward"
         label = f"loop over time, {way}" + (f": {node.origin}" if node.origin else "")
         self.lines += comment(label, indent)
-        head = (
-            "int64_t t = 0; t < steps; ++t"
-            if node.way is Way.FORWARD
-            else "int64_t t = steps - 1; t >= 0; --t"
-        )
-        self.lines.append(f"{' ' * indent}for ({head}) {{")
+        first, end = ("from", "to") if node.before else ("0", "steps")
+        forward = f"int64_t t = {first}; t < {end}; ++t"
+        head = forward if node.way is Way.FORWARD else f"int64_t t = {end} - 1; t >= {first}; --t"
+        deeper = indent
+        if node.before:
+            self._stretch(node, indent)
+            deeper += 2
+        self.lines.append(f"{' ' * deeper}for ({head}) {{")
         start = len(self.lines)
         for kernel in node.kernels:
-            self._kernel(kernel, indent + 2, True)
-        self.lines[start:start] = named_rows(self.lines[start:], indent + 2, True)
-        self.lines.append(f"{' ' * indent}}}")
+            self._kernel(kernel, deeper + 2, True)
+        self.lines[start:start] = named_rows(self.lines[start:], deeper + 2, True)
+        self.lines.append(f"{' ' * deeper}}}")
+        if node.before:
+            self.lines.append(f"{' ' * indent}}}")
 
-    def _kernel(self, node: plan_types.Kernel, indent: int, in_scan: bool) -> None:
+    def _stretch(self, node: plan_types.Scan, indent: int) -> None:
+        """The head of the loop over stretches, and what is done for all steps of one at once: in one call if all rows
+        of the batch are this member's, else step by step."""
+        margin, inner = " " * indent, " " * (indent + 2)
+        way = "from = 0; from < steps; from += stretch"
+        if node.way is Way.BACKWARD:
+            way = "from = (steps - 1) / stretch * stretch; from >= 0; from -= stretch"
+        way = f"stretch = max(int64_t{{1}}, {node.stretch} / batch), {way}"
+        shared = self._team.share.split is Split.ROWS
+        self.lines += [
+            f"{margin}for (int64_t {way}) {{",
+            f"{inner}const int64_t to = min(from + stretch, steps);",
+            f"{inner}const int64_t run = {'rows.count == batch ? to - from : 1' if shared else 'to - from'};",
+            f"{inner}for (int64_t t = from; t < to; t += run) {{",
+        ]
+        start = len(self.lines)
+        for kernel in node.before:
+            self._kernel(kernel, indent + 4, False, in_stretch=True)
+        self.lines[start:start] = named_rows(self.lines[start:], indent + 4, True)
+        self.lines.append(f"{inner}}}")
+
+    def _kernel(self, node: plan_types.Kernel, indent: int, in_scan: bool, in_stretch: bool = False) -> None:
         maker = PRINTED.get(type(node))
         if maker is not None:
             kernel, where = maker(self, node, in_scan)
+            where = replace(where, run=in_stretch)
             passing = in_scan and isinstance(node, plan_types.Product)
             if (self.plan.entry == "step" or passing) and is_short(self.plan, node):
                 kernel = replace(kernel, inline=True)
             self._call_kernel(kernel, where, indent, in_scan)
             return
         made = self._runtime_call(node, in_scan)
+        made = replace(made, place=replace(made.place, run=in_stretch))
         self._call_runtime(made, indent, in_scan)
 
     def _call_kernel(self, kernel: Kernel, where: Place, indent: int, in_scan: bool) -> None:
         assert self._team.fits(where)
         name = self.shelf.take(kernel)
-        loop = where.by_step and not in_scan and Axis.TIME in where.axes
+        loop = where.by_step and not in_scan and not where.run and Axis.TIME in where.axes
         deeper = indent + 2 if loop else indent
         arguments = [self._team.rows(where)]
         for parameter in kernel.parameters:
@@ -257,7 +285,7 @@ class EntryPrinter:
     def _call_runtime(self, made: RuntimeCall, indent: int, in_scan: bool) -> None:
         where = made.place
         assert made.name == "contract" or self._team.fits(where)
-        loop = where.by_step and not in_scan and Axis.TIME in where.axes
+        loop = where.by_step and not in_scan and not where.run and Axis.TIME in where.axes
         written = len(made.operands) - 1 if made.name != "turn" else 1
         reading_only = made.name.startswith("pack_")
         texts = [
@@ -302,23 +330,8 @@ def table(indent: int, name: str, kind: str, rows: Sequence[str]) -> list[str]:
 
 def written_buffers(plan: Plan) -> list[int]:
     """Buffers of a plan that some node writes."""
-    found: list[int] = []
-    pending: list[object] = list(plan.nodes)
-    while pending:
-        node = pending.pop(0)
-        if isinstance(node, plan_types.Scan):
-            pending = [*node.kernels, *pending]
-        elif isinstance(node, plan_types.Pointwise):
-            found += [operand.buffer for _, operand in node.stores]
-        elif isinstance(node, plan_types.Product) and node.epilogue is not None:
-            found += [operand.buffer for _, operand in node.epilogue.stores]
-        elif isinstance(node, plan_types.Product):
-            found.append(node.out)
-        elif isinstance(node, plan_types.Pack):
-            found.append(plan.packs[node.pack].buffer)
-        elif not isinstance(node, plan_types.Guard):
-            found.append(node.out.buffer)  # type: ignore[attr-defined]
-    return found
+    kernels = (node for _, node in flat(plan.nodes))
+    return [operand.buffer for node in kernels for operand in reads_and_writes(plan, node)[1]]
 
 
 def read_inputs(plan: Plan) -> frozenset[str]:

@@ -124,17 +124,19 @@ class Place:
     """Where a kernel runs. In a scan it sees one step at a time; across, all of them unless operands forbid it.
 
     `axes` are those of the kernel, `by_step` says whether calls are made step by step, `count` how many rows a kernel
-    without axes has.
+    without axes has. `run`: one call is for `run` steps from t on, before the loop of a stretch.
     """
 
     axes: frozenset[Axis]
     by_step: bool
     count: int = 1
+    run: bool = False
 
     def rows(self) -> str:
         """How many rows one call has."""
         axes = self.axes - {Axis.TIME} if self.by_step else self.axes
-        factors = [name for axis, name in ((Axis.TIME, "steps"), (Axis.BATCH, "batch")) if axis in axes]
+        steps = "run" if self.run else "steps"
+        factors = [name for axis, name in ((Axis.TIME, steps), (Axis.BATCH, "batch")) if axis in axes]
         return " * ".join(factors) or str(self.count)
 
     def varies(self, plan: Plan, operand: Operand) -> bool:
@@ -174,8 +176,10 @@ ROWS = {
     "steps * batch + rows.first": "last",
     "(steps - 1) * batch + rows.first": "end",
     "(steps % 2) * batch + rows.first": "last_of_two",
+    "(t - from) * batch + rows.first": "inside",
 }
-"""Where the first row of a member lies in a buffer of all steps, or of two: names for what many pointers have in common."""
+"""Where the first row of a member lies in a buffer of all steps, of two, or of a stretch: names for what many pointers have in
+common."""
 
 
 def pointer_text(plan: Plan, operand: Operand, by_step: bool, base: str, first: str = "") -> str:
@@ -208,6 +212,8 @@ def _instant(buffer: Buffer, operand: Operand, by_step: bool) -> str:
         text = _shifted("t", operand.shift)
     else:
         text = str(operand.shift) if operand.shift else ""
+    if buffer.local:
+        return "(t - from)"
     if buffer.ring and text:
         return f"({text} % {buffer.ring})"
     return text

@@ -18,11 +18,12 @@ from seqc.plan.print import counts, print_plan
 from seqc.plan.quantise import quantise
 from seqc.plan.rings import make_rings
 from seqc.plan.schedule import schedule
+from seqc.plan.stretch import make_stretches
 from seqc.plan.target import Target
 from seqc.plan.types import Plan
 from seqc.plan.verify import PlanError, verify, verify_places
 
-PLAN_PASSES = ("schedule", "rings", "epilogues", "choose", "quantise", "place")
+PLAN_PASSES = ("schedule", "rings", "epilogues", "choose", "stretches", "quantise", "place")
 """The steps from a Flow to a finished Plan; `schedule` holds stacking, keeping and fusing, which work on the Flow."""
 
 
@@ -40,6 +41,7 @@ def plan(
         "rings": make_rings,
         "epilogues": lambda made: add_epilogues(made) if options.epilogues else made,
         "choose": lambda made: choose(made, target, options),
+        "stretches": lambda made: make_stretches(made, target, options.stretch),
         "quantise": lambda made: quantise(made, target),
         "place": lambda made: place(made, target),
     }

@@ -11,18 +11,20 @@ from dataclasses import dataclass, field, replace
 from seqc.plan.strategies import STRATEGIES, Strategy
 from seqc.plan.strategies.strategy import Chosen
 from seqc.plan.target import Target
-from seqc.plan.types import Kernel, Node, Outer, Plan, Product, Scan
+from seqc.plan.types import Guard, Kernel, Node, Outer, Plan, Pointwise, Product, Scan
 
 
 @dataclass(frozen=True, slots=True)
 class PlanOptions:
     """`force` leads from a kind of node ("product", "outer", "scan") to the strategy that it must take; `recompute`
-    lets later phases compute cheap values again; `epilogues` lets loops run on the sums of products; `verify` checks
-    the finished plan."""
+    lets later phases compute cheap values again; `epilogues` lets loops run on the sums of products; `stretch` is the number
+    of cells of stretches of time, wherever they are legal (0: none, None: where they pay); `verify` checks the finished
+    plan."""
 
     force: tuple[tuple[str, str], ...] = field(default=())
     recompute: bool = True
     epilogues: bool = True
+    stretch: int | None = None
     verify: bool = True
 
 
@@ -47,10 +49,10 @@ def chosen(plan: Plan, node: Node, target: Target, forced: dict[str, str]) -> No
             in_loop(plan, chosen_kernel(plan, kernel, target, forced), target) for kernel in node.kernels
         )
         return replace(node, kernels=kernels, strategy=best(plan, node, target, forced, "scan").name)
-    if isinstance(node, Product | Outer):
-        kernel = chosen_kernel(plan, node, target, forced)
-        return in_loop(plan, kernel, target) if plan.entry in ONE_STEP else kernel
-    return node
+    if isinstance(node, Guard):
+        return node
+    kernel = chosen_kernel(plan, node, target, forced)
+    return in_loop(plan, kernel, target) if plan.entry in ONE_STEP else kernel
 
 
 def chosen_kernel(plan: Plan, node: Kernel, target: Target, forced: dict[str, str]) -> Kernel:
@@ -69,16 +71,31 @@ QUICK = {"tanh": "quick_tanh", "sigmoid": "quick_sigmoid"}
 """Functions that a loop over time waits for, and their short forms."""
 
 
+ASKS_FOR_DIGITS = frozenset({"log", "log1p", "pow", "div", "sqrt"})
+"""Functions of a sigmoid near 0 that show its relative error."""
+
+
 def in_loop(plan: Plan, node: Kernel, target: Target) -> Kernel:
-    """A kernel that runs once for each step. Where all sums of a row are in registers at once, its time is the way through the functions;
-    weights larger than the first cache are taken to and fro."""
+    """A kernel that runs once for each step, on functions by their short forms: everything waits for it. Weights larger than the first
+    cache are taken to and fro."""
+    if isinstance(node, Pointwise):
+        return quickened(node)
     if not isinstance(node, Product):
         return node
-    if node.strategy == "rows" and node.epilogue is not None:
-        statements = tuple(replace(each, op=QUICK.get(each.op, each.op)) for each in node.epilogue.statements)
-        return replace(node, epilogue=replace(node.epilogue, statements=statements))
+    if node.epilogue is not None:
+        node = replace(node, epilogue=quickened(node.epilogue))
     weights = sum(plan.packs[each.pack].bytes(target.real_bytes) for each in node.segments)
     return replace(node, turns=node.strategy == "gemm" and weights > target.l1_bytes)
+
+
+def quickened(node: Pointwise) -> Pointwise:
+    """The loop with short forms of its functions. A sigmoid whose relative error would show stays."""
+    exact = {number for each in node.statements if each.op in ASKS_FOR_DIGITS for number in each.args}
+    statements = tuple(
+        each if each.op == "sigmoid" and each.id in exact else replace(each, op=QUICK.get(each.op, each.op))
+        for each in node.statements
+    )
+    return replace(node, statements=statements)
 
 
 def best(plan: Plan, node: Chosen, target: Target, forced: dict[str, str], kind: str) -> Strategy:

@@ -55,7 +55,7 @@ def rounded(number: int, to: int) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """One kernel reads or writes an operand; `scan` is the number of the scan that it stands in, or -1."""
+    """One kernel reads or writes an operand; `scan` is the number of the scan in whose loop it stands, or -1."""
 
     position: int
     scan: int
@@ -98,10 +98,12 @@ def reads_and_writes(plan: Plan, node: Node) -> tuple[list[Operand], list[Operan
 
 
 def flat(nodes: tuple[Node, ...]) -> Iterator[tuple[int, Node]]:
-    """All kernels in order, each with the number of its scan or -1."""
+    """All kernels in order, each with the number of the scan in whose loop it stands, or -1."""
     scans = 0
     for node in nodes:
         if isinstance(node, Scan):
+            for kernel in node.before:
+                yield -1, kernel
             for kernel in node.kernels:
                 yield scans, kernel
             scans += 1
@@ -123,16 +125,14 @@ def lifetimes(plan: Plan) -> dict[int, tuple[int, int]]:
     """First and last kernel that needs each buffer. What a scan uses lives for the whole of it: threads that run it for
     different rows do not go step by step together."""
     spans: dict[int, tuple[int, int]] = {}
-    bounds: dict[int, tuple[int, int]] = {}
-    for position, (scan, _) in enumerate(flat(plan.nodes)):
-        if scan >= 0:
-            bounds[scan] = (bounds.get(scan, (position, 0))[0], position)
-    last = max((position for position, _ in enumerate(flat(plan.nodes))), default=0)
+    bounds: list[tuple[int, int]] = []
+    for node in plan.nodes:
+        count = len(node.all) if isinstance(node, Scan) else 1
+        bounds += [(len(bounds), len(bounds) + count - 1)] * count
+    last = max(0, len(bounds) - 1)
     for access in accesses(plan):
         number = access.operand.buffer
-        first, end = access.position, access.position
-        if access.scan >= 0:
-            first, end = bounds[access.scan]
+        first, end = bounds[access.position]
         known = spans.get(number, (first, end))
         spans[number] = (min(known[0], first), max(known[1], end))
     for number in spans:

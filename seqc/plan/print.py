@@ -64,6 +64,9 @@ def print_plan(plan: Plan) -> str:
     lines = [f"plan {plan.entry}"]
     for node in plan.nodes:
         if isinstance(node, Scan):
+            if node.before:
+                lines.append(f"stretches of {node.stretch} cells")
+                lines += [f"  {line(plan, kernel)}" for kernel in node.before]
             lines.append(f"scan {node.way.value} {node.strategy}".rstrip() + comment(node.origin))
             lines += [f"  {line(plan, kernel)}" for kernel in node.kernels]
         else:
@@ -108,7 +111,7 @@ def buffer_line(plan: Plan, number: int) -> str:
     shape = f"[{buffer.gates} x {buffer.units} by {buffer.block}]" if buffer.gates else f"[{buffer.size}]"
     role = "" if buffer.home.role == "workspace" else f" {buffer.home.role} {buffer.home.name}".rstrip()
     slots = f" +{buffer.slots}" if buffer.slots else ""
-    ring = f" ring {buffer.ring}" if buffer.ring else ""
+    ring = f" ring {buffer.ring}" if buffer.ring else " local" if buffer.local else ""
     at = f" at {polynomial(plan.offsets[number])}" if number in plan.offsets else ""
     text = f"b{number} : {buffer.kind.value}{shape} {axes_text(buffer.axes)}{slots}{ring}{role}{at}"
     return f"{text}    # {buffer.name}"

@@ -38,7 +38,7 @@ def products(nodes: tuple[Node, ...]) -> list[Product]:
     """All products, those inside scans included."""
     found: list[Product] = []
     for node in nodes:
-        inner = node.kernels if isinstance(node, Scan) else (node,)
+        inner = node.all if isinstance(node, Scan) else (node,)
         found += [each for each in inner if isinstance(each, Product)]
     return found
 

@@ -93,7 +93,7 @@ def split_of(plan: Plan, node: Node, lanes: int) -> Share:
     if isinstance(node, Guard):
         return Share(Split.ALL)
     if isinstance(node, Scan):
-        return Share(Split.ROWS if all(by_row(plan, kernel) for kernel in node.kernels) else Split.TASK)
+        return Share(Split.ROWS if all(by_row(plan, kernel) for kernel in node.all) else Split.TASK)
     if isinstance(node, Outer):
         return part_of_outer(plan, node)
     if isinstance(node, Reduce) and by_column(plan, node) and node.outer * node.inner >= 4 * lanes:
@@ -208,7 +208,7 @@ class Members:
         return share
 
     def _touches(self, node: Node, share: Share) -> list[Touch]:
-        kernels = node.kernels if isinstance(node, Scan) else (node,)
+        kernels = node.all if isinstance(node, Scan) else (node,)
         found: dict[Touch, None] = {}
         for kernel in kernels:
             read, written = reads_and_writes(self.plan, kernel)
@@ -301,7 +301,7 @@ def effort(plan: Plan) -> Effort:
 
 def effort_of(plan: Plan, node: Node, steps: int, batch: int) -> int:
     """Of one node, for so many steps and rows."""
-    kernels = node.kernels if isinstance(node, Scan) else (node,)
+    kernels = node.all if isinstance(node, Scan) else (node,)
     total = 0
     for kernel in kernels:
         axes = _axes(kernel) | ({Axis.TIME} if isinstance(node, Scan) else set())
@@ -312,7 +312,7 @@ def effort_of(plan: Plan, node: Node, steps: int, batch: int) -> int:
 
 def _kernels(plan: Plan) -> Iterator[Node]:
     for node in plan.nodes:
-        yield from node.kernels if isinstance(node, Scan) else (node,)
+        yield from node.all if isinstance(node, Scan) else (node,)
 
 
 def _axes(node: Node) -> frozenset[Axis]:

@@ -48,6 +48,8 @@ class Buffer:
 
     `ring` > 0 (only with TIME): it holds that many instants, and instant p lies at p % ring. Nobody outside its scan
     reads it but through `Operand.at`.
+    `local` (only with TIME): nobody outside of one scan and what stands `before` its loop uses it, and in each stretch of
+    steps it is filled anew from its beginning.
     """
 
     name: str
@@ -60,6 +62,7 @@ class Buffer:
     units: int = 0
     block: int = 0
     ring: int = 0
+    local: bool = False
 
     @property
     def stride(self) -> int:
@@ -298,12 +301,24 @@ Kernel = Pointwise | Product | Outer | Einsum | Reduce | Categorical | Carrying
 
 @dataclass(frozen=True, slots=True)
 class Scan:
-    """Kernels that run once for each step, `way` through time. Within a step they run in order."""
+    """Kernels that run once for each step, `way` through time. Within a step they run in order.
+
+    With `before` the loop goes by stretches of steps of about `stretch` cells (steps of rows), at least one step each. The
+    kernels of `before` have TIME and BATCH and run for all steps of a stretch at once, before its loop: what they make is
+    still in the cache when the loop reads it.
+    """
 
     way: Way
     kernels: tuple[Kernel, ...]
     origin: str = ""
     strategy: str = ""
+    before: tuple[Kernel, ...] = ()
+    stretch: int = 0
+
+    @property
+    def all(self) -> tuple[Kernel, ...]:
+        """Every kernel in running order."""
+        return (*self.before, *self.kernels)
 
 
 @dataclass(frozen=True, slots=True)

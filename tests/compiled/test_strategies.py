@@ -29,7 +29,7 @@ CHAINS = {
     "middle": (("LSTM(15)", "GRU(16)", "RNN(17)", "Dense(31)"), 31),
     "large": (("LSTM(33)", "RNN(65)", "GRU(63)", "Dense(2)"), 2),
 }
-SHAPES = ((1, 1), (1, 4), (3, 1))
+SHAPES = ((1, 1), (1, 4), (3, 1), (9, 2))
 
 
 def check(
@@ -58,6 +58,11 @@ def test_every_strategy(strategy: str, chain: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("chain", sorted(CHAINS))
 def test_loops_apart_from_products(chain: str, tmp_path: Path) -> None:
     check(chain, tmp_path, LANES, PlanOptions(epilogues=False))
+
+
+@pytest.mark.parametrize("chain", sorted(CHAINS))
+def test_stretches_of_time(chain: str, tmp_path: Path) -> None:
+    check(chain, tmp_path, LANES, PlanOptions(stretch=6))
 
 
 @pytest.mark.parametrize("vector_bytes", sorted({0, 16, 32} - {LANES}))

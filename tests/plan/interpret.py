@@ -198,6 +198,8 @@ class Machine:
         with np.errstate(all="ignore"):
             for node in self.plan.nodes:
                 if isinstance(node, Scan):
+                    for kernel in node.before:
+                        self.kernel(kernel)
                     times = range(self.steps)
                     for self.t in times if node.way is Way.FORWARD else reversed(times):
                         for kernel in node.kernels:
