@@ -21,6 +21,7 @@ from seqc.driver import pipeline
 from seqc.driver.options import Options
 from seqc.driver.sources import Reader
 from seqc.lower.program import Program
+from seqc.plan import PlanOptions
 from tests.compiled.client import RUNTIME, Client, build
 from tests.compiled.compare import Pair, empty_grads, engine_of, inputs_of, make, text_of
 from tests.compiled.test_random import together as joined
@@ -79,7 +80,8 @@ CASES = [
 @pytest.fixture(scope="module", params=CASES, ids=[name for name, _ in CASES])
 def pair(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Pair:
     name, real = request.param
-    return make(program_of(name), real, tmp_path_factory.mktemp(name))
+    stretches = PlanOptions(stretch=6)  # of the batch and of less, so that members go through it both ways
+    return make(program_of(name), real, tmp_path_factory.mktemp(name), options=stretches)
 
 
 def everything(pair: Pair, steps: int, batch: int) -> list[Any]:
