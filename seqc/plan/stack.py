@@ -90,9 +90,35 @@ def find_products(graph: Graph) -> None:
     collect_uses(graph)
     if take_along(graph):
         collect_uses(graph)
+    if scale_columns(graph):
+        collect_uses(graph)
     for index in reversed(list(graph.in_order())):
         if is_sum(graph, index) and not is_inner_sum(graph, index):
             chain(graph, index)
+
+
+def scale_columns(graph: Graph) -> bool:
+    """Products with one term, which only loops of their own phase read, become elementwise, a column times a number, where one of
+    them would stand alone: then those that they are added to share a stack. Whether there were any."""
+    short: dict[tuple[int, tuple[int, int]], list[int]] = {}
+    for index, segments in sorted(graph.segments.items()):
+        near = graph.uses[index] and all(
+            use.user >= 0 and use.whole and use.phase == graph.phase[index] and graph.is_pointwise(use.user)
+            for use in graph.uses[index]
+        )
+        if near and len(segments) == 1 and segments[0].depth == 1 and segments[0].rows == 1:
+            short.setdefault((graph.phase[index], graph.ref[segments[0].vector]), []).append(index)
+    joining = {
+        term
+        for index in graph.in_order()
+        if is_sum(graph, index) and not is_inner_sum(graph, index)
+        for term in joined_terms(graph, index)
+    }
+    found = [index for group in short.values() if not joining.issuperset(group) for index in group]
+    for index in found:
+        (segment,) = graph.segments.pop(index)
+        graph.op[index], graph.args[index] = "mul", (segment.matrix, segment.vector)
+    return bool(found)
 
 
 def is_sum(graph: Graph, index: int) -> bool:
@@ -120,10 +146,9 @@ def belongs(graph: Graph, index: int, total: int) -> bool:
 def chain(graph: Graph, total: int) -> None:
     """Join the products among the terms of a sum: the last of them takes the segments of all."""
     sums, terms = sum_terms(graph, total)
-    joined = [term for term in terms if may_join(graph, term, total)]
-    if len(joined) < 2:
+    joined = joined_terms(graph, total)
+    if not joined:
         return
-    joined.sort(key=lambda term: graph.position[term])
     segments = tuple(each for term in joined for each in graph.segments[term])
     segments = tuple(sorted(segments, key=lambda each: graph.position[each.vector]))
     kept = joined[-1]
@@ -143,6 +168,12 @@ def chain(graph: Graph, total: int) -> None:
         return
     graph.segments[kept] = segments
     add_up(graph, sorted([*rest, kept], key=lambda term: graph.position[term]), sums)
+
+
+def joined_terms(graph: Graph, total: int) -> list[int]:
+    """The products among the terms of a sum that become one, in running order; none where there are fewer than two."""
+    terms = [term for term in sum_terms(graph, total)[1] if may_join(graph, term, total)]
+    return sorted(terms, key=lambda term: graph.position[term]) if len(terms) > 1 else []
 
 
 def add_up(graph: Graph, terms: list[int], sums: list[int]) -> None:
