@@ -57,15 +57,15 @@ static inline void gather(int64_t rows, const T *table, int64_t table_row, int64
 }
 
 // scatter(rows, sums, …, count, width, part, …): out = zeros [count, width], then out[index] += value for all
-// sums of a row, in order; of that the columns of `part` only.
+// sums of a row, in order; of that the columns of `part` only. With `later` it goes on with what out holds.
 template <class T, class I, class O>
 static inline void scatter(int64_t rows, int64_t sums, const I *index, int64_t index_row, int64_t index_sum,
                            const T *value, int64_t value_row, int64_t value_sum, int64_t count, int64_t width,
-                           Range part, O *out, int64_t out_row) {
+                           Range part, O *out, int64_t out_row, bool later = false) {
   for (int64_t row = 0; row < rows; ++row) {
     O *const to = out + row * out_row;
     const bool all = part.count == width; // then its rows lie side by side
-    for (int64_t k = 0; k < (all ? 1 : count); ++k)
+    for (int64_t k = 0; k < (later ? 0 : all ? 1 : count); ++k)
       __builtin_memset(to + k * width + part.first, 0,
                        static_cast<size_t>(all ? count * width : part.count) * sizeof(O));
     for (int64_t sum = 0; sum < sums; ++sum) {
@@ -131,10 +131,10 @@ static inline void reduce(int64_t rows, int64_t sums, const T *from, int64_t fro
 
 // sum_rows(rows, sums, …): the sum of `sums` dense vectors of `width`, for each row. Stretches of 64 are
 // added up by themselves, so that single precision keeps its digits over long sequences, in an order that
-// sizes alone decide.
+// sizes alone decide. With `later` the sums are added to what out holds.
 template <class R, class O>
 static inline void sum_rows(int64_t rows, int64_t sums, const R *from, int64_t from_row, int64_t from_sum,
-                            int64_t width, O *out, int64_t out_row) {
+                            int64_t width, O *out, int64_t out_row, bool later = false) {
   constexpr int many = 8;
   for (int64_t row = 0; row < rows; ++row) {
     int64_t done = 0;
@@ -155,8 +155,10 @@ static inline void sum_rows(int64_t rows, int64_t sums, const R *from, int64_t f
             total[k] += part[k];
         }
         SEQC_UNROLL
-        for (int k = 0; k < many; ++k)
-          store(out + row * out_row + done + k * lanes<R>, total[k]);
+        for (int k = 0; k < many; ++k) {
+          O *const to = out + row * out_row + done + k * lanes<R>;
+          store(to, later ? load(static_cast<const R *>(to)) + total[k] : total[k]);
+        }
       }
     sweep<R>(done, width, [&](int64_t i, auto which) {
       const R *const first = from + row * from_row + i;
@@ -169,12 +171,15 @@ static inline void sum_rows(int64_t rows, int64_t sums, const R *from, int64_t f
         total += part;
       }
       if constexpr (sizeof(O) == sizeof(R)) {
-        store(out + row * out_row + i, total, which);
+        O *const to = out + row * out_row + i;
+        store(to, later ? load(static_cast<const R *>(to), which) + total : total, which);
       } else {
         R lane[lanes<R>];
         store(lane, total);
-        for (int64_t k = 0; k < lanes<R> && i + k < width; ++k)
-          out[row * out_row + i + k] = static_cast<O>(lane[k]);
+        for (int64_t k = 0; k < lanes<R> && i + k < width; ++k) {
+          O *const to = out + row * out_row + i + k;
+          *to = static_cast<O>(later ? *to + static_cast<O>(lane[k]) : static_cast<O>(lane[k]));
+        }
       }
     });
   }

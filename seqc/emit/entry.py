@@ -14,14 +14,15 @@ from seqc.emit import calls, cpp
 from seqc.emit.calls import RuntimeCall
 from seqc.emit.expression import Scope, Term, print_statements
 from seqc.emit.kernel import ROWS, Kernel, Place, Pointer, Scalar, Shelf, axes_of, pointer_text, short
-from seqc.emit.layout import call, comment, mentions
+from seqc.emit.layout import call, mentions
 from seqc.emit.memory import Numbers, address
 from seqc.emit.model import Model, only_sizes, pack_key
 from seqc.emit.names import Namer
 from seqc.emit.pointwise import pointwise_kernel
 from seqc.emit.products import outer_kernel, product_kernel
+from seqc.emit.scan import print_scan
 from seqc.emit.team import RANGES, Team, named_rows
-from seqc.flow.types import Axis, Kind, Way
+from seqc.flow.types import Axis, Kind
 from seqc.plan import types as plan_types
 from seqc.plan.place import flat, reads_and_writes
 from seqc.plan.share import Split, shares
@@ -29,7 +30,20 @@ from seqc.plan.types import Operand, Plan, Statement
 
 LOCALS = frozenset(
     {"frame", "t", "steps", "batch", "key", "runs", "outer", "inner", "turns", "sources", "gates", "kernels"}
-    | {"share", "rows", "cells", "part", "alone", "stretch", "from", "to", "run", *ROWS.values()}
+    | {
+        "share",
+        "rows",
+        "cells",
+        "part",
+        "alone",
+        "stretch",
+        "from",
+        "to",
+        "run",
+        "count",
+        "later",
+        *ROWS.values(),
+    }
 )
 SHORT = 64
 """Elements that a kernel works on sooner than it is called."""
@@ -50,19 +64,19 @@ class EntryPrinter:
     _packs: dict[int, str] = field(default_factory=dict)
     _namer: Namer = field(default_factory=lambda: Namer(LOCALS))
     _uniforms: dict[int, Term] = field(default_factory=dict)
-    _team: Team = field(default_factory=lambda: Team(None))
+    team: Team = field(default_factory=lambda: Team(None))
     _written: frozenset[int] = frozenset()
 
     def run(self) -> list[str]:
         """The whole function."""
         self._written = frozenset(written_buffers(self.plan))
-        self._team = self._make_team()
+        self.team = self._make_team()
         uniform_lines = self._print_uniforms()
         for node in self.plan.nodes:
-            self.lines += self._team.turn(2)
-            self._node(node, self._team.inside(2))
-        if self._team.open is not None:
-            self.lines += self._team.close(2)
+            self.lines += self.team.turn(2)
+            self._node(node, self.team.inside(2))
+        if self.team.open is not None:
+            self.lines += self.team.close(2)
         ranges = [f"  const Range {name} = {text};" for name, text in RANGES if mentions(self.lines, name)]
         ranges += named_rows(self.lines, 2, False)
         body = [*ranges, *uniform_lines, *self.lines]
@@ -109,8 +123,8 @@ class EntryPrinter:
         return self._pointers[key]
 
     def _pointer(self, operand: Operand, written: bool, where: Place) -> str:
-        base, first = self._base(operand, written), self._team.first(where)
-        return pointer_text(self.plan, operand, where.by_step or where.run, base, first)
+        base, first = self._base(operand, written), self.team.first(where)
+        return pointer_text(self.plan, operand, where.by_step or bool(where.run), base, first)
 
     def _pack(self, number: int) -> str:
         """The local variable that points to a packed matrix."""
@@ -165,7 +179,7 @@ class EntryPrinter:
 
     def _node(self, node: plan_types.Node, indent: int) -> None:
         if isinstance(node, plan_types.Scan):
-            self._scan(node, indent)
+            print_scan(self, node, indent)
         elif isinstance(node, plan_types.Guard):
             base = self._pointer(node.condition, False, Place(frozenset(), False))
             self.lines += [
@@ -173,69 +187,37 @@ class EntryPrinter:
             ]
             self.lines.append(f"{' ' * indent}  return SEQC_NOT_FINITE;")
         else:
-            self._kernel(node, indent, False)
+            self.kernel(node, indent, False)
 
-    def _scan(self, node: plan_types.Scan, indent: int) -> None:
-        way = "forward" if node.way is Way.FORWARD else "backward"
-        label = f"loop over time, {way}" + (f": {node.origin}" if node.origin else "")
-        self.lines += comment(label, indent)
-        first, end = ("from", "to") if node.before else ("0", "steps")
-        forward = f"int64_t t = {first}; t < {end}; ++t"
-        head = forward if node.way is Way.FORWARD else f"int64_t t = {end} - 1; t >= {first}; --t"
-        deeper = indent
-        if node.before:
-            self._stretch(node, indent)
-            deeper += 2
-        self.lines.append(f"{' ' * deeper}for ({head}) {{")
-        start = len(self.lines)
-        for kernel in node.kernels:
-            self._kernel(kernel, deeper + 2, True)
-        self.lines[start:start] = named_rows(self.lines[start:], deeper + 2, True)
-        self.lines.append(f"{' ' * deeper}}}")
-        if node.before:
-            self.lines.append(f"{' ' * indent}}}")
-
-    def _stretch(self, node: plan_types.Scan, indent: int) -> None:
-        """The head of the loop over stretches, and what is done for all steps of one at once: in one call if all rows
-        of the batch are this member's, else step by step."""
-        margin, inner = " " * indent, " " * (indent + 2)
-        way = "from = 0; from < steps; from += stretch"
-        if node.way is Way.BACKWARD:
-            way = "from = (steps - 1) / stretch * stretch; from >= 0; from -= stretch"
-        way = f"stretch = max(int64_t{{1}}, {node.stretch} / batch), {way}"
-        shared = self._team.share.split is Split.ROWS
-        self.lines += [
-            f"{margin}for (int64_t {way}) {{",
-            f"{inner}const int64_t to = min(from + stretch, steps);",
-            f"{inner}const int64_t run = {'rows.count == batch ? to - from : 1' if shared else 'to - from'};",
-            f"{inner}for (int64_t t = from; t < to; t += run) {{",
-        ]
-        start = len(self.lines)
-        for kernel in node.before:
-            self._kernel(kernel, indent + 4, False, in_stretch=True)
-        self.lines[start:start] = named_rows(self.lines[start:], indent + 4, True)
-        self.lines.append(f"{inner}}}")
-
-    def _kernel(self, node: plan_types.Kernel, indent: int, in_scan: bool, in_stretch: bool = False) -> None:
+    def kernel(self, node: plan_types.Kernel, indent: int, in_scan: bool, run: str = "") -> None:
+        """A call of one kernel. In a stretch of time it is for `run` steps from t on; "count" stands for all steps of it, and
+        what is summed then goes on where earlier stretches were `later`."""
         maker = PRINTED.get(type(node))
+        if isinstance(node, plan_types.Outer):
+            kernel, where = outer_kernel(self.plan, node, in_scan, adds=run == "count")
+            self._call_kernel(kernel, replace(where, run=run), indent, in_scan)
+            return
         if maker is not None:
             kernel, where = maker(self, node, in_scan)
-            where = replace(where, run=in_stretch)
+            where = replace(where, run=run)
             passing = in_scan and isinstance(node, plan_types.Product)
             if (self.plan.entry == "step" or passing) and is_short(self.plan, node):
                 kernel = replace(kernel, inline=True)
             self._call_kernel(kernel, where, indent, in_scan)
             return
         made = self._runtime_call(node, in_scan)
-        made = replace(made, place=replace(made.place, run=in_stretch))
+        if run == "count":
+            arguments = [each.replace("steps * batch", "count * batch") for each in made.arguments]
+            made = replace(made, arguments=(*arguments, "later"))
+        made = replace(made, place=replace(made.place, run=run))
         self._call_runtime(made, indent, in_scan)
 
     def _call_kernel(self, kernel: Kernel, where: Place, indent: int, in_scan: bool) -> None:
-        assert self._team.fits(where)
+        assert self.team.fits(where)
         name = self.shelf.take(kernel)
         loop = where.by_step and not in_scan and not where.run and Axis.TIME in where.axes
         deeper = indent + 2 if loop else indent
-        arguments = [self._team.rows(where)]
+        arguments = [self.team.rows(where)]
         for parameter in kernel.parameters:
             if isinstance(parameter, Pointer):
                 arguments.append(self._pointer(parameter.operand, parameter.written, where))
@@ -251,20 +233,20 @@ class EntryPrinter:
         if what == "pack":
             return self._pack(number)
         if what == "later":
-            return "t > 0"
+            return "later" if where.run else "t > 0"
         if what == "back":
             return "t % 2 != 0" if in_scan else "frame.started[0] % 2 != 0"
         if what == "site":
             return str(number)
         if what == "part":
-            return self._team.part(number)
+            return self.team.part(number)
         stepping = in_scan or (where.by_step and Axis.TIME in where.axes)
         if what == "instant":
             return "t" if stepping else "0"
         started = "frame.started" if Axis.BATCH in where.axes else "nullptr"
         first = "frame.first_row" if Axis.BATCH in where.axes else "0"
-        if self._team.first(where):
-            return f"frame.key({'t' if stepping else '0'}, {self._team.first(where)})"
+        if self.team.first(where):
+            return f"frame.key({'t' if stepping else '0'}, {self.team.first(where)})"
         return f"DrawKey{{frame.seed, frame.call, {started}, {'t' if stepping else '0'}, {first}}}"
 
     def _emit(self, lines: Sequence[str], indent: int, loop: bool) -> None:
@@ -284,7 +266,7 @@ class EntryPrinter:
 
     def _call_runtime(self, made: RuntimeCall, indent: int, in_scan: bool) -> None:
         where = made.place
-        assert made.name == "contract" or self._team.fits(where)
+        assert made.name == "contract" or self.team.fits(where)
         loop = where.by_step and not in_scan and not where.run and Axis.TIME in where.axes
         written = len(made.operands) - 1 if made.name != "turn" else 1
         reading_only = made.name.startswith("pack_")
@@ -293,16 +275,16 @@ class EntryPrinter:
             for number, operand in enumerate(made.operands)
         ]
         deeper = indent + 2 if loop else indent
-        columns = self._team.share.split is Split.PART and made.name == "sum_rows"
+        columns = self.team.share.split is Split.PART and made.name == "sum_rows"
         block = bool(made.tables) or columns
         lines: list[str] = []
         if block and not loop:
             lines.append(" " * deeper + "{")
         inside = deeper + 2 if block and not loop else deeper
-        fill = partial(_fill, texts=texts, team=self._team, where=where)
+        fill = partial(_fill, texts=texts, team=self.team, where=where)
         arguments = [fill(argument) for argument in made.arguments]
         if columns:
-            lines.append(f"{' ' * inside}const Range part = {self._team.part(int(arguments[5]))};")
+            lines.append(f"{' ' * inside}const Range part = {self.team.part(int(arguments[5]))};")
             arguments[2], arguments[6] = f"{arguments[2]} + part.first", f"{arguments[6]} + part.first"
             arguments[5] = "part.count"
         for name, kind, rows in made.tables:
@@ -366,15 +348,9 @@ def _product(printer: EntryPrinter, node: object, in_scan: bool) -> tuple[Kernel
     return product_kernel(printer.plan, node, in_scan, real_of(printer.model), printer.model.target.lanes)
 
 
-def _outer(printer: EntryPrinter, node: object, in_scan: bool) -> tuple[Kernel, Place]:
-    assert isinstance(node, plan_types.Outer)
-    return outer_kernel(printer.plan, node, in_scan)
-
-
 PRINTED: dict[type, Maker] = {
     plan_types.Pointwise: _pointwise,
     plan_types.Product: _product,
-    plan_types.Outer: _outer,
 }
 
 RUNTIME: dict[type, Callable[..., RuntimeCall]] = {

@@ -124,18 +124,18 @@ class Place:
     """Where a kernel runs. In a scan it sees one step at a time; across, all of them unless operands forbid it.
 
     `axes` are those of the kernel, `by_step` says whether calls are made step by step, `count` how many rows a kernel
-    without axes has. `run`: one call is for `run` steps from t on, before the loop of a stretch.
+    without axes has. `run`: the number of steps from t on that one call is for, in a stretch of time.
     """
 
     axes: frozenset[Axis]
     by_step: bool
     count: int = 1
-    run: bool = False
+    run: str = ""
 
     def rows(self) -> str:
         """How many rows one call has."""
         axes = self.axes - {Axis.TIME} if self.by_step else self.axes
-        steps = "run" if self.run else "steps"
+        steps = self.run or "steps"
         factors = [name for axis, name in ((Axis.TIME, steps), (Axis.BATCH, "batch")) if axis in axes]
         return " * ".join(factors) or str(self.count)
 

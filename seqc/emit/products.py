@@ -145,12 +145,12 @@ def segment_type_of(plan: Plan, node: Product) -> str:
     return {"real": "Segment<real>", "bf16": "Bf16Segment"}[kind]
 
 
-def outer_kernel(plan: Plan, node: Outer, in_scan: bool) -> Made:
-    """The gradient of a matrix: out[M, N] = sum over rows of left times right."""
+def outer_kernel(plan: Plan, node: Outer, in_scan: bool, adds: bool = False) -> Made:
+    """The gradient of a matrix: out[M, N] = sum over rows of left times right; with `adds` there are calls that go on."""
     left, right = plan.buffers[node.left.buffer], plan.buffers[node.right.buffer]
     where = replace(place(plan, node.axes, [node.left, node.right], in_scan), count=node.rows)
     parameters = [pointer(plan, node.left), pointer(plan, node.right), pointer(plan, node.out, written=True)]
-    steps = where.by_step and not in_scan
+    steps = adds or (where.by_step and not in_scan)
     m, n = node.left.size // node.rows, node.right.size // node.rows
     more_parameters: list[Parameter] = [*parameters, Scalar("Range", ("part", m), "part")]
     if steps:

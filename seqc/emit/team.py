@@ -75,14 +75,14 @@ class Team:
 
     def fits(self, where: Place) -> bool:
         """Whether a call with one stretch of rows sees what the share says: steps one by one, or all of them."""
-        stepwise = where.by_step or where.run
+        stepwise = where.by_step or bool(where.run)
         return self.share.split is not Split.ROWS or stepwise or Axis.TIME not in where.axes
 
     def rows(self, where: Place) -> str:
         """How many rows the member has."""
         first = self.first(where)
         if first and where.run:
-            return f"run * {first.replace('first', 'count')}"
+            return f"{where.run} * {first.replace('first', 'count')}"
         return first.replace("first", "count") if first else where.rows()
 
     def batch(self) -> str:

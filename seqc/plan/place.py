@@ -106,6 +106,8 @@ def flat(nodes: tuple[Node, ...]) -> Iterator[tuple[int, Node]]:
                 yield -1, kernel
             for kernel in node.kernels:
                 yield scans, kernel
+            for kernel in node.after:
+                yield -1, kernel
             scans += 1
         else:
             yield -1, node

@@ -64,11 +64,14 @@ def print_plan(plan: Plan) -> str:
     lines = [f"plan {plan.entry}"]
     for node in plan.nodes:
         if isinstance(node, Scan):
-            if node.before:
+            if node.stretch:
                 lines.append(f"stretches of {node.stretch} cells")
                 lines += [f"  {line(plan, kernel)}" for kernel in node.before]
             lines.append(f"scan {node.way.value} {node.strategy}".rstrip() + comment(node.origin))
             lines += [f"  {line(plan, kernel)}" for kernel in node.kernels]
+            if node.after:
+                lines.append("after each stretch")
+                lines += [f"  {line(plan, kernel)}" for kernel in node.after]
         else:
             lines.append(line(plan, node))
     lines.append("buffers")

@@ -93,7 +93,11 @@ def split_of(plan: Plan, node: Node, lanes: int) -> Share:
     if isinstance(node, Guard):
         return Share(Split.ALL)
     if isinstance(node, Scan):
-        return Share(Split.ROWS if all(by_row(plan, kernel) for kernel in node.all) else Split.TASK)
+        return Share(
+            Split.ROWS
+            if all(by_row(plan, kernel) for kernel in (*node.before, *node.kernels))
+            else Split.TASK
+        )
     if isinstance(node, Outer):
         return part_of_outer(plan, node)
     if isinstance(node, Reduce) and by_column(plan, node) and node.outer * node.inner >= 4 * lanes:
@@ -174,7 +178,8 @@ class Members:
             return self._task(node)
         touches = self._touches(node, wanted)
         meet = any(True for _ in self._conflicts(touches))
-        return self._done(Share(wanted.split, meet, 0, wanted.count, wanted.grain), touches)
+        together = isinstance(node, Scan) and bool(node.after)
+        return self._done(Share(wanted.split, meet, 0, wanted.count, wanted.grain), touches, together)
 
     def _task(self, node: Node) -> Share:
         """A task goes to the member that did what it waits for, else to the one with the least to do, if it is worth it."""
@@ -199,23 +204,26 @@ class Members:
         """How much the member with a task has to do already, in teams of two, three and four."""
         return sum(members * sum(self.loads[number % members :: members]) for members in (2, 3, 4))
 
-    def _done(self, share: Share, touches: list[Touch]) -> Share:
-        if share.meet:
+    def _done(self, share: Share, touches: list[Touch], ends_together: bool = False) -> Share:
+        if share.meet or ends_together:
             self.pending.clear()
             if share.split is not Split.TASK:
                 self.loads = [0] * NUMBERS
-        self.pending += touches
+        if not ends_together:
+            self.pending += touches
         return share
 
     def _touches(self, node: Node, share: Share) -> list[Touch]:
         kernels = node.all if isinstance(node, Scan) else (node,)
+        sums = node.after if isinstance(node, Scan) else ()
         found: dict[Touch, None] = {}
         for kernel in kernels:
+            own = Share(Split.PART) if kernel in sums else share
             read, written = reads_and_writes(self.plan, kernel)
             for operand in read:
-                found[Touch(operand.buffer, False, self._mode(operand, share))] = None
+                found[Touch(operand.buffer, False, self._mode(operand, own))] = None
             for operand in written:
-                found[Touch(operand.buffer, True, self._mode(operand, share))] = None
+                found[Touch(operand.buffer, True, self._mode(operand, own))] = None
         return list(found)
 
     def _mode(self, operand: Operand, share: Share) -> object:

@@ -1,22 +1,36 @@
-"""What leads up to a loop over time goes along with it, stretch by stretch of steps.
+"""What leads up to a loop over time and what sums up after it go along with it, stretch by stretch of steps.
 
     product f_y = W x      over all steps           stretches of 256 cells
     scan forward           reads f_y at t     →       product f_y = W x
                                                     scan forward
 
-Takes a Plan; gives it with `Scan.before`. What a product makes for all steps does not fit the second cache where steps,
-rows and units are many: it is written to a slower one and read back from there, step by step. Made for a few steps at a
-time it stays near.
+Takes a Plan; gives it with `Scan.before` and `Scan.after`. What is made for all steps does not fit the second cache where
+steps, rows and units are many: it is written to a slower one and read back from there. Made and used a few steps at a time
+it stays near.
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
+from seqc.flow.types import Axis, Kind
 from seqc.plan.place import accesses, element_bytes, reads_and_writes
-from seqc.plan.share import WHOLE, by_row, by_step, kept_axes
+from seqc.plan.share import WHOLE, by_column, by_row, by_step, kept_axes
 from seqc.plan.target import Target
-from seqc.plan.types import Gather, Guard, Kernel, Move, Node, Plan, Pointwise, Product, Reduce, Scan
+from seqc.plan.types import (
+    Gather,
+    Guard,
+    Kernel,
+    Move,
+    Node,
+    Outer,
+    Plan,
+    Pointwise,
+    Product,
+    Reduce,
+    Scan,
+    Scatter,
+)
 
 LEAST_BYTES = 512
 """Bytes for a step of a row below which all steps of usual calls fit the second cache."""
@@ -25,31 +39,64 @@ FEWEST, MOST = 64, 1024
 """Cells of a stretch: enough for the weights to be read rarely, and no more than helps."""
 
 
+@dataclass(frozen=True, slots=True)
+class Company:
+    """The nodes that go along with a scan, by number and in order, and the buffers that only they and it use."""
+
+    before: tuple[int, ...]
+    after: tuple[int, ...]
+    local: tuple[int, ...]
+    bytes: int
+
+
 def make_stretches(plan: Plan, target: Target, cells: int | None = None) -> Plan:
     """The plan with stretches where they pay; with `cells` with such of this size wherever they are legal, 0 for none."""
     if cells == 0:
         return plan
     least = LEAST_BYTES if cells is None else 1
-    used: dict[int, set[int]] = {}  # the nodes that use a buffer; -1 where one asks for a certain step
-    homes = node_numbers(plan)
+    used = users(plan)
+    found: dict[int, Company] = {}
+    for number, node in enumerate(plan.nodes):
+        if isinstance(node, Scan) and all(by_row(plan, kernel) for kernel in node.kernels):
+            company = company_of(plan, number, node, used, target)
+            if company.bytes >= least:
+                found[number] = company
+    return with_stretches(plan, found, target, cells)
+
+
+def users(plan: Plan) -> dict[int, set[int]]:
+    """The numbers of the nodes that use each buffer; -1 among them where one asks for the first or last step."""
+    homes: list[int] = []
+    for number, node in enumerate(plan.nodes):
+        homes += [number] * (len(node.all) if isinstance(node, Scan) else 1)
+    used: dict[int, set[int]] = {}
     for access in accesses(plan):
         home = -1 if access.operand.at else homes[access.position]
         used.setdefault(access.operand.buffer, set()).add(home)
-    taken: dict[int, tuple[int, ...]] = {}
-    for number, node in enumerate(plan.nodes):
-        if isinstance(node, Scan) and all(by_row(plan, kernel) for kernel in node.kernels):
-            found = leading(plan, number, used)
-            if bytes_of(plan, found, target) >= least:
-                taken[number] = found
-    return with_stretches(plan, taken, target, cells)
+    return used
 
 
-def node_numbers(plan: Plan) -> list[int]:
-    """For each kernel in running order the number of the node that it is or stands in."""
-    found: list[int] = []
-    for number, node in enumerate(plan.nodes):
-        found += [number] * (len(node.all) if isinstance(node, Scan) else 1)
-    return found
+def company_of(plan: Plan, number: int, scan: Scan, used: dict[int, set[int]], target: Target) -> Company:
+    """What may go along with a scan; `bytes` for a step of a row pass from one to the other."""
+    before, after = leading(plan, number, used), following(plan, number, scan)
+    own = written_by(plan, (*(plan.nodes[each] for each in before), *scan.kernels))
+    read = {each.buffer for later in after for each in reads_and_writes(plan, plan.nodes[later])[0]}
+    passed = {each for each in own if number in used[each] and (used[each] & {*before} or each in read)}
+    circle = {*before, number, *after}
+    local = (each for each in own if used[each] <= circle and used[each] != {number} and fits(plan, each))
+    sizes = [plan.buffers[each].stride * element_bytes(plan.buffers[each], target) for each in passed]
+    return Company(before, after, tuple(sorted(local)), sum(sizes))
+
+
+def written_by(plan: Plan, nodes: tuple[Node, ...]) -> set[int]:
+    """Buffers that some nodes write."""
+    return {each.buffer for node in nodes for each in reads_and_writes(plan, node)[1]}
+
+
+def fits(plan: Plan, number: int) -> bool:
+    """Whether a buffer holds one value for each cell, and is ours to lay out."""
+    buffer = plan.buffers[number]
+    return buffer.home.role == "workspace" and not buffer.slots and not buffer.ring and buffer.axes == WHOLE
 
 
 def leading(plan: Plan, scan: int, used: dict[int, set[int]]) -> tuple[int, ...]:
@@ -77,36 +124,67 @@ def may_lead(plan: Plan, node: Node) -> bool:
         return False
     if (isinstance(node, Reduce) and node.summed) or not by_row(plan, node) or by_step(plan, node):
         return False
-    _, written = reads_and_writes(plan, node)
-    buffers = [plan.buffers[each.buffer] for each in written]
-    return all(each.home.role == "workspace" and not each.slots for each in buffers)
+    return all(fits(plan, each.buffer) for each in reads_and_writes(plan, node)[1])
 
 
-def bytes_of(plan: Plan, chosen: tuple[int, ...], target: Target) -> int:
-    """What the chosen nodes write for a step of a row."""
-    buffers = {each.buffer for number in chosen for each in reads_and_writes(plan, plan.nodes[number])[1]}
-    return sum(
-        plan.buffers[each].stride * element_bytes(plan.buffers[each], target) for each in sorted(buffers)
-    )
+def following(plan: Plan, scan: int, loop: Scan) -> tuple[int, ...]:
+    """The nodes after a scan that sum up what it makes, and wait for nothing else."""
+    own = written_by(plan, loop.kernels)
+    chosen: list[int] = []
+    between: set[int] = set()
+    for number in range(scan + 1, len(plan.nodes)):
+        node = plan.nodes[number]
+        if isinstance(node, Scan | Guard):
+            break
+        read, written = ({each.buffer for each in some} for some in reads_and_writes(plan, node))
+        if may_follow(plan, node) and read & own and not between & {*read, *written}:
+            chosen.append(number)
+        else:
+            between |= {*read, *written}
+    return tuple(chosen)
 
 
-def with_stretches(plan: Plan, taken: dict[int, tuple[int, ...]], target: Target, cells: int | None) -> Plan:
-    """The nodes put before the loops of their scans."""
-    moved = {number for numbers in taken.values() for number in numbers}
-    local = {each.buffer for number in moved for each in reads_and_writes(plan, plan.nodes[number])[1]}
+def may_follow(plan: Plan, node: Node) -> bool:
+    """Whether a kernel sums over all cells, one after the other, and can go on later."""
+    match node:
+        case Outer():
+            sums = node.axes == WHOLE
+        case Scatter():
+            sums = node.axes == node.summed == WHOLE
+        case Reduce():
+            sums = node.axes == node.summed == WHOLE and by_column(plan, node)
+        case _:
+            return False
+    read, written = reads_and_writes(plan, node)
+    axes = [plan.buffers[each.buffer].axes - ({Axis.TIME} if each.at else set()) for each in read]
+    kinds = [plan.buffers[each.buffer].kind for each in written]
+    roles = [plan.buffers[each.buffer].home.role for each in written]
+    whole = all(each == WHOLE for each in axes) and not any(plan.buffers[each.buffer].ring for each in read)
+    return sums and whole and kinds == [Kind.REAL] and roles in (["workspace"], ["grad"])
+
+
+def with_stretches(plan: Plan, found: dict[int, Company], target: Target, cells: int | None) -> Plan:
+    """The nodes put before and after the loops of their scans."""
+    moved = {each for company in found.values() for each in (*company.before, *company.after)}
+    local = {each for company in found.values() for each in company.local}
     nodes: list[Node] = []
     for number, node in enumerate(plan.nodes):
         if number in moved:
             continue
-        if isinstance(node, Scan) and taken.get(number):
-            before = [plan.nodes[each] for each in taken[number]]
-            kernels: list[Kernel] = [each for each in before if not isinstance(each, Scan | Guard)]
-            fitting = target.l2_bytes // 4 // bytes_of(plan, taken[number], target)
-            fitting = min(MOST, max(FEWEST, fitting)) // 16 * 16
-            node = replace(node, before=tuple(kernels), stretch=cells or fitting)
+        if isinstance(node, Scan) and number in found:
+            company = found[number]
+            fitting = min(MOST, max(FEWEST, target.l2_bytes // 4 // company.bytes)) // 16 * 16
+            before, after = kernels(plan, company.before), kernels(plan, company.after)
+            node = replace(node, before=before, after=after, stretch=cells or fitting)
         nodes.append(node)
     buffers = [
         replace(buffer, local=True) if number in local else buffer
         for number, buffer in enumerate(plan.buffers)
     ]
     return replace(plan, nodes=tuple(nodes), buffers=tuple(buffers))
+
+
+def kernels(plan: Plan, numbers: tuple[int, ...]) -> tuple[Kernel, ...]:
+    """Nodes that are kernels."""
+    nodes = [plan.nodes[number] for number in numbers]
+    return tuple(each for each in nodes if not isinstance(each, Scan | Guard))

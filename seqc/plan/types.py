@@ -48,8 +48,8 @@ class Buffer:
 
     `ring` > 0 (only with TIME): it holds that many instants, and instant p lies at p % ring. Nobody outside its scan
     reads it but through `Operand.at`.
-    `local` (only with TIME): nobody outside of one scan and what stands `before` its loop uses it, and in each stretch of
-    steps it is filled anew from its beginning.
+    `local` (only with TIME): nobody outside of one scan, what stands before and what stands after its loop uses it, and in
+    each stretch of steps it is filled anew from its beginning.
     """
 
     name: str
@@ -303,9 +303,10 @@ Kernel = Pointwise | Product | Outer | Einsum | Reduce | Categorical | Carrying
 class Scan:
     """Kernels that run once for each step, `way` through time. Within a step they run in order.
 
-    With `before` the loop goes by stretches of steps of about `stretch` cells (steps of rows), at least one step each. The
-    kernels of `before` have TIME and BATCH and run for all steps of a stretch at once, before its loop: what they make is
-    still in the cache when the loop reads it.
+    With `stretch` > 0 the loop goes by stretches of steps of about so many cells (steps of rows), at least one step each. The
+    kernels of `before` and `after` have TIME and BATCH and run for all steps of a stretch at once, before and after its loop:
+    what one makes for another is still in the cache. Those of `after` sum over all cells; later stretches add to what the first
+    one has left.
     """
 
     way: Way
@@ -313,12 +314,13 @@ class Scan:
     origin: str = ""
     strategy: str = ""
     before: tuple[Kernel, ...] = ()
+    after: tuple[Kernel, ...] = ()
     stretch: int = 0
 
     @property
     def all(self) -> tuple[Kernel, ...]:
         """Every kernel in running order."""
-        return (*self.before, *self.kernels)
+        return (*self.before, *self.kernels, *self.after)
 
 
 @dataclass(frozen=True, slots=True)

@@ -205,6 +205,8 @@ class Machine:
                         for kernel in node.kernels:
                             self.kernel(kernel)
                     self.t = -1
+                    for kernel in node.after:
+                        self.kernel(kernel)
                 else:
                     self.kernel(node)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from seqc.passes import flow_for
 from seqc.plan import Plan, PlanOptions, plan
-from seqc.plan.types import Product, Scan
+from seqc.plan.types import Outer, Product, Reduce, Scan
 from tests.numeric.programs import lower_text
 from tests.plan.compare import TARGET
 
@@ -16,14 +16,15 @@ model M {{
   layer second = LSTM({size})
   {text}
   output y
+  loss = mean(sum(y ^ 2) over time, batch)
 }}
 """
 
 
-def planned(size: int, text: str, options: PlanOptions | None = None) -> Plan:
-    """The plan of inference."""
+def planned(size: int, text: str, options: PlanOptions | None = None, entry: str = "infer") -> Plan:
+    """The plan of one entry point."""
     program = lower_text(MODEL.format(size=size, text=text))
-    return plan(flow_for(program, "infer"), program, "infer", TARGET, options)
+    return plan(flow_for(program, entry), program, entry, TARGET, options)
 
 
 def before(made: Plan) -> list[int]:
@@ -48,3 +49,19 @@ def test_narrow_layers_need_none() -> None:
 
 def test_none_are_made_if_none_are_wanted() -> None:
     assert before(planned(64, "y = x |> first", PlanOptions(stretch=0))) == [0]
+
+
+def test_gradients_of_weights_are_summed_up_while_their_loop_goes_on() -> None:
+    made = planned(64, "y = x |> first", entry="gradients")
+    _, back = [node for node in made.nodes if isinstance(node, Scan)]
+    assert {type(each) for each in back.after} == {Outer, Reduce}
+    assert sum(isinstance(each, Outer) for each in back.after) == 8
+    gates = {each.left.buffer for each in back.after if isinstance(each, Outer)}
+    assert all(made.buffers[each].local for each in gates)
+
+
+def test_what_another_layer_needs_is_kept_for_it() -> None:
+    made = planned(64, "y = x |> first |> second", entry="gradients")
+    upper = [node for node in made.nodes if isinstance(node, Scan)][2]
+    gates = {each.left.buffer for each in upper.after if isinstance(each, Outer)}
+    assert gates and not any(made.buffers[each].local for each in gates)

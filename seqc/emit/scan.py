@@ -1,0 +1,112 @@
+"""Loops over time as text, plain ones and those that go by stretches of steps (see `plan.stretch`).
+
+Takes a Scan and what prints the entry point that it stands in; adds its lines to it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Protocol
+
+from seqc.emit.layout import COLUMNS, comment
+from seqc.emit.model import Model
+from seqc.emit.team import Team, named_rows
+from seqc.flow.types import Way
+from seqc.plan import types as plan_types
+from seqc.plan.share import Split, split_of
+
+
+class Printer(Protocol):
+    """What a loop needs of the printer of its entry point."""
+
+    model: Model
+    plan: plan_types.Plan
+    lines: list[str]
+    team: Team
+
+    def kernel(self, node: plan_types.Kernel, indent: int, in_scan: bool, run: str = "") -> None:
+        """Adds the call of a kernel."""
+
+
+def print_scan(printer: Printer, node: plan_types.Scan, indent: int) -> None:
+    way = "forward" if node.way is Way.FORWARD else "backward"
+    label = f"loop over time, {way}" + (f": {node.origin}" if node.origin else "")
+    printer.lines += comment(label, indent)
+    if node.stretch:
+        _stretch(printer, node, indent)
+    else:
+        _loop(printer, node, indent, "0", "steps")
+
+
+def _loop(printer: Printer, node: plan_types.Scan, indent: int, first: str, end: str) -> None:
+    """The kernels of a scan for the steps from first to end - 1, in the order of its way."""
+    head = f"int64_t t = {first}; t < {end}; ++t"
+    if node.way is Way.BACKWARD:
+        head = f"int64_t t = {end} - 1; t >= {first}; --t"
+    with _block(printer, f"for ({head}) {{", indent):
+        for kernel in node.kernels:
+            printer.kernel(kernel, indent + 2, True)
+
+
+def _stretch(printer: Printer, node: plan_types.Scan, indent: int) -> None:
+    """A loop over stretches of steps. What stands before the loop over time is done for all steps of one at once, in
+    one call if all rows of the batch are this member's, else step by step; what stands after it by all members
+    together."""
+    margin, shared = " " * (indent + 2), printer.team.share.split is Split.ROWS
+    first, way, later = "0", "from < steps; from += stretch", "from > 0"
+    if node.way is Way.BACKWARD:
+        first, way = "(steps - 1) / stretch * stretch", "from >= 0; from -= stretch"
+        later = "to < steps"
+    head = f"int64_t stretch = max(int64_t{{1}}, {node.stretch} / batch), from = {first}"
+    opening = f"{' ' * indent}for ({head}; {way}) {{"
+    if len(opening) > COLUMNS:
+        start, end = way.rsplit("; ", 1)
+        printer.lines += [f"{' ' * indent}for ({head}; {start};", f"{' ' * (indent + 5)}{end}) {{"]
+    else:
+        printer.lines.append(opening)
+    printer.lines.append(f"{margin}const int64_t to = min(from + stretch, steps);")
+    count = "to - from"
+    if node.after:
+        printer.lines.append(f"{margin}const int64_t count = to - from;")
+        printer.lines.append(f"{margin}const bool later = {later};")
+        count = "count"
+    if node.before:
+        run = f"rows.count == batch ? {count} : 1" if shared else count
+        printer.lines.append(f"{margin}const int64_t run = {run};")
+        with _block(printer, "for (int64_t t = from; t < to; t += run) {", indent + 2):
+            for kernel in node.before:
+                printer.kernel(kernel, indent + 4, False, "run")
+    _loop(printer, node, indent + 2, "from", "to")
+    if node.after:
+        _after(printer, node, indent + 2)
+    printer.lines.append(f"{' ' * indent}}}")
+
+
+def _after(printer: Printer, node: plan_types.Scan, indent: int) -> None:
+    """What sums up a stretch: all members have been through it before, and after it they go on together."""
+    share, alone = printer.team.share, printer.team.shares is None
+    meet = [] if alone else [f"{' ' * indent}share.meet();"]
+    printer.lines += meet
+    with _block(printer, "{", indent):
+        printer.lines.append(f"{' ' * (indent + 2)}const int64_t t = from;")
+        for number, kernel in enumerate(node.after):
+            printer.team.share = split_of(printer.plan, kernel, printer.model.target.lanes)
+            if alone or printer.team.share.split is Split.PART:
+                printer.kernel(kernel, indent + 2, False, "count")
+                continue
+            with _block(printer, f"if (share.takes({number})) {{", indent + 2):
+                printer.kernel(kernel, indent + 4, False, "count")
+    printer.team.share = share
+    printer.lines += meet
+
+
+@contextmanager
+def _block(printer: Printer, head: str, indent: int) -> Iterator[None]:
+    """Lines between braces, the names for rows that they use at their beginning."""
+    printer.lines.append(f"{' ' * indent}{head}")
+    start = len(printer.lines)
+    yield
+    named = named_rows(printer.lines[start:], indent + 2, True) if head.startswith("for") else []
+    printer.lines[start:start] = named
+    printer.lines.append(f"{' ' * indent}}}")
