@@ -3,6 +3,7 @@
 // far apart its rows lie (0: the same for all).
 #pragma once
 
+#include "fold.hpp"
 #include "math.hpp"
 #include "outer.hpp"
 #include "rows.hpp"
@@ -85,28 +86,6 @@ static inline void scatter(int64_t rows, int64_t sums, const I *index, int64_t i
   }
 }
 
-// Ways to reduce: a first value and how one more is taken in.
-struct Sum {
-  template <class T> static T take(T a, T b) { return a + b; }
-};
-struct Largest {
-  template <class T> static T take(T a, T b) { return max(a, b); }
-  template <class V> static auto lanes_of(V v) { return max_lanes(v); }
-};
-struct Smallest {
-  template <class T> static T take(T a, T b) { return min(a, b); }
-  template <class V> static auto lanes_of(V v) { return min_lanes(v); }
-};
-
-// extreme<How>(count, from): the largest or smallest of `count` values that lie side by side.
-template <class How, class R> SEQC_INLINE R extreme(int64_t count, const R *from) {
-  Vec<R> best = broadcast(from[0]);
-  sweep<R>(0, count, [&](int64_t i, auto which) {
-    best = How::take(best, keep(load(from + i, which), which, from[0]));
-  });
-  return How::lanes_of(best);
-}
-
 // reduce<How>(rows, sums, …): over `middle` of [outer, middle, inner], and over the `sums` that belong to a
 // row.
 template <class How, class T, class O>
@@ -118,7 +97,7 @@ static inline void reduce(int64_t rows, int64_t sums, const T *from, int64_t fro
         const T *const first = from + row * from_row + o * middle * inner + i;
         if constexpr (real_number<T> && !Same<How, Sum>::value)
           if (inner == 1 && sums == 1 && middle >= 8) {
-            out[row * out_row + o] = static_cast<O>(extreme<How>(middle, first));
+            out[row * out_row + o] = static_cast<O>(folded<How>(middle, first));
             continue;
           }
         T total = middle > 0 && sums > 0 ? first[0] : T(0);
@@ -191,12 +170,8 @@ static inline void sum_all(int64_t rows, int64_t sums, const R *from, int64_t fr
                            int64_t width, O *out, int64_t out_row) {
   for (int64_t row = 0; row < rows; ++row) {
     double total = 0.0;
-    for (int64_t s = 0; s < sums; ++s) {
-      Vec<R> part = {};
-      sweep<R>(0, width,
-               [&](int64_t i, auto which) { part += load(from + row * from_row + s * from_sum + i, which); });
-      total += static_cast<double>(sum_lanes(part));
-    }
+    for (int64_t s = 0; s < sums; ++s)
+      total += static_cast<double>(folded<Sum>(width, from + row * from_row + s * from_sum));
     out[row * out_row] = static_cast<O>(total);
   }
 }

@@ -12,6 +12,7 @@ from functools import partial
 
 from seqc.emit import calls, cpp
 from seqc.emit.calls import RuntimeCall
+from seqc.emit.chain import chain_kernel
 from seqc.emit.expression import Scope, Term, print_statements
 from seqc.emit.kernel import ROWS, Kernel, Place, Pointer, Scalar, Shelf, axes_of, pointer_text, short
 from seqc.emit.layout import call, mentions
@@ -343,6 +344,11 @@ def _pointwise(printer: EntryPrinter, node: object, in_scan: bool) -> tuple[Kern
     return pointwise_kernel(printer.plan, node, in_scan, real_of(printer.model), printer.model.target.lanes)
 
 
+def _chain(printer: EntryPrinter, node: object, in_scan: bool) -> tuple[Kernel, Place]:
+    assert isinstance(node, plan_types.Chain)
+    return chain_kernel(printer.plan, node, in_scan, real_of(printer.model), printer.model.target.lanes)
+
+
 def _product(printer: EntryPrinter, node: object, in_scan: bool) -> tuple[Kernel, Place]:
     assert isinstance(node, plan_types.Product)
     return product_kernel(printer.plan, node, in_scan, real_of(printer.model), printer.model.target.lanes)
@@ -350,6 +356,7 @@ def _product(printer: EntryPrinter, node: object, in_scan: bool) -> tuple[Kernel
 
 PRINTED: dict[type, Maker] = {
     plan_types.Pointwise: _pointwise,
+    plan_types.Chain: _chain,
     plan_types.Product: _product,
 }
 

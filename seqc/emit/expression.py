@@ -62,10 +62,12 @@ def print_statements(
     used_outside: Sequence[int],
     real: str,
     prefix: str = "v",
+    count: int = 0,
 ) -> Printed:
-    """All statements, given the terms of loads, draws and uniforms; `used_outside` are the ids that stores read."""
+    """All statements, given the terms of loads, draws and uniforms; `used_outside` are the ids that stores read.
+    Names are numbered from `count` + 1 on."""
     uses = _count_uses(statements, used_outside)
-    writer = _Writer(dict(known), {scope: [] for scope in Scope}, prefix)
+    writer = _Writer(dict(known), {scope: [] for scope in Scope}, prefix, count)
     for statement in statements:
         term = _term(statement, [writer.terms[number] for number in statement.args], writer.terms, real)
         while len(term.text) > WIDEST and writer.shorten(statement.args):
@@ -84,10 +86,11 @@ class _Writer:
     terms: dict[int, Term]
     lines: dict[Scope, list[str]]
     prefix: str
+    count: int
 
     def named(self, term: Term) -> Term:
         """The term behind a name of its own."""
-        name = f"{self.prefix}{sum(map(len, self.lines.values())) + 1}"
+        name = f"{self.prefix}{self.count + sum(map(len, self.lines.values())) + 1}"
         self.lines[term.scope].append(f"const auto {name} = {term.text};")
         return Term(name, cpp.ATOM, term.kind, term.scope)
 

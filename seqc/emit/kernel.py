@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from seqc.emit.layout import call, comment
 from seqc.emit.names import Namer
 from seqc.flow.types import Axis
+from seqc.plan.chain import LOCAL
 from seqc.plan.types import Buffer, Operand, Plan
 
 LONGEST = 26
@@ -108,6 +109,7 @@ class Shelf:
                     name,
                     *(f"x{n}" for n in range(200)),
                     *(f"v{n}" for n in range(400)),
+                    *(f"{kind}{n}" for kind in ("fold", "line") for n in range(40)),
                 }
             )
         )
@@ -141,6 +143,8 @@ class Place:
 
     def varies(self, plan: Plan, operand: Operand) -> bool:
         """Whether an operand moves on with the row."""
+        if plan.buffers[operand.buffer].home.role == LOCAL:
+            return False
         axes = axes_of(plan, operand) & self.axes
         return bool(axes - {Axis.TIME}) if self.by_step else bool(axes)
 

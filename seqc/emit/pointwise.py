@@ -17,6 +17,7 @@ from seqc.emit.kernel import Kernel, Parameter, Place, Pointer, Scalar, gate_of,
 from seqc.emit.layout import COLUMNS
 from seqc.emit.memory import element_type
 from seqc.flow.types import Kind
+from seqc.plan.chain import LOCAL
 from seqc.plan.types import Operand, Plan, Pointwise
 
 
@@ -46,6 +47,8 @@ class Group:
         """How often the operand is read in the forms that go row by row."""
         if operand.buffer == self.sums:
             return Scope.ELEMENT
+        if self.plan.buffers[operand.buffer].home.role == LOCAL:
+            return Scope.ELEMENT if operand.size > 1 and self.node.size > 1 else Scope.ROW
         if operand.size > 1 or (self.node.size == 1 and gate_of(self.plan, operand) is not None):
             return Scope.ELEMENT if self.node.size > 1 else Scope.ROW
         return Scope.ROW if self.place.varies(self.plan, operand) else Scope.KERNEL
@@ -180,7 +183,7 @@ def filled(
         if operand.buffer == group.sums:
             known[number] = Term(f"sums[{operand.gate or 0}]", cpp.ATOM, kind, scope)
             continue
-        text = _load(group, form, scope, operand, kind, names[index[key_of(operand)]])
+        text = load_text(group, form, scope, operand, kind, names[index[key_of(operand)]])
         name = f"x{count}"
         reading[scope].append(f"const auto {name} = {text};")
         known[number] = Term(name, cpp.ATOM, kind, scope)
@@ -205,7 +208,7 @@ def filled(
     for number, operand in group.node.stores:
         scope = _store_scope(group, form)
         lines[scope].append(
-            _store(group, form, scope, operand, printed.terms[number], names[index[_stored(group, operand)]])
+            store_text(group, form, scope, operand, printed.terms[number], names[index[_stored(group, operand)]])
         )
     return lines
 
@@ -247,7 +250,7 @@ def _store_scope(group: Group, form: Form) -> Scope:
     return Scope.ROW if alone else Scope.ELEMENT
 
 
-def _position(group: Group, form: Form, scope: Scope, operand: Operand) -> list[str]:
+def where_text(group: Group, form: Form, scope: Scope, operand: Operand) -> list[str]:
     """Terms of the distance from the pointer to the element."""
     buffer = group.plan.buffers[operand.buffer]
     if form is Form.FLAT:
@@ -268,8 +271,8 @@ def _position(group: Group, form: Form, scope: Scope, operand: Operand) -> list[
     return [*terms, *(["i"] if scope is Scope.ELEMENT else [])]
 
 
-def _load(group: Group, form: Form, scope: Scope, operand: Operand, kind: Kind, name: str) -> str:
-    terms = _position(group, form, scope, operand)
+def load_text(group: Group, form: Form, scope: Scope, operand: Operand, kind: Kind, name: str) -> str:
+    terms = where_text(group, form, scope, operand)
     if scope is Scope.ELEMENT and form is not Form.SCALAR:
         return f"load({' + '.join([name, *terms])}, which)"
     read = f"{name}[{' + '.join(terms) or '0'}]"
@@ -279,8 +282,8 @@ def _load(group: Group, form: Form, scope: Scope, operand: Operand, kind: Kind, 
     return read if stored == wanted else f"static_cast<{wanted}>({read})"
 
 
-def _store(group: Group, form: Form, scope: Scope, operand: Operand, term: Term, name: str) -> str:
-    terms = _position(group, form, scope, operand)
+def store_text(group: Group, form: Form, scope: Scope, operand: Operand, term: Term, name: str) -> str:
+    terms = where_text(group, form, scope, operand)
     if scope is Scope.ELEMENT and form is not Form.SCALAR:
         value = term.text if term.scope is Scope.ELEMENT else f"broadcast({term.text})"
         return f"store({' + '.join([name, *terms])}, {value}, which);"

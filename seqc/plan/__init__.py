@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 from seqc.flow.types import Flow
 from seqc.lower.program import Program
+from seqc.plan.chains import add_chains
 from seqc.plan.choose import PlanOptions, StrategyError, choose
 from seqc.plan.epilogue import add_epilogues
 from seqc.plan.layout import optimizer_layout, pack_layout, plain_layout
@@ -23,7 +24,7 @@ from seqc.plan.target import Target
 from seqc.plan.types import Plan
 from seqc.plan.verify import PlanError, verify, verify_places
 
-PLAN_PASSES = ("schedule", "rings", "epilogues", "choose", "stretches", "quantise", "place")
+PLAN_PASSES = ("schedule", "rings", "epilogues", "chains", "choose", "stretches", "quantise", "place")
 """The steps from a Flow to a finished Plan; `schedule` holds stacking, keeping and fusing, which work on the Flow."""
 
 
@@ -40,6 +41,7 @@ def plan(
     steps: dict[str, Callable[[Plan], Plan]] = {
         "rings": make_rings,
         "epilogues": lambda made: add_epilogues(made) if options.epilogues else made,
+        "chains": lambda made: add_chains(made, target) if options.chains else made,
         "choose": lambda made: choose(made, target, options),
         "stretches": lambda made: make_stretches(made, target, options.stretch),
         "quantise": lambda made: quantise(made, target),

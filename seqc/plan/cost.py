@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from seqc.flow.types import Axis
+from seqc.plan.chain import Chain, Sweep
 from seqc.plan.place import element_bytes, flat, reads_and_writes
 from seqc.plan.rates import LEVELS, Rates
 from seqc.plan.target import Target
@@ -122,6 +123,8 @@ def cost(setting: Setting, node: Node, looped: bool) -> Cost:
             one = _einsum(setting, node, looped)
         case Pointwise():
             one = _pointwise(setting, node, looped)
+        case Chain():
+            one = _chain(setting, node, looped)
         case Reduce() | Categorical():
             one = _reduce(setting, node, looped)
         case _:
@@ -229,7 +232,7 @@ def _einsum(setting: Setting, node: Einsum, looped: bool) -> Cost:
     return Cost(2.0 * count, 0.0, bytes, 0.0, 1, seconds, work, bound)
 
 
-def _arithmetic(setting: Setting, node: Pointwise, cells: int) -> tuple[float, float, float]:
+def _arithmetic(setting: Setting, node: Pointwise | Sweep, cells: int) -> tuple[float, float, float]:
     """Seconds of a loop's statements, those of functions among them, and how many values functions give."""
     rates, lanes = setting.rates, setting.target.lanes
     width = -(-node.size // lanes) * lanes if node.size > 1 else 1
@@ -246,7 +249,7 @@ def _arithmetic(setting: Setting, node: Pointwise, cells: int) -> tuple[float, f
             values += cells * node.size
         elif each.op not in FREE:
             plain += elements * (DIVISION if each.op in DIVISIONS else 1) / simple
-    functions += elements * len(node.draws) / (rates.exp / 4)
+    functions += elements * len(getattr(node, "draws", ())) / (rates.exp / 4)
     if node.size == 1:  # one number at a time, in the lanes of nothing
         plain, functions = plain * lanes / 2, functions * lanes / 2
     return plain + functions, functions, values
@@ -257,6 +260,21 @@ def _pointwise(setting: Setting, node: Pointwise, looped: bool) -> Cost:
     read, written = reads_and_writes(setting.plan, node)
     bytes, moving, farthest = _streams(setting, [*read, *written], cells, looped)
     spent, functions, values = _arithmetic(setting, node, cells)
+    name = "functions" if functions > spent / 2 else "arithmetic"
+    seconds, bound = _slowest({name: spent, f"streams, {farthest}": moving})
+    return Cost(0.0, values, bytes, 0.0, 1, seconds, 0.0, bound)
+
+
+def _chain(setting: Setting, node: Chain, looped: bool) -> Cost:
+    """What its sweeps leave for one another costs no stream."""
+    cells = setting.cells(node.axes, looped)
+    read, written = reads_and_writes(setting.plan, node)
+    bytes, moving, farthest = _streams(setting, list(dict.fromkeys([*read, *written])), cells, looped)
+    spent, functions, values = 0.0, 0.0, 0.0
+    for sweep in node.sweeps:
+        found = _arithmetic(setting, sweep, cells)
+        folded = cells * sweep.size * (len(sweep.folds) + len(sweep.spots)) / setting.rates.simple
+        spent, functions, values = spent + found[0] + folded, functions + found[1], values + found[2]
     name = "functions" if functions > spent / 2 else "arithmetic"
     seconds, bound = _slowest({name: spent, f"streams, {farthest}": moving})
     return Cost(0.0, values, bytes, 0.0, 1, seconds, 0.0, bound)

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from seqc.flow.types import Axis, Kind
+from seqc.plan.chain import LOCAL, Chain
 from seqc.plan.roots import MAY_BE_NULL
 from seqc.plan.target import Arena, Target
 from seqc.plan.types import (
@@ -68,6 +69,8 @@ def reads_and_writes(plan: Plan, node: Node) -> tuple[list[Operand], list[Operan
     match node:
         case Pointwise():
             return [operand for _, operand, _ in node.loads], [operand for _, operand in node.stores]
+        case Chain():
+            return chain_reads_and_writes(plan, node)
         case Product():
             matrices = [plan.packs[each.pack].buffer for each in node.segments]
             packed = [Operand(number, plan.buffers[number].size) for number in matrices if number >= 0]
@@ -95,6 +98,20 @@ def reads_and_writes(plan: Plan, node: Node) -> tuple[list[Operand], list[Operan
             return [node.condition], []
         case Scan():
             return [], []
+
+
+def chain_reads_and_writes(plan: Plan, node: Chain) -> tuple[list[Operand], list[Operand]]:
+    """What a chain asks of memory beyond its own, and what it leaves there."""
+    read: list[Operand] = []
+    written: list[Operand] = []
+    for sweep in node.sweeps:
+        loads = [*(operand for _, operand, _ in sweep.loads), *(pick.table for pick in sweep.picks)]
+        read += [each for each in loads if each not in written]
+        written += [operand for _, operand in sweep.stores]
+    own = {each.buffer for each in (*read, *written) if plan.buffers[each.buffer].home.role == LOCAL}
+    return [each for each in read if each.buffer not in own], [
+        each for each in written if each.buffer not in own
+    ]
 
 
 def flat(nodes: tuple[Node, ...]) -> Iterator[tuple[int, Node]]:

@@ -8,9 +8,10 @@ Takes a Plan; gives one line for each kernel, as
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from seqc.flow.types import Axis, Way
+from seqc.plan.chain import Chain, Sweep
 from seqc.plan.place import accesses, flat
 from seqc.plan.target import Arena
 from seqc.plan.types import (
@@ -30,6 +31,7 @@ from seqc.plan.types import (
     Reverse,
     Scan,
     Scatter,
+    Statement,
     Transpose,
 )
 
@@ -147,6 +149,8 @@ def body(plan: Plan, node: Node) -> str:
     match node:
         case Pointwise():
             return f"pointwise[{node.size}] {axes_text(node.axes)} {pointwise_text(plan, node)}"
+        case Chain():
+            return f"chain {axes_text(node.axes)} {chain_text(plan, node)}"
         case Product():
             out = f"b{node.out}" + (f"@t+{node.shift}" if node.shift else "")
             terms = " + ".join(f"m{each.pack} {show(each.operand)}" for each in node.segments)
@@ -197,8 +201,38 @@ def pointwise_text(plan: Plan, node: Pointwise) -> str:
     """Stores, then how their values come about."""
     names = {number: operand_text(plan, operand) for number, operand, _ in node.loads}
     names |= {number: f"draw({site})" for number, site in node.draws}
+    parts = statement_texts(node.statements, names)
+    stores = ", ".join(f"{operand_text(plan, operand)} = {names[number]}" for number, operand in node.stores)
+    return "; ".join([*parts, stores])
+
+
+def chain_text(plan: Plan, node: Chain) -> str:
+    """The sweeps, one behind another."""
+    names: dict[int, str] = {}
+    return " | ".join(sweep_text(plan, each, names) for each in node.sweeps)
+
+
+def sweep_text(plan: Plan, sweep: Sweep, names: dict[int, str]) -> str:
+    """Size, statements, folds and stores of a sweep; `names` of ids go on from sweep to sweep."""
+    names |= {number: operand_text(plan, operand) for number, operand, _ in sweep.loads}
     parts = []
-    for statement in node.statements:
+    for pick in sweep.picks:
+        names[pick.id] = f"v{pick.id}"
+        parts.append(f"v{pick.id}=pick {operand_text(plan, pick.table)} {names[pick.index]}")
+    for spot in sweep.spots:
+        names[spot.id] = f"spot({names[spot.index]}, {names[spot.value]})"
+    parts += statement_texts(sweep.statements, names)
+    for fold in sweep.folds:
+        names[fold.id] = f"v{fold.id}"
+        parts.append(f"v{fold.id}={fold.how} {names[fold.value]}")
+    parts += [f"{operand_text(plan, operand)} = {names[number]}" for number, operand in sweep.stores]
+    return f"[{sweep.size}] " + "; ".join(parts)
+
+
+def statement_texts(statements: Sequence[Statement], names: dict[int, str]) -> list[str]:
+    """How values come about; their names are added to `names`."""
+    parts = []
+    for statement in statements:
         if statement.op == "const":
             names[statement.id] = str(statement.value)
         elif statement.op == "uniform":
@@ -207,5 +241,4 @@ def pointwise_text(plan: Plan, node: Pointwise) -> str:
             args = " ".join(names[arg] for arg in statement.args)
             names[statement.id] = f"v{statement.id}"
             parts.append(f"v{statement.id}={statement.op} {args}".rstrip())
-    stores = ", ".join(f"{operand_text(plan, operand)} = {names[number]}" for number, operand in node.stores)
-    return "; ".join([*parts, stores])
+    return parts

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from seqc.flow.types import Axis, Kind
+from seqc.plan.chain import Chain
 from seqc.plan.place import ALIGNMENT, SMALL, reads_and_writes, rounded
 from seqc.plan.target import Arena
 from seqc.plan.types import (
@@ -339,6 +340,8 @@ def _work(plan: Plan, node: Node) -> int:
         return 2 * node.left.size * node.right.size // node.rows
     if isinstance(node, Pointwise):
         return node.size * (2 + 4 * len(node.statements))
+    if isinstance(node, Chain):
+        return sum(each.size * (2 + 4 * len(each.statements) + 2 * len(each.folds)) for each in node.sweeps)
     if isinstance(node, Einsum):
         size = 2
         for _, count in node.extents:

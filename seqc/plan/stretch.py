@@ -14,6 +14,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from seqc.flow.types import Axis, Kind
+from seqc.plan.chain import Chain
 from seqc.plan.place import accesses, element_bytes, reads_and_writes
 from seqc.plan.share import WHOLE, by_column, by_row, by_step, kept_axes
 from seqc.plan.target import Target
@@ -120,7 +121,7 @@ def leading(plan: Plan, scan: int, used: dict[int, set[int]]) -> tuple[int, ...]
 
 def may_lead(plan: Plan, node: Node) -> bool:
     """Whether a kernel makes every cell from that cell alone, into memory of its own that is read where it was written."""
-    if not isinstance(node, Product | Pointwise | Gather | Move | Reduce) or kept_axes(node) != WHOLE:
+    if not isinstance(node, Product | Pointwise | Chain | Gather | Move | Reduce) or kept_axes(node) != WHOLE:
         return False
     if (isinstance(node, Reduce) and node.summed) or not by_row(plan, node) or by_step(plan, node):
         return False

@@ -24,6 +24,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from seqc.flow.types import Axis, Kind, Way
+from seqc.plan.chain import Chain
 from seqc.plan.target import Arena
 
 
@@ -238,7 +239,6 @@ class Move:
     """Copies elements: out[i * out_step + out_start …] = operand[…] for runs of `width`; `zero` clears out first.
 
     runs: (source offset, target offset, width) in elements, all of them `count` times, `source_step` and `target_step` apart.
-    Serves pick, place, concat and stack where no view and no direct store does.
     """
 
     axes: frozenset[Axis]
@@ -296,7 +296,7 @@ class Pack:
 
 
 Carrying = Gather | Scatter | Move | Transpose | Reverse | Pack
-Kernel = Pointwise | Product | Outer | Einsum | Reduce | Categorical | Carrying
+Kernel = Pointwise | Chain | Product | Outer | Einsum | Reduce | Categorical | Carrying
 
 
 @dataclass(frozen=True, slots=True)

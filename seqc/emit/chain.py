@@ -1,0 +1,204 @@
+"""Chains as kernels: row by row, one loop over units behind another, with sums and picked elements between them.
+
+Takes a `Chain` of the plan; gives its `Kernel` and how it is called. Numbers of the row are local constants; rows that one
+loop leaves for another are local arrays where the plan says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from seqc.emit import cpp
+from seqc.emit.expression import INSTANT, UNIFORM, Scope, Term, print_statements
+from seqc.emit.kernel import Kernel, Parameter, Place, place
+from seqc.emit.layout import mentions
+from seqc.emit.memory import element_type
+from seqc.emit.pointwise import Form, Group, collect, key_of, load_text, store_text, where_text
+from seqc.flow.types import Kind
+from seqc.plan.chain import LOCAL, Chain, Sweep
+from seqc.plan.types import Operand, Plan, Pointwise
+
+HOW = {"sum": "Sum", "max": "Largest", "min": "Smallest"}
+
+
+def chain_kernel(plan: Plan, node: Chain, in_scan: bool, real: str, lanes: int) -> tuple[Kernel, Place]:
+    """The kernel of a chain, and how it is called."""
+    operands = [each for each in (*node.reads(), *node.writes()) if not is_local(plan, each)]
+    where = place(plan, node.axes, operands, in_scan)
+    everything = Group(plan, as_loop(plan, node, node.sweeps), where, real, lanes)
+    parameters: list[Parameter] = []
+    index: dict[object, int] = {}
+    collect(everything, parameters, index)
+
+    def body(names: Sequence[str]) -> list[str]:
+        return ChainPrinter(plan, node, where, real, lanes, names, index).run()
+
+    written = [each for each in node.writes() if not is_local(plan, each)]
+    return Kernel(plan.buffers[written[-1].buffer].name, node.origin, tuple(parameters), body), where
+
+
+def is_local(plan: Plan, operand: Operand) -> bool:
+    """Whether an operand lies in memory of the kernel."""
+    return plan.buffers[operand.buffer].home.role == LOCAL
+
+
+def as_loop(plan: Plan, node: Chain, sweeps: Sequence[Sweep]) -> Pointwise:
+    """Sweeps as one loop, with what they read and write of memory that is handed in; picked rows are among the loads."""
+    loads = [each for sweep in sweeps for each in sweep.loads]
+    loads += [(-1, pick.table, Kind.REAL) for sweep in sweeps for pick in sweep.picks]
+    stores = [each for sweep in sweeps for each in sweep.stores]
+    return Pointwise(
+        node.axes,
+        sweeps[0].size,
+        tuple(each for each in loads if not is_local(plan, each[1])),
+        (),
+        tuple(each for sweep in sweeps for each in sweep.statements),
+        tuple(each for each in stores if not is_local(plan, each[1])),
+        node.origin,
+    )
+
+
+@dataclass(slots=True)
+class ChainPrinter:
+    """The lines of one chain. `terms` are those of all ids so far; `head` are declarations, `lines` what each row does."""
+
+    plan: Plan
+    node: Chain
+    where: Place
+    real: str
+    lanes: int
+    names: Sequence[str]
+    index: dict[object, int]
+    terms: dict[int, Term] = field(default_factory=dict)
+    head: list[str] = field(default_factory=list)
+    lines: list[str] = field(default_factory=list)
+    local: dict[int, str] = field(default_factory=dict)
+    read: int = 0
+    named: int = 0
+    folds: int = 0
+
+    def run(self) -> list[str]:
+        """The body of the function."""
+        self.declare_locals()
+        self.know_uniforms()
+        for number, sweep in enumerate(self.node.sweeps):
+            self.sweep(number, sweep)
+        row = [f"    {line}" for line in self.lines]
+        return [
+            *(f"  {line}" for line in self.head),
+            "  for (int64_t row = 0; row < rows; ++row) {",
+            *row,
+            "  }",
+        ]
+
+    def declare_locals(self) -> None:
+        """Memory for the row at hand."""
+        for operand in self.node.writes():
+            if is_local(self.plan, operand) and operand.buffer not in self.local:
+                buffer, name = self.plan.buffers[operand.buffer], f"line{len(self.local) + 1}"
+                self.local[operand.buffer] = name
+                self.head.append(f"alignas(64) {element_type(buffer)} {name}[{buffer.size}];")
+
+    def know_uniforms(self) -> None:
+        """Scalars of the call by name."""
+        for statement in (each for sweep in self.node.sweeps for each in sweep.statements):
+            if statement.op == "uniform":
+                name = self.names[self.index["uniform", statement.value]]
+                number = UNIFORM - int(statement.value or 0)
+                self.terms[number] = Term(name, cpp.ATOM, statement.kind, Scope.KERNEL)
+        assert INSTANT not in self.terms
+
+    def name(self, operand: Operand) -> str:
+        """The pointer to an operand."""
+        return self.local.get(operand.buffer) or self.names[self.index[key_of(operand)]]
+
+    def sweep(self, number: int, sweep: Sweep) -> None:
+        """One sweep: what is known before its loop, the loop, the sums behind it."""
+        group = Group(
+            self.plan, as_loop(self.plan, self.node, (sweep,)), self.where, self.real, self.lanes
+        )
+        inner: dict[Scope, list[str]] = {scope: [] for scope in Scope}
+        self.loads(group, sweep, inner)
+        self.picks(group, sweep, inner)
+        for spot in sweep.spots:
+            index, value = self.terms[spot.index].text, self.terms[spot.value].text
+            text = f"spot<real>(i, {index}, {value})"
+            self.terms[spot.id] = self.constant(text, Kind.REAL, Scope.ELEMENT, inner)
+        outside = [each for each, _ in sweep.stores] + [each.value for each in sweep.folds]
+        outside += used_later(self.node.sweeps[number + 1 :])
+        printed = print_statements(sweep.statements, self.terms, outside, self.real, count=self.named)
+        self.terms = dict(printed.terms)
+        for scope in Scope:
+            inner[scope] += printed.lines[scope]
+            self.named += len(printed.lines[scope])
+        results = self.fold(sweep, inner)
+        for each, operand in sweep.stores:
+            scope = Scope.ELEMENT if sweep.size > 1 else Scope.ROW
+            text = store_text(group, Form.VECTOR, scope, operand, self.terms[each], self.name(operand))
+            inner[scope].append(text)
+        self.put(sweep, inner, results)
+
+    def constant(self, text: str, kind: Kind, scope: Scope, inner: dict[Scope, list[str]]) -> Term:
+        """A value behind a name of its own."""
+        self.read += 1
+        name = f"x{self.read}"
+        inner[scope].append(f"const auto {name} = {text};")
+        return Term(name, cpp.ATOM, kind, scope)
+
+    def loads(self, group: Group, sweep: Sweep, inner: dict[Scope, list[str]]) -> None:
+        """What is read of memory. Nothing that the chain writes is read before its rows begin."""
+        written = {operand.buffer for operand in self.node.writes()}
+        for number, operand, kind in sweep.loads:
+            scope = group.scope(operand)
+            if scope is Scope.KERNEL and operand.buffer in written:
+                scope = Scope.ROW
+            text = load_text(group, Form.VECTOR, scope, operand, kind, self.name(operand))
+            self.terms[number] = self.constant(text, kind, scope, inner)
+
+    def picks(self, group: Group, sweep: Sweep, inner: dict[Scope, list[str]]) -> None:
+        """Elements by their numbers."""
+        for pick in sweep.picks:
+            terms = [self.name(pick.table), *where_text(group, Form.VECTOR, Scope.ROW, pick.table)]
+            text = f"picked({' + '.join(terms)}, {pick.table.size}, {self.terms[pick.index].text})"
+            self.terms[pick.id] = self.constant(text, Kind.REAL, Scope.ROW, inner)
+
+    def fold(self, sweep: Sweep, inner: dict[Scope, list[str]]) -> list[str]:
+        """Sums and extremes: declared before the loop, taken in within it; the lines behind it."""
+        results: list[str] = []
+        for fold in sweep.folds:
+            self.folds += 1
+            name, how = f"fold{self.folds}", HOW[fold.how]
+            inner[Scope.ROW].append(f"Folded<{how}, real> {name};")
+            value = self.terms[fold.value]
+            text = value.text if value.scope is Scope.ELEMENT else f"broadcast({value.text})"
+            inner[Scope.ELEMENT].append(f"{name}.take({text}, which, slot);")
+            self.read += 1
+            results.append(f"const real x{self.read} = {name}.result();")
+            self.terms[fold.id] = Term(f"x{self.read}", cpp.ATOM, Kind.REAL, Scope.ROW)
+        return results
+
+    def put(self, sweep: Sweep, inner: dict[Scope, list[str]], results: list[str]) -> None:
+        """The lines of a sweep in their places."""
+        self.head += inner[Scope.KERNEL]
+        self.lines += inner[Scope.ROW]
+        if not inner[Scope.ELEMENT]:
+            return
+        which = "auto which" if mentions(inner[Scope.ELEMENT], "which") else "auto"
+        unit = "int64_t i" if mentions(inner[Scope.ELEMENT], "i") else "int64_t"
+        if sweep.folds:
+            head = f"sweep_in_turn<real>({sweep.size}, [&]({unit}, {which}, auto slot) SEQC_INLINED {{"
+        else:
+            head = f"sweep<real>(0, {sweep.size}, [&]({unit}, {which}) {{"
+        self.lines += [head, *(f"  {line}" for line in inner[Scope.ELEMENT]), "});", *results]
+
+
+def used_later(sweeps: Sequence[Sweep]) -> list[int]:
+    """Ids that later sweeps read by name."""
+    found: list[int] = []
+    for sweep in sweeps:
+        found += [each for statement in sweep.statements for each in statement.args]
+        found += [each.index for each in sweep.picks] + [each.value for each in sweep.folds]
+        found += [each for spot in sweep.spots for each in (spot.index, spot.value)]
+        found += [each for each, _ in sweep.stores]
+    return found
