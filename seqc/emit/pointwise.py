@@ -258,6 +258,8 @@ def where_text(group: Group, form: Form, scope: Scope, operand: Operand) -> list
     terms = []
     if group.place.varies(group.plan, operand):
         terms.append("row" if buffer.stride == 1 else f"row * {buffer.stride}")
+    if buffer.home.role == LOCAL and operand.offset:
+        terms.append(str(operand.offset))
     gate = gate_of(group.plan, operand)
     if gate is not None:
         start = gate * buffer.block

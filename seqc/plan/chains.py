@@ -48,7 +48,7 @@ def joined(plan: Plan, nodes: Sequence[Node], places: list[int], family: dict[in
     chain, ahead, behind = [first], places[:start], list[int]()
     for place in places[start + 1 :]:
         waits = conflict(plan, nodes, place, behind)
-        if family.get(place) == family[first] and not waits:
+        if family.get(place) == family[first] and not waits and not crosses(plan, nodes, place, chain):
             chain.append(place)
         elif waits or conflict(plan, nodes, place, chain):
             behind.append(place)
@@ -70,6 +70,19 @@ def conflict(plan: Plan, nodes: Sequence[Node], place: int, others: Sequence[int
         if wrote & (reads | writes) or writes & {each.buffer for each in before}:
             return True
     return False
+
+
+def crosses(plan: Plan, nodes: Sequence[Node], place: int, chain: Sequence[int]) -> bool:
+    """Whether a kernel over all steps and some of the chain meet in one state at different instants: rows would have
+    to wait for each other."""
+    node = nodes[place]
+    if not isinstance(node, Member) or Axis.TIME not in node.axes:
+        return False
+    mine = [each for some in touched(plan, node) for each in some if plan.buffers[each.buffer].slots]
+    found = {each.buffer: (each.shift, each.at) for each in mine}
+    theirs = [each for other in chain for some in touched(plan, nodes[other]) for each in some]
+    inner = any(found[each.buffer] != (each.shift, each.at) for each in mine)
+    return inner or any(found.get(each.buffer, (each.shift, each.at)) != (each.shift, each.at) for each in theirs)
 
 
 def families(plan: Plan, nodes: Sequence[Node]) -> dict[int, int]:

@@ -106,12 +106,27 @@ def chain_reads_and_writes(plan: Plan, node: Chain) -> tuple[list[Operand], list
     written: list[Operand] = []
     for sweep in node.sweeps:
         loads = [*(operand for _, operand, _ in sweep.loads), *(pick.table for pick in sweep.picks)]
-        read += [each for each in loads if each not in written]
+        read += [each for each in loads if not filled(each, written)]
         written += [operand for _, operand in sweep.stores]
     own = {each.buffer for each in (*read, *written) if plan.buffers[each.buffer].home.role == LOCAL}
     return [each for each in read if each.buffer not in own], [
         each for each in written if each.buffer not in own
     ]
+
+
+def filled(operand: Operand, written: list[Operand]) -> bool:
+    """Whether all elements of an operand are among those written, at the same instant."""
+    same = [
+        each
+        for each in written
+        if (each.buffer, each.shift, each.at) == (operand.buffer, operand.shift, operand.at)
+        and each.gate in (None, operand.gate)
+    ]
+    reached = operand.offset
+    for each in sorted(same, key=lambda each: each.offset):
+        if each.offset <= reached:
+            reached = max(reached, each.offset + each.size)
+    return reached >= operand.offset + operand.size
 
 
 def flat(nodes: tuple[Node, ...]) -> Iterator[tuple[int, Node]]:

@@ -6,7 +6,7 @@ What it computes must agree with what `ops.evaluate` computes from the Flow: tha
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,6 +15,7 @@ import numpy as np
 from seqc.flow.types import Axis, Kind, Way
 from seqc.ops.elementwise import erf, sigmoid, softplus
 from seqc.ops.random import draw
+from seqc.plan.chain import LOCAL, Chain
 from seqc.plan.types import (
     Buffer,
     Categorical,
@@ -33,6 +34,7 @@ from seqc.plan.types import (
     Reverse,
     Scan,
     Scatter,
+    Statement,
     Transpose,
 )
 
@@ -110,6 +112,7 @@ class Machine:
             self.started = np.zeros(self.batch, np.int64)
         self.packed: dict[int, Array] = {}
         self.sums: dict[int, Array] = {}
+        self.local: dict[int, Array] = {}
         self.uniforms = self.scalars()
 
     def dtype(self, kind: Kind) -> Any:
@@ -123,6 +126,10 @@ class Machine:
     def memory(self, number: int) -> Array:
         """A buffer as an array [times, rows, stride]."""
         buffer = self.plan.buffers[number]
+        if buffer.home.role == LOCAL:
+            if number not in self.local:
+                self.local[number] = np.full(self.shape(buffer), np.nan, self.dtype(buffer.kind))
+            return self.local[number]
         if buffer.home.role != "workspace":
             return self.arrays[buffer.home].reshape(self.shape(buffer))
         dtype = self.dtype(buffer.kind)
@@ -214,6 +221,8 @@ class Machine:
         match node:
             case Pointwise():
                 self.pointwise(node)
+            case Chain():
+                self.chain(node)
             case Product():
                 self.product(node)
             case Outer():
@@ -249,6 +258,32 @@ class Machine:
         assert self.t < 0 or Axis.TIME not in axes
         return self.steps if Axis.TIME in axes else 1, self.batch if Axis.BATCH in axes else 1
 
+    def chain(self, node: Chain) -> None:
+        known: dict[int, Array] = {}
+        self.local = {}
+        for sweep in node.sweeps:
+            shape = (*self.domain(node.axes), sweep.size)
+            for number, operand, kind in sweep.loads:
+                assert operand.size in (1, sweep.size)
+                known[number] = self.get(operand, kind)
+            for pick in sweep.picks:
+                table = self.get(pick.table)
+                table = np.broadcast_to(table, (*shape[:2], table.shape[2]))
+                index = np.broadcast_to(known[pick.index], (*shape[:2], 1))
+                inside = (index >= 0) & (index < table.shape[2])
+                found = np.take_along_axis(table, np.where(inside, index, 0), axis=2)
+                known[pick.id] = np.where(inside, found, np.nan)
+            for spot in sweep.spots:
+                here = np.arange(sweep.size) == known[spot.index]
+                known[spot.id] = np.where(here, known[spot.value], 0)
+            self.statements(sweep.statements, node.axes, known)
+            how = {"sum": np.sum, "max": np.max, "min": np.min}
+            for fold in sweep.folds:
+                every = np.broadcast_to(known[fold.value], shape)
+                known[fold.id] = how[fold.how](every, axis=2, keepdims=True)
+            for number, operand in sweep.stores:
+                self.put(operand, np.broadcast_to(known[number], shape))
+
     def pointwise(self, node: Pointwise) -> None:
         shape = (*self.domain(node.axes), node.size)
         known: dict[int, Array] = {}
@@ -260,7 +295,14 @@ class Machine:
                 known[number] = self.get(operand, kind)
         for number, site in node.draws:
             known[number] = self.draw(site, shape, node.axes)
-        for each in node.statements:
+        self.statements(node.statements, node.axes, known)
+        for number, operand in node.stores:
+            self.put(operand, np.broadcast_to(known[number], shape))
+
+    def statements(
+        self, statements: Sequence[Statement], axes: frozenset[Axis], known: dict[int, Array]
+    ) -> None:
+        for each in statements:
             args = [known[arg] for arg in each.args]
             dtype = self.dtype(each.kind)
             if each.op == "const":
@@ -268,15 +310,13 @@ class Machine:
             elif each.op == "uniform":
                 value = self.uniforms[int(each.value or 0)]
             elif each.op == "instant":
-                value = self.instants(Axis.TIME in node.axes)
+                value = self.instants(Axis.TIME in axes)
             elif each.op == "cast":
                 whole = each.kind in (Kind.INT, Kind.INDEX) and args[0].dtype.kind == "f"
                 value = np.trunc(args[0]) if whole else args[0]
             else:
                 value = ELEMENTWISE[each.op](*args)
             known[each.id] = np.asarray(value).astype(dtype)
-        for number, operand in node.stores:
-            self.put(operand, np.broadcast_to(known[number], shape))
 
     def instants(self, time: bool) -> Array:
         return np.arange(self.steps)[:, None, None] if time else np.full((1, 1, 1), max(self.t, 0))
