@@ -56,8 +56,8 @@ template <class R, class Body> SEQC_INLINE void sweep_in_turn(int64_t count, Bod
 
 // Folded<How, R>: the sum, largest or smallest of the elements of a row.
 //   Folded<Sum, float> sum;
-//   sweep_in_turn<float>(n, [&](int64_t i, auto which, auto slot) { sum.take(load(x + i, which), which, slot); });
-//   const float total = sum.result();
+//   sweep_in_turn<float>(n, [&](int64_t i, auto which, auto slot) { sum.take(load(x + i, which), which,
+//   slot); }); const float total = sum.result();
 template <class How, class R> struct Folded {
   Vec<R> part0 = broadcast(How::template none<R>()), part1 = part0, part2 = part0, part3 = part0;
 

@@ -115,9 +115,7 @@ class ChainPrinter:
 
     def sweep(self, number: int, sweep: Sweep) -> None:
         """One sweep: what is known before its loop, the loop, the sums behind it."""
-        group = Group(
-            self.plan, as_loop(self.plan, self.node, (sweep,)), self.where, self.real, self.lanes
-        )
+        group = Group(self.plan, as_loop(self.plan, self.node, (sweep,)), self.where, self.real, self.lanes)
         inner: dict[Scope, list[str]] = {scope: [] for scope in Scope}
         self.loads(group, sweep, inner)
         self.picks(group, sweep, inner)

@@ -25,6 +25,7 @@ from seqc.emit.scan import print_scan
 from seqc.emit.team import RANGES, Team, named_rows
 from seqc.flow.types import Axis, Kind
 from seqc.plan import types as plan_types
+from seqc.plan.chain import Chain
 from seqc.plan.place import flat, reads_and_writes
 from seqc.plan.share import Split, shares
 from seqc.plan.types import Operand, Plan, Statement
@@ -345,7 +346,7 @@ def _pointwise(printer: EntryPrinter, node: object, in_scan: bool) -> tuple[Kern
 
 
 def _chain(printer: EntryPrinter, node: object, in_scan: bool) -> tuple[Kernel, Place]:
-    assert isinstance(node, plan_types.Chain)
+    assert isinstance(node, Chain)
     return chain_kernel(printer.plan, node, in_scan, real_of(printer.model), printer.model.target.lanes)
 
 
@@ -356,7 +357,7 @@ def _product(printer: EntryPrinter, node: object, in_scan: bool) -> tuple[Kernel
 
 PRINTED: dict[type, Maker] = {
     plan_types.Pointwise: _pointwise,
-    plan_types.Chain: _chain,
+    Chain: _chain,
     plan_types.Product: _product,
 }
 

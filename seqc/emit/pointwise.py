@@ -208,7 +208,9 @@ def filled(
     for number, operand in group.node.stores:
         scope = _store_scope(group, form)
         lines[scope].append(
-            store_text(group, form, scope, operand, printed.terms[number], names[index[_stored(group, operand)]])
+            store_text(
+                group, form, scope, operand, printed.terms[number], names[index[_stored(group, operand)]]
+            )
         )
     return lines
 

@@ -54,7 +54,7 @@ def joined(plan: Plan, nodes: Sequence[Node], places: list[int], family: dict[in
             behind.append(place)
         else:
             ahead.append(place)
-    members = [each for place in chain if is_member(plan, each := nodes[place])]
+    members = [each for place in chain if isinstance(each := nodes[place], Member)]
     worth = len(members) > 1 and any(isinstance(each, Reduce) for each in members)
     middle: list[Node] = [build_chain(plan, members)] if worth else [nodes[place] for place in chain]
     return [*joined(plan, nodes, ahead, family), *middle, *joined(plan, nodes, behind, family)]
@@ -82,7 +82,9 @@ def crosses(plan: Plan, nodes: Sequence[Node], place: int, chain: Sequence[int])
     found = {each.buffer: (each.shift, each.at) for each in mine}
     theirs = [each for other in chain for some in touched(plan, nodes[other]) for each in some]
     inner = any(found[each.buffer] != (each.shift, each.at) for each in mine)
-    return inner or any(found.get(each.buffer, (each.shift, each.at)) != (each.shift, each.at) for each in theirs)
+    return inner or any(
+        found.get(each.buffer, (each.shift, each.at)) != (each.shift, each.at) for each in theirs
+    )
 
 
 def families(plan: Plan, nodes: Sequence[Node]) -> dict[int, int]:
@@ -126,7 +128,11 @@ def is_member(plan: Plan, node: Node) -> bool:
             fits = node.size == 1 or runs_on_vectors(plan, node)
             return by_rows(node) and not node.draws and not counts and fits and stays(plan, node)
         case Reduce():
-            over_units = node.outer == node.inner == 1 < node.middle and not node.summed and node.how in ("sum", "max", "min")
+            over_units = (
+                node.outer == node.inner == 1 < node.middle
+                and not node.summed
+                and node.how in ("sum", "max", "min")
+            )
             return by_rows(node) and over_units and real_row(plan, node.operand) and real_row(plan, node.out)
         case Gather():
             rows = Axis.BATCH in plan.buffers[node.table.buffer].axes and real_row(plan, node.table)

@@ -7,7 +7,9 @@ why, and nothing else is taken in its place.
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from typing import TypeVar
 
+from seqc.plan.chain import Chain, Sweep
 from seqc.plan.strategies import STRATEGIES, Strategy
 from seqc.plan.strategies.strategy import Chosen
 from seqc.plan.target import Target
@@ -72,6 +74,8 @@ QUICK = {"tanh": "quick_tanh", "sigmoid": "quick_sigmoid"}
 """Functions that a loop over time waits for, and their short forms."""
 
 
+Loop = TypeVar("Loop", Pointwise, Sweep)
+
 ASKS_FOR_DIGITS = frozenset({"log", "log1p", "pow", "div", "sqrt"})
 """Functions of a sigmoid near 0 that show its relative error."""
 
@@ -81,6 +85,8 @@ def in_loop(plan: Plan, node: Kernel, target: Target) -> Kernel:
     cache are taken to and fro."""
     if isinstance(node, Pointwise):
         return quickened(node)
+    if isinstance(node, Chain):
+        return replace(node, sweeps=tuple(quickened(each) for each in node.sweeps))
     if not isinstance(node, Product):
         return node
     if node.epilogue is not None:
@@ -89,7 +95,7 @@ def in_loop(plan: Plan, node: Kernel, target: Target) -> Kernel:
     return replace(node, turns=node.strategy == "gemm" and weights > target.l1_bytes)
 
 
-def quickened(node: Pointwise) -> Pointwise:
+def quickened(node: Loop) -> Loop:
     """The loop with short forms of its functions. A sigmoid whose relative error would show stays."""
     exact = {number for each in node.statements if each.op in ASKS_FOR_DIGITS for number in each.args}
     statements = tuple(

@@ -5,9 +5,11 @@ Takes a Plan; raises `PlanError`, a fault of the compiler, with the kernel that 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from itertools import pairwise
 
 from seqc.flow.types import Axis
+from seqc.plan.chain import Chain
 from seqc.plan.epilogue import apart, segment_reads
 from seqc.plan.place import Access, Box, accesses, boxes, flat, reads_and_writes
 from seqc.plan.roots import IN_PLACE
@@ -29,6 +31,8 @@ def verify(plan: Plan) -> None:
             raise PlanError(f"kernel {position} runs over time inside a scan")
         if isinstance(node, Pointwise):
             check_ids(node, position)
+        if isinstance(node, Chain):
+            check_chain(plan, node, position)
         if isinstance(node, Product) and node.epilogue is not None:
             check_ids(node.epilogue, position)
             check_epilogue(plan, node, scan >= 0, position)
@@ -58,6 +62,40 @@ def check_ids(node: Pointwise, position: int) -> None:
         known.add(statement.id)
     if any(number not in known for number, _ in node.stores):
         raise PlanError(f"kernel {position} stores what it does not compute")
+
+
+def check_chain(plan: Plan, node: Chain, position: int) -> None:
+    """Raise unless ids are given once, before they are used, and elements stay within their sweep."""
+    numbers: set[int] = set()
+    for sweep in node.sweeps:
+        known = set(numbers)
+        single = {number for number, operand, _ in sweep.loads if operand.size == 1}
+        for number, operand, _ in sweep.loads:
+            if operand.size not in (1, sweep.size):
+                raise PlanError(f"kernel {position} loads {operand} in a sweep over {sweep.size}")
+            known.add(number)
+        for pick in sweep.picks:
+            check_known(known, (pick.index,), position)
+            known.add(pick.id)
+        for spot in sweep.spots:
+            check_known(known, (spot.index, spot.value), position)
+            known.add(spot.id)
+        for each in sweep.statements:
+            check_known(known, each.args, position)
+            known.add(each.id)
+        check_known(
+            known, [*(each.value for each in sweep.folds), *(each for each, _ in sweep.stores)], position
+        )
+        single |= {pick.id for pick in sweep.picks} | {fold.id for fold in sweep.folds}
+        numbers |= single | (known if sweep.size == 1 else set())
+    for operand in (*node.reads(), *node.writes()):
+        check_operand(plan, operand, f"kernel {position}")
+
+
+def check_known(known: set[int], ids: Iterable[int], position: int) -> None:
+    """Raise unless a chain knows all ids."""
+    if not set(ids) <= known:
+        raise PlanError(f"kernel {position}: {set(ids) - known} are read before they are known")
 
 
 def check_epilogue(plan: Plan, node: Product, in_scan: bool, position: int) -> None:

@@ -1,0 +1,109 @@
+"""Loops and sums over the units of a row as one kernel: what joins, what stays in place, what is never made."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from seqc.passes import flow_for
+from seqc.plan import PlanError, PlanOptions, plan, verify
+from seqc.plan.chain import Chain
+from seqc.plan.place import flat
+from seqc.plan.types import Plan, Product, Reduce, Scan, Scatter
+from tests.numeric.programs import lower_text
+from tests.plan.compare import TARGET, compare
+
+SOFTMAX = """
+use std.cells: Dense
+use std.losses: cross_entropy
+use std.optim: SGD
+model M {
+  input  x: real[3]
+  target t: index(COUNT)
+  layer out = Dense(COUNT)
+  z = x |> out
+  output z
+  loss = mean(cross_entropy(z, t) over time, batch)
+}
+train M { update = SGD(lr = 0.1) }
+"""
+
+NORMALISED = """
+model M {
+  input x: real[5]
+  param gain: real[5] = ones
+  state s: real[5] = 0
+  c = prev s + x - mean(x)
+  s = gain * c / sqrt(mean(c ^ 2) + 0.1) + max(c) - min(c)
+  output s
+  loss = mean(sum(s) over time, batch)
+}
+"""
+
+
+def planned(text: str, entry: str, options: PlanOptions | None = None) -> Plan:
+    program = lower_text(text)
+    return plan(flow_for(program, entry), program, entry, TARGET, options)
+
+
+def chains(made: Plan) -> list[Chain]:
+    return [node for _, node in flat(made.nodes) if isinstance(node, Chain)]
+
+
+@pytest.mark.parametrize("count", [7, 3000])
+def test_logits_become_gradients_in_their_place(count: int) -> None:
+    """A loss of any number of labels takes one kernel, no one-hot rows and, where rows are long, one buffer."""
+    made = planned(SOFTMAX.replace("COUNT", str(count)), "update")
+    (chain,) = chains(made)
+    assert not any(isinstance(node, Scatter) for _, node in flat(made.nodes))
+    assert [len(sweep.picks) for sweep in chain.sweeps].count(1) == 1
+    wide = {number for number, each in enumerate(made.buffers) if each.size == count and each.axes}
+    used = {operand.buffer for operand in (*chain.reads(), *chain.writes())} & wide
+    assert len(used) == 1
+
+
+def test_an_output_is_not_overwritten() -> None:
+    made = planned(SOFTMAX.replace("COUNT", "3000"), "gradients")
+    (chain,) = chains(made)
+    stored = {made.buffers[operand.buffer].home.role for operand in chain.writes()}
+    assert "output" not in stored
+
+
+def test_a_normalisation_within_a_loop() -> None:
+    made = planned(NORMALISED, "infer")
+    (scan,) = [node for node in made.nodes if isinstance(node, Scan)]
+    assert sum(isinstance(each, Chain) for each in scan.kernels) == 1
+    assert not any(isinstance(each, Reduce) for each in scan.kernels)
+
+
+def test_without() -> None:
+    made = planned(SOFTMAX.replace("COUNT", "7"), "update", PlanOptions(chains=False))
+    assert not chains(made)
+
+
+@pytest.mark.parametrize(
+    "text", [SOFTMAX.replace("COUNT", "6"), SOFTMAX.replace("COUNT", "2000"), NORMALISED]
+)
+@pytest.mark.parametrize("chained", [True, False])
+def test_agreement(text: str, chained: bool) -> None:
+    program = lower_text(text)
+    for entry in ("infer", "evaluate", "gradients"):
+        compare(flow_for(program, entry), program, entry, options=PlanOptions(chains=chained))
+
+
+def test_a_chain_that_reads_an_element_of_another_sweep_is_no_plan() -> None:
+    made = planned(SOFTMAX.replace("COUNT", "7"), "update")
+    (chain,) = chains(made)
+    *others, last = chain.sweeps
+    element = next(each.id for sweep in others if sweep.size > 1 for each in sweep.statements)
+    (_, operand), *_ = last.stores
+    broken = replace(chain, sweeps=(*others, replace(last, stores=((element, operand),))))
+    nodes = tuple(broken if node is chain else node for node in made.nodes)
+    with pytest.raises(PlanError):
+        verify(replace(made, nodes=nodes))
+
+
+def test_products_stay() -> None:
+    made = planned(SOFTMAX.replace("COUNT", "7"), "update")
+    assert sum(isinstance(node, Product) for node in made.nodes) == 1
