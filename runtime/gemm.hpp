@@ -5,7 +5,7 @@
 // batch give the same bits.
 #pragma once
 
-#include "pack.hpp"
+#include "deep.hpp"
 
 namespace seqc {
 
@@ -106,12 +106,6 @@ SEQC_INLINE void tile_of(int64_t height, const Segment<R> *segments, int count, 
   tile<R, Limit, Width, Chains, true>(segments, count, row, first_vector, ahead, out);
 }
 
-// part_size: cuts `total` into the fewest parts of at most `limit`, all nearly equal; the size of part i.
-SEQC_INLINE int64_t part_size(int64_t total, int64_t limit, int64_t i) {
-  const int64_t parts = (total + limit - 1) / limit;
-  return total / parts + (i < total % parts ? 1 : 0);
-}
-
 // Hands the sums of one row and panel to the epilogue, block by block.
 template <class R, int Gates, int64_t Units, class Epilogue>
 SEQC_INLINE void finish(int64_t row, int64_t first, int count, Vec<R> *sums, Epilogue &epilogue) {
@@ -125,9 +119,6 @@ SEQC_INLINE void finish(int64_t row, int64_t first, int count, Vec<R> *sums, Epi
     epilogue(row, unit, Whole{}, sums + u * Gates);
   }
 }
-
-// chains(vectors): into how many sums a result is cut so that one row keeps the multipliers busy.
-constexpr int chains(int64_t vectors) { return vectors >= 8 ? 1 : vectors >= 4 ? 2 : vectors >= 2 ? 4 : 8; }
 
 // All rows of one panel that holds Count blocks.
 template <class R, int Gates, int64_t Units, int Count, class Epilogue>
@@ -272,6 +263,11 @@ SEQC_INLINE void product_with(int64_t begin, int64_t end, const Segment<R> *segm
 template <class R, int64_t N, class S>
 SEQC_INLINE void product_segments(int64_t begin, int64_t end, const S *segments, int count, R *C, int64_t ldc,
                                   bool descending = false, bool accumulate = false, const R *bias = nullptr) {
+  if constexpr (Deep<S, R, N>::value)
+    if (!accumulate && !bias && is_deep<R>(end - begin, segments, count)) {
+      product_deep<R, N>(begin, end, segments, count, C, ldc);
+      return;
+    }
   const auto store_row = [&](int64_t row, int64_t unit, auto which, const Vec<R> *sums) {
     Vec<R> value = sums[0];
     if (bias)

@@ -83,6 +83,13 @@ SEQC_INLINE void copy_panel(int64_t depth, int64_t valid, const R *from, int64_t
     }
 }
 
+// Asks for `depth` rows of `valid` values that will be copied soon.
+template <class R> SEQC_INLINE void fetch_panel(int64_t depth, int64_t valid, const R *from, int64_t stride) {
+  for (int64_t k = 0; k < depth; ++k, from += stride)
+    for (int64_t i = 0; i < valid; i += 64 / static_cast<int64_t>(sizeof(R)))
+      __builtin_prefetch(from + i);
+}
+
 // How many steps of k are summed before they go to C: a copied panel takes at most 16 KB of stack.
 template <class R> constexpr int64_t outer_depth() {
   constexpr int64_t fitting = 16384 / (panel_blocks(1) * lanes<R> * static_cast<int64_t>(sizeof(R)));
@@ -148,6 +155,13 @@ SEQC_INLINE void outer_group(int64_t begin, int64_t end, int64_t first, int64_t 
   }
 }
 
+// outer_rows<R>(N): how many rows of C go through all of K before the next ones: 512 KB of sums, which stay
+// in the second-level cache.
+template <class R> constexpr int64_t outer_rows(int64_t N) {
+  const int64_t fitting = 524288 / (N * static_cast<int64_t>(sizeof(R))) / 48 * 48;
+  return fitting < 48 ? 48 : fitting;
+}
+
 // outer<R, N>(begin, end, K, A, lda, B, ldb, C, ldc, accumulate): rows begin … end of C[M, N] = or +=
 // A'[M, K] B[K, N], with A[K, M] and B[K, N] row-major as they lie in memory: a weight gradient, k running
 // over time and batch. Sums go by stretches of outer_depth<R>() steps from k = 0, in order; the division of
@@ -164,23 +178,29 @@ SEQC_INLINE void outer(int64_t begin, int64_t end, int64_t K, const R *A, int64_
                       group = (most < group_panels ? most : group_panels) * wide;
     constexpr int64_t width = chunk_vectors<R>() * lanes<R>;
     alignas(64) R columns[static_cast<size_t>(outer_depth<R>() * group * lanes<R>)];
-    const bool far = lda * static_cast<int64_t>(sizeof(R)) % 4096 == 0 && lda > 0;
+    const int64_t stride = lda * static_cast<int64_t>(sizeof(R));
+    const bool far = stride > 0 && (stride % 4096 == 0 || stride > 16384);
     const int64_t together = far ? group : wide;
     alignas(64) R chunk[static_cast<size_t>(outer_depth<R>() * width)];
-    for (int64_t k = 0; k < K; k += outer_depth<R>()) {
-      const int64_t length = min(outer_depth<R>(), K - k);
-      const bool add = accumulate || k > 0;
-      for (int64_t first = 0; first < blocks<R>(N); first += together) {
-        const int64_t last = min(first + together, blocks<R>(N));
-        copy_group<R, N>(first, last, length, B + k * ldb, ldb, columns);
-        if (!far) {
-          outer_group<R, N>(begin, end, first, last, length, A + k * lda + begin, lda, columns, C, ldc, add);
-          continue;
-        }
-        for (int64_t from = begin; from < end; from += width) {
-          const int64_t to = min(from + width, end);
-          copy_panel<R, chunk_vectors<R>()>(length, to - from, A + k * lda + from, lda, chunk);
-          outer_group<R, N>(from, to, first, last, length, chunk, width, columns, C, ldc, add);
+    for (int64_t top = begin; top < end; top += outer_rows<R>(N)) {
+      const int64_t bottom = min(top + outer_rows<R>(N), end);
+      for (int64_t k = 0; k < K; k += outer_depth<R>()) {
+        const int64_t length = min(outer_depth<R>(), K - k);
+        const bool add = accumulate || k > 0;
+        for (int64_t first = 0; first < blocks<R>(N); first += together) {
+          const int64_t last = min(first + together, blocks<R>(N));
+          copy_group<R, N>(first, last, length, B + k * ldb, ldb, columns);
+          if (!far) {
+            outer_group<R, N>(top, bottom, first, last, length, A + k * lda + top, lda, columns, C, ldc, add);
+            continue;
+          }
+          for (int64_t from = top; from < bottom; from += width) {
+            const int64_t to = min(from + width, bottom);
+            copy_panel<R, chunk_vectors<R>()>(length, to - from, A + k * lda + from, lda, chunk);
+            if (to < bottom)
+              fetch_panel(length, min(width, bottom - to), A + k * lda + to, lda);
+            outer_group<R, N>(from, to, first, last, length, chunk, width, columns, C, ldc, add);
+          }
         }
       }
     }

@@ -79,6 +79,15 @@ template <class R> constexpr bool narrow(int64_t units, int gates = 1) {
   return gates == 1 && units * 4 <= lanes<R>;
 }
 
+// chains(vectors): into how many sums a result is cut so that one row keeps the multipliers busy.
+constexpr int chains(int64_t vectors) { return vectors >= 8 ? 1 : vectors >= 4 ? 2 : vectors >= 2 ? 4 : 8; }
+
+// part_size: cuts `total` into the fewest parts of at most `limit`, all nearly equal; the size of part i.
+SEQC_INLINE int64_t part_size(int64_t total, int64_t limit, int64_t i) {
+  const int64_t parts = (total + limit - 1) / limit;
+  return total / parts + (i < total % parts ? 1 : 0);
+}
+
 // packed_size<R>(depth, units, gates): how many values the packed form of a matrix takes.
 template <class R> constexpr int64_t packed_size(int64_t depth, int64_t units, int gates = 1) {
   return narrow<R>(units, gates) ? units * blocks<R>(depth) * lanes<R>

@@ -146,6 +146,26 @@ template <class R, int64_t N> static void check_outer(int64_t M, int64_t K) {
   }
 }
 
+// Very deep products of two segments go by stretches of k: the same bits as in one piece, and as a row alone.
+template <class R, int64_t N> static void check_deep(int64_t M) {
+  const int64_t K = 8 * seqc::deep_stretch<R>() + 5;
+  Data<R> A(M * K, 3), W(K * N, 5), C(M * N, 9), whole(M * N, 9), packed(seqc::packed_size<R>(K, N), 11);
+  const seqc::Rows<R> source = {W + 0, N, K};
+  seqc::pack_columns<R>(packed, N, &source, 1);
+  const Segment<R> both[] = {{A, K, packed, K}, {A, K, packed, K}};
+  seqc::product_segments<R, N>(0, M, both, 2, C, N);
+  for (int64_t m = 0; m < M; ++m)
+    seqc::product_segments<R, N>(m, m + 1, both, 2, whole, N);
+  CHECK(memcmp(C.values, whole.values, static_cast<size_t>(M * N) * sizeof(R)) == 0, "deep rows alone, %ld",
+        long(N));
+  for (int64_t m = 0; m < M; ++m)
+    for (int64_t n = 0; n < N; ++n) {
+      const naive::Sum sum = naive::dot<R>(K, A + m * K, 1, W + n, N);
+      CHECK(close<R>(static_cast<double>(C[m * N + n]), 2 * sum.value, 2 * sum.size, 64), "deep %ld x %ld",
+            long(M), long(N));
+    }
+}
+
 template <class R, int64_t N> static void check_width() {
   for (const int64_t M : row_counts)
     for (const int64_t K : depths)
@@ -156,6 +176,9 @@ template <class R, int64_t N> static void check_width() {
   for (const int64_t M : {1, 2, 7, 16, 33})
     for (const int64_t K : {1, 31, 300})
       check_outer<R, N>(M, K);
+  if constexpr (N == 17 || N == 7)
+    check_outer<R, N>(static_cast<int64_t>(20000 / sizeof(R)),
+                      70); // its rows lie pages apart, its sums fill a cache
 }
 
 template <class R, int64_t... N> static void check_widths() { (check_width<R, N>(), ...); }
@@ -192,6 +215,9 @@ int main() {
   check_cells<float>();
   check_small<float>();
   check_small<double>();
+  check_deep<float, 200>(15);
+  check_deep<float, 131>(9);
+  check_deep<double, 64>(20);
 #ifdef SEQC_TEST_ALL
   check_widths<float, 2, 4, 7, 15, 16, 31, 33, 63, 65, 127, 200>();
   check_widths<double, 1, 3, 8, 17, 65>();

@@ -2,6 +2,7 @@
 #include "check.hpp"
 #include "naive.hpp"
 
+#include "../fold.hpp"
 #include "../guard.hpp"
 #include "../random.hpp"
 #include "../reduce.hpp"
@@ -20,6 +21,34 @@ template <class R> static void check_sums(int64_t n) {
       x[n - 1] = static_cast<R>(bad);
       CHECK(!seqc::all_finite<R>(n, x), "the last of %ld is not finite", long(n));
     }
+}
+
+// Sums and extremes of a row, one element by its number, and a row of zeros but for one.
+template <class R> static void check_folds(int64_t n) {
+  Data<R> x(n, static_cast<uint32_t>(n) + 1), one(n, 2);
+  double largest = static_cast<double>(x[0]), smallest = largest;
+  naive::Sum sum = {};
+  for (int64_t i = 0; i < n; ++i) {
+    const auto value = static_cast<double>(x[i]);
+    largest = value > largest ? value : largest;
+    smallest = value < smallest ? value : smallest;
+    sum.value += value;
+    sum.size += fabs(value);
+  }
+  const R *const row = x;
+  CHECK(close<R>(static_cast<double>(seqc::folded<seqc::Sum>(n, row)), sum.value, sum.size, 16), "sum of %ld",
+        long(n));
+  CHECK(static_cast<double>(seqc::folded<seqc::Largest>(n, row)) == largest, "largest of %ld", long(n));
+  CHECK(static_cast<double>(seqc::folded<seqc::Smallest>(n, row)) == smallest, "smallest of %ld", long(n));
+  for (int64_t at = -1; at <= n; ++at) {
+    const R found = seqc::picked(row, n, at);
+    CHECK(at >= 0 && at < n ? found == x[at] : found != found, "pick %ld of %ld", long(at), long(n));
+    seqc::sweep<R>(0, n, [&](int64_t i, auto which) { store(one + i, seqc::spot<R>(i, at, R(3)), which); });
+    for (int64_t i = 0; i < n; ++i)
+      CHECK(one[i] == (i == at ? R(3) : R(0)), "spot %ld of %ld at %ld", long(at), long(n), long(i));
+  }
+  x[n - 1] = static_cast<R>(nan(""));
+  CHECK(seqc::folded<seqc::Largest>(n, row) != seqc::folded<seqc::Largest>(n, row), "largest with NaN");
 }
 
 static bool equal_words(seqc::Words a, uint32_t w, uint32_t x, uint32_t y, uint32_t z) {
@@ -82,6 +111,10 @@ int main(int count, char **arguments) {
   for (const int64_t n : {0, 1, 2, 3, 7, 8, 15, 16, 17, 31, 33, 63, 65, 127, 129, 5000, 9001}) {
     check_sums<float>(n);
     check_sums<double>(n);
+    if (n > 0 && n <= 129) {
+      check_folds<float>(n);
+      check_folds<double>(n);
+    }
   }
   check_generator();
   check_lanes_of_draws<float>();
