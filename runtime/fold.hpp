@@ -94,7 +94,10 @@ template <class R> SEQC_INLINE R picked(const R *from, int64_t count, int64_t in
 template <class R> SEQC_INLINE Vec<R> spot(int64_t i, int64_t index, R value) {
   const int64_t lane = index - i;
   const bool here = lane >= 0 && lane < lanes<R>;
-  return select(lane_numbers<R>() == (here ? static_cast<int>(lane) : -1), value, R(0));
+  if constexpr (lanes<R> == 1)
+    return broadcast(here ? value : R(0));
+  else
+    return select(lane_numbers<R>() == (here ? static_cast<int>(lane) : -1), value, R(0));
 }
 
 } // namespace seqc
