@@ -103,7 +103,7 @@ def bench(path: Path, options: Options, wishes: Wishes, note: Callable[[str], No
     found = rates.measured(options.compiler, options.march)
     chosen: dict[str, Any] = {"real": options.real, "dims": dict(options.dims), "model": options.model}
     model = load(path, engine="library", march=options.march, note=note, threads=wishes.threads, **chosen)
-    target = pipeline.target_of(toolchain.probe(options.compiler, options.march), options.real)
+    target = pipeline.target_of(toolchain.probe(options.compiler, options.march), options.real, model=program)
     plans = pipeline.plans(program, target, entries)
     timings = []
     for entry in entries:

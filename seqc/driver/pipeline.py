@@ -128,10 +128,20 @@ def flows(
     return found
 
 
-def target_of(toolchain: Toolchain, real: str, weights: str = "real") -> Target:
-    """What `plan` may know of the machine, and how inference shall store its weights."""
-    name = toolchain.march or "portable"
-    return Target(name, toolchain.vector_bytes, 8 if real == "f64" else 4, weights=weights)
+def target_of(toolchain: Toolchain, real: str, weights: str = "real", model: Program | None = None) -> Target:
+    """What `plan` may know of the machine, how inference shall store its weights, and how wide a vector this model fills: one
+    whose sizes all fit half of the widest runs on halves, where divisions take half the time."""
+    name, real_bytes, width = toolchain.march or "portable", 8 if real == "f64" else 4, toolchain.vector_bytes
+    if model is not None and width == 64 and longest(model) * real_bytes <= width // 2:
+        width //= 2
+    return Target(name, width, real_bytes, weights=weights)
+
+
+def longest(model: Program) -> int:
+    """The largest size of anything that a model learns, takes or gives."""
+    types = [each.type for each in model.parameters] + [each.type for each in model.inputs]
+    types += [model.flow.values[root].type for root in model.flow.roots.values()]
+    return max((size for type in types for size in type.dims), default=1)
 
 
 def plans(model: Program, target: Target, wanted: tuple[str, ...] | None = None) -> Mapping[str, Plan]:

@@ -67,7 +67,7 @@ def _plan(program: Program, options: Options, entry: str, sizes: tuple[int, int]
     march = options.march if profile is None else profile.cpu
     tools = toolchain.probe(options.compiler, "native" if march == toolchain.FAT else march)
     real = options.real if profile is None else profile.math
-    target = pipeline.target_of(tools, real, stored(profile))
+    target = pipeline.target_of(tools, real, stored(profile), program)
     plan = pipeline.plans(program, target, (entry,))[entry]
     steps = 1 if entry in ("step", "apply") else sizes[0]
     found = rates.rates(options.compiler, options.march)

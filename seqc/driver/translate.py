@@ -68,7 +68,7 @@ def translate(
     wanted = pipeline.entries_of(program, profile, options.part)
     planned = []
     for tools in levels:
-        target = pipeline.target_of(tools, real, stored(profile))
+        target = pipeline.target_of(tools, real, stored(profile), program)
         plans = pipeline.plans(program, target, wanted)
         if profile is not None:
             check_profile(program, profile, plans, target)
