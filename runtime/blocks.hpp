@@ -15,12 +15,15 @@ namespace seqc {
 // block.
 template <class R, int Gates, int64_t Units, class S>
 SEQC_INLINE void product_gates(int64_t begin, int64_t end, const S *segments, int count, R *out,
-                               int64_t stride, bool descending = false) {
+                               int64_t stride, bool descending = false, const Lot &lot = {0, 0, 1}) {
   const auto store_gates = [&](int64_t row, int64_t unit, auto, const Vec<R> *sums) {
     for (int gate = 0; gate < Gates; ++gate)
       store(out + row * stride + unit * Gates + gate * lanes<R>, sums[gate]);
   };
-  product_with<R, Gates, Units>(begin, end, segments, count, store_gates, descending);
+  if constexpr (Same<S, Segment<R>>::value)
+    product_with<R, Gates, Units>(begin, end, segments, count, store_gates, descending, lot);
+  else
+    product_with<R, Gates, Units>(begin, end, segments, count, store_gates, descending);
 }
 
 // missing<T>(): what stands where there is no value: NaN, or 0 for kinds that have none.
@@ -28,13 +31,6 @@ template <class T> inline T missing() { return T(0); }
 template <> inline float missing<float>() { return __builtin_nanf(""); }
 template <> inline double missing<double>() { return __builtin_nan(""); }
 
-// Same<A, B>: whether two types are one.
-template <class A, class B> struct Same {
-  static constexpr bool value = false;
-};
-template <class A> struct Same<A, A> {
-  static constexpr bool value = true;
-};
 // real_number<T>: whether there are vectors of T.
 template <class T> constexpr bool real_number = Same<T, float>::value || Same<T, double>::value;
 

@@ -6,8 +6,17 @@
 #pragma once
 
 #include "deep.hpp"
+#include "team.hpp"
 
 namespace seqc {
+
+// Same<A, B>: whether two types are one.
+template <class A, class B> struct Same {
+  static constexpr bool value = false;
+};
+template <class A> struct Same<A, A> {
+  static constexpr bool value = true;
+};
 
 // Which weights are wanted next: the panel that starts at this vector column, cut into parts of one cache
 // line a step of k. Fetched while this panel is multiplied, they hide the way from the third-level cache.
@@ -156,13 +165,14 @@ SEQC_INLINE void any_panel(int64_t begin, int64_t end, int64_t first, int64_t ne
 // One row: several whole panels at once, so that enough sums are under way; then the panels left over.
 template <class R, int Gates, int64_t Units, class Epilogue>
 SEQC_INLINE void one_row(int64_t row, const Segment<R> *segments, int count, Epilogue &epilogue,
-                         bool descending) {
+                         bool descending, const Lot &lot) {
   constexpr int wide = panel_blocks(Gates), width = Gates * wide, streams = (8 + width - 1) / width;
   constexpr int64_t panels = (blocks<R>(Units) + wide - 1) / wide;
   constexpr int64_t groups = streams > 1 ? blocks<R>(Units) / (wide * streams) : 0, left = groups * streams;
   constexpr int64_t turns = groups + panels - left;
-  for (int64_t i = 0; i < turns; ++i) {
-    const int64_t at = descending ? turns - 1 - i : i;
+  const Range own = lot.of(turns);
+  for (int64_t i = 0; i < own.count; ++i) {
+    const int64_t at = descending ? own.end() - 1 - i : own.first + i;
     if constexpr (groups > 0)
       if (at < groups) {
         Array<Vec<R>, streams * width> sums;
@@ -225,10 +235,10 @@ SEQC_INLINE void narrow_rows(int64_t begin, int64_t end, const Segment<R> *segme
 //                             [&](int64_t row, int64_t unit, auto which, Vec<float> *sums) { … });
 // The epilogue runs before later panels are multiplied: it must not write what the segments read.
 // `descending` takes the panels from the last to the first: done on every other step, it finds weights
-// larger than the cache half in place. Results are the same.
+// larger than the cache half in place. Results are the same. `lot`: of the panels those of one member.
 template <class R, int Gates, int64_t Units, class Epilogue>
 SEQC_INLINE void product_with(int64_t begin, int64_t end, const Segment<R> *segments, int count,
-                              Epilogue &&epilogue, bool descending = false) {
+                              Epilogue &&epilogue, bool descending = false, const Lot &lot = {0, 0, 1}) {
   constexpr int wide = panel_blocks(Gates);
   constexpr int64_t panels = (blocks<R>(Units) + wide - 1) / wide;
   if constexpr (narrow<R>(Units, Gates)) {
@@ -237,21 +247,23 @@ SEQC_INLINE void product_with(int64_t begin, int64_t end, const Segment<R> *segm
   } else {
     if constexpr (chains(blocks<R>(Units) * Gates) == 1)
       if (end - begin == 1) {
-        one_row<R, Gates, Units>(begin, segments, count, epilogue, descending);
+        one_row<R, Gates, Units>(begin, segments, count, epilogue, descending, lot);
         return;
       }
     int64_t depth = 1;
     for (int s = 0; s < count; ++s)
       depth += segments[s].depth;
     // Rows that stay in the second-level cache while all panels pass over them.
+    const Range own = lot.of(panels);
     const int64_t limit = max(int64_t(48), int64_t(65536) / depth);
     int64_t from = begin;
     for (int64_t part = 0; from < end; ++part) {
       const int64_t to = from + part_size(end - begin, limit, part);
-      for (int64_t i = 0; i < panels; ++i) {
-        const int64_t then = min(i + 1, panels - 1);
-        any_panel<R, Gates, Units>(from, to, (descending ? panels - 1 - i : i) * wide,
-                                   (descending ? panels - 1 - then : then) * wide, segments, count, epilogue);
+      for (int64_t i = 0; i < own.count; ++i) {
+        const int64_t then = min(i + 1, own.count - 1);
+        any_panel<R, Gates, Units>(from, to, (descending ? own.end() - 1 - i : own.first + i) * wide,
+                                   (descending ? own.end() - 1 - then : own.first + then) * wide, segments,
+                                   count, epilogue);
       }
       from = to;
     }
@@ -262,9 +274,10 @@ SEQC_INLINE void product_with(int64_t begin, int64_t end, const Segment<R> *segm
 // of C[rows, N] = or += sum of the segments (+ bias[N], if not null).
 template <class R, int64_t N, class S>
 SEQC_INLINE void product_segments(int64_t begin, int64_t end, const S *segments, int count, R *C, int64_t ldc,
-                                  bool descending = false, bool accumulate = false, const R *bias = nullptr) {
+                                  bool descending = false, bool accumulate = false, const R *bias = nullptr,
+                                  const Lot &lot = {0, 0, 1}) {
   if constexpr (Deep<S, R, N>::value)
-    if (!accumulate && !bias && is_deep<R>(end - begin, segments, count)) {
+    if (!accumulate && !bias && lot.members == 1 && is_deep<R>(end - begin, segments, count)) {
       product_deep<R, N>(begin, end, segments, count, C, ldc);
       return;
     }
@@ -277,7 +290,10 @@ SEQC_INLINE void product_segments(int64_t begin, int64_t end, const S *segments,
       value += load(static_cast<const R *>(to), which);
     store(to, value, which);
   };
-  product_with<R, 1, N>(begin, end, segments, count, store_row, descending);
+  if constexpr (Same<S, Segment<R>>::value)
+    product_with<R, 1, N>(begin, end, segments, count, store_row, descending, lot);
+  else
+    product_with<R, 1, N>(begin, end, segments, count, store_row, descending);
 }
 
 // product<R, N>(begin, end, K, A, lda, packed, C, ldc, accumulate, bias): rows begin … end of

@@ -20,7 +20,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#define SEQC_TEAM_LOOKS 64 /* looks before the processor is given away */
+#define SEQC_TEAM_LOOKS 64 /* looks before the processor is given away; the first of them without a pause */
 #define SEQC_TEAM_TURNS                                                                                      \
   128 /* times that it is, before the thread goes to sleep: some tenths of a millisecond */
 
@@ -32,6 +32,7 @@ typedef struct seqc_word {
 
 typedef struct seqc_worker {
   seqc_word calls; /* grows with each part that the worker is to run */
+  seqc_word met;   /* grows with each meeting to which it comes */
   struct seqc_threads *threads;
   int number;
   pthread_t thread;
@@ -39,7 +40,7 @@ typedef struct seqc_worker {
 
 typedef struct seqc_threads {
   seqc_team team; /* first: what calls see */
-  seqc_word arrived, meetings;
+  seqc_word met;  /* meetings of member 0, which comes to all */
   seqc_part_fn *part;
   void *context;
   int members; /* of the part at hand */
@@ -59,6 +60,8 @@ static inline void seqc_word_wait(seqc_threads *threads, const seqc_word *word, 
     for (int look = 0; look < SEQC_TEAM_LOOKS; ++look) {
       if (seqc_word_read(word) != old)
         return;
+      if (turn == 0 && look < SEQC_TEAM_LOOKS / 2)
+        continue;
 #if defined(__x86_64__) || defined(__i386__)
       __builtin_ia32_pause();
 #elif defined(__aarch64__)
@@ -84,17 +87,20 @@ static inline void seqc_threads_wake(seqc_threads *threads) {
   pthread_mutex_unlock(&threads->lock);
 }
 
+static inline seqc_word *seqc_threads_met(seqc_threads *threads, int member) {
+  return member == 0 ? &threads->met : &threads->workers[member - 1].met;
+}
+
+/* Each says that it has come and looks for all others, who may be one meeting ahead by then: whoever comes
+   last waits for nobody, and the first see it at once. */
 static inline void seqc_threads_meet(const seqc_team *team, int member, int members) {
   seqc_threads *threads = (seqc_threads *)(uintptr_t)team;
-  const uint32_t meeting = seqc_word_read(&threads->meetings);
-  (void)member;
-  if (__atomic_add_fetch(&threads->arrived.value, 1, __ATOMIC_SEQ_CST) < (uint32_t)members) {
-    seqc_word_wait(threads, &threads->meetings, meeting);
-    return;
-  }
-  __atomic_store_n(&threads->arrived.value, 0, __ATOMIC_SEQ_CST);
-  __atomic_store_n(&threads->meetings.value, meeting + 1, __ATOMIC_SEQ_CST);
+  const uint32_t before = seqc_word_read(seqc_threads_met(threads, member));
+  __atomic_store_n(&seqc_threads_met(threads, member)->value, before + 1, __ATOMIC_SEQ_CST);
   seqc_threads_wake(threads);
+  for (int i = 0; i < members; ++i)
+    if (i != member)
+      seqc_word_wait(threads, seqc_threads_met(threads, i), before);
 }
 
 static inline int seqc_threads_run(const seqc_team *team, int members, seqc_part_fn *part, void *context) {
@@ -105,8 +111,10 @@ static inline int seqc_threads_run(const seqc_team *team, int members, seqc_part
   threads->part = part;
   threads->context = context;
   threads->members = members;
-  for (int i = 0; i < members - 1; ++i)
+  for (int i = 0; i < members - 1; ++i) { /* who was left out lately has missed meetings */
+    __atomic_store_n(&threads->workers[i].met.value, threads->met.value, __ATOMIC_SEQ_CST);
     __atomic_fetch_add(&threads->workers[i].calls.value, 1, __ATOMIC_SEQ_CST);
+  }
   seqc_threads_wake(threads);
   part(context, 0, members);
   seqc_threads_meet(team, 0, members);

@@ -15,6 +15,20 @@ struct Range {
   int64_t end() const { return first + count; }
 };
 
+// What a member does of each step of a loop: its own rows, all units of them; or, where there is one row
+// only, the part of its units that is this member's.
+struct Lot {
+  int64_t rows, member, members;
+
+  // The stretch of `count` panels, or groups of them.
+  Range of(int64_t count) const {
+    const int64_t first = count * member / members;
+    return {first, count * (member + 1) / members - first};
+  }
+  // Whether this member does what cannot be divided.
+  bool leads() const { return member == 0; }
+};
+
 // What one member of a team knows of it.
 struct Share {
   const seqc_team *team;
@@ -34,6 +48,15 @@ struct Share {
   void meet() const {
     if (members > 1)
       team->meet(team, static_cast<int>(member), static_cast<int>(members));
+  }
+  // What this member does of each step, when these are its rows of the batch.
+  Lot lot(Range rows, int64_t batch) const {
+    return batch == 1 && members > 1 ? Lot{1, member, members} : Lot{rows.count, 0, 1};
+  }
+  // Members that share the units of each step meet after each kernel; those with rows of their own do not.
+  void meet(const Lot &lot) const {
+    if (lot.members > 1)
+      meet();
   }
 };
 

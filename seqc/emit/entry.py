@@ -22,12 +22,12 @@ from seqc.emit.names import Namer
 from seqc.emit.pointwise import pointwise_kernel
 from seqc.emit.products import outer_kernel, product_kernel
 from seqc.emit.scan import print_scan
-from seqc.emit.team import RANGES, Team, named_rows
+from seqc.emit.team import Team, named_rows, stretches
 from seqc.flow.types import Axis, Kind
 from seqc.plan import types as plan_types
 from seqc.plan.chain import Chain
 from seqc.plan.place import flat, reads_and_writes
-from seqc.plan.share import Split, shares
+from seqc.plan.share import Split, by_units, shares
 from seqc.plan.types import Operand, Plan, Statement
 
 LOCALS = frozenset(
@@ -36,6 +36,7 @@ LOCALS = frozenset(
         "share",
         "rows",
         "cells",
+        "lot",
         "part",
         "alone",
         "stretch",
@@ -79,8 +80,7 @@ class EntryPrinter:
             self._node(node, self.team.inside(2))
         if self.team.open is not None:
             self.lines += self.team.close(2)
-        ranges = [f"  const Range {name} = {text};" for name, text in RANGES if mentions(self.lines, name)]
-        ranges += named_rows(self.lines, 2, False)
+        ranges = [*stretches(self.lines), *named_rows(self.lines, 2, False)]
         body = [*ranges, *uniform_lines, *self.lines]
         only = dict(zip(("steps", "batch"), only_sizes(self.model, self.plan.entry), strict=True))
         sizes = [
@@ -194,6 +194,7 @@ class EntryPrinter:
     def kernel(self, node: plan_types.Kernel, indent: int, in_scan: bool, run: str = "") -> None:
         """A call of one kernel. In a stretch of time it is for `run` steps from t on; "count" stands for all steps of it, and
         what is summed then goes on where earlier stretches were `later`."""
+        start = len(self.lines)
         maker = PRINTED.get(type(node))
         if isinstance(node, plan_types.Outer):
             kernel, where = outer_kernel(self.plan, node, in_scan, adds=run == "count")
@@ -206,13 +207,15 @@ class EntryPrinter:
             if (self.plan.entry == "step" or passing) and is_short(self.plan, node):
                 kernel = replace(kernel, inline=True)
             self._call_kernel(kernel, where, indent, in_scan)
-            return
-        made = self._runtime_call(node, in_scan)
-        if run == "count":
-            arguments = [each.replace("steps * batch", "count * batch") for each in made.arguments]
-            made = replace(made, arguments=(*arguments, "later"))
-        made = replace(made, place=replace(made.place, run=run))
-        self._call_runtime(made, indent, in_scan)
+        else:
+            made = self._runtime_call(node, in_scan)
+            if run == "count":
+                arguments = [each.replace("steps * batch", "count * batch") for each in made.arguments]
+                made = replace(made, arguments=(*arguments, "later"))
+            made = replace(made, place=replace(made.place, run=run))
+            self._call_runtime(made, indent, in_scan)
+        whole = not by_units(self.plan, node)
+        self.lines[start:] = self.team.divided(self.lines[start:], indent, whole)
 
     def _call_kernel(self, kernel: Kernel, where: Place, indent: int, in_scan: bool) -> None:
         assert self.team.fits(where)
@@ -236,6 +239,8 @@ class EntryPrinter:
             return self._pack(number)
         if what == "later":
             return "later" if where.run else "t > 0"
+        if what == "lot":
+            return "lot"
         if what == "back":
             return "t % 2 != 0" if in_scan else "frame.started[0] % 2 != 0"
         if what == "site":
@@ -352,7 +357,9 @@ def _chain(printer: EntryPrinter, node: object, in_scan: bool) -> tuple[Kernel, 
 
 def _product(printer: EntryPrinter, node: object, in_scan: bool) -> tuple[Kernel, Place]:
     assert isinstance(node, plan_types.Product)
-    return product_kernel(printer.plan, node, in_scan, real_of(printer.model), printer.model.target.lanes)
+    shared = printer.team.share.units and by_units(printer.plan, node)
+    lanes = printer.model.target.lanes
+    return product_kernel(printer.plan, node, in_scan, real_of(printer.model), lanes, shared)
 
 
 PRINTED: dict[type, Maker] = {

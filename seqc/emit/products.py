@@ -18,6 +18,8 @@ from seqc.plan.types import Operand, Outer, Plan, Pointwise, Product
 Made = tuple[Kernel, Place]
 BACK = Scalar("bool", ("back", 0), "back")
 """Whether a product of a loop takes its weights from the last to the first."""
+LOT = Scalar("const Lot &", ("lot", 0), "lot")
+"""Which of its units a member multiplies, where all share one row."""
 
 
 def pointer(plan: Plan, operand: Operand, written: bool = False) -> Pointer:
@@ -27,17 +29,19 @@ def pointer(plan: Plan, operand: Operand, written: bool = False) -> Pointer:
     return Pointer(element_type(buffer), bare, written, buffer.name)
 
 
-def product_kernel(plan: Plan, node: Product, in_scan: bool, real: str, lanes: int) -> Made:
-    """All rows times packed matrices; with several gates the sums are stored side by side, block by block."""
+def product_kernel(
+    plan: Plan, node: Product, in_scan: bool, real: str, lanes: int, shared: bool = False
+) -> Made:
+    """All rows times packed matrices; with several gates the sums are stored side by side, block by block. `shared`: members
+    share the units of a row."""
     if node.epilogue is not None:
-        return fused_kernel(plan, node, node.epilogue, in_scan, Vectors(real, lanes))
+        return fused_kernel(plan, node, node.epilogue, in_scan, Vectors(real, lanes), shared)
     out = Operand(node.out, plan.buffers[node.out].stride, 0, node.shift)
     operands = [segment.operand for segment in node.segments]
     where = replace(place(plan, node.axes, [*operands, out], in_scan), count=node.rows)
     parameters = segment_parameters(plan, node)
     parameters.append(pointer(plan, out, written=True))
-    if node.turns:
-        parameters.append(BACK)
+    parameters += order_parameters(node, shared)
     pack = plan.packs[node.segments[0].pack]
     buffer = plan.buffers[node.out]
 
@@ -52,8 +56,13 @@ def product_kernel(plan: Plan, node: Product, in_scan: bool, real: str, lanes: i
         head = f"  product_gates<real, {pack.gates}, {pack.units}>"
         if pack.gates <= 1:
             head = f"  product_segments<real, {pack.units}>"
-        back = f", {names[-1]}" if node.turns else ""
-        return [*lines, f"{head}(0, rows, segments, {count}, {result}, {stride}{back});"]
+        order = order_arguments(node, names, shared)
+        if shared and pack.gates <= 1:
+            order = [*order[:1], "false", "nullptr", *order[1:]]
+        return [
+            *lines,
+            *call(2, head.strip(), ["0", "rows", "segments", str(count), result, str(stride), *order]),
+        ]
 
     return Kernel(buffer.name, node.origin, tuple(parameters), body), where
 
@@ -66,7 +75,21 @@ class Vectors:
     lanes: int
 
 
-def fused_kernel(plan: Plan, node: Product, epilogue: Pointwise, in_scan: bool, vectors: Vectors) -> Made:
+def order_parameters(node: Product, shared: bool) -> list[Parameter]:
+    """Which panels a product takes, and in which order."""
+    return [*([BACK] if node.turns else []), *([LOT] if shared else [])]
+
+
+def order_arguments(node: Product, names: Sequence[str], shared: bool) -> list[str]:
+    """The same as arguments of the runtime; `names` end with those parameters."""
+    if shared:
+        return [names[-2] if node.turns else "false", names[-1]]
+    return [names[-1]] if node.turns else []
+
+
+def fused_kernel(
+    plan: Plan, node: Product, epilogue: Pointwise, in_scan: bool, vectors: Vectors, shared: bool = False
+) -> Made:
     """All rows times packed matrices; the equations that follow run on the sums while these are in registers."""
     operands = [segment.operand for segment in node.segments]
     operands += [operand for _, operand, _ in epilogue.loads if operand.buffer != node.out]
@@ -82,8 +105,7 @@ def fused_kernel(plan: Plan, node: Product, epilogue: Pointwise, in_scan: bool, 
         if key_of(segment.operand) not in written
     }
     collect(group, parameters, index)
-    if node.turns:
-        parameters.append(BACK)
+    parameters += order_parameters(node, shared)
     pack = plan.packs[node.segments[0].pack]
 
     def body(names: Sequence[str]) -> list[str]:
@@ -98,8 +120,8 @@ def fused_kernel(plan: Plan, node: Product, epilogue: Pointwise, in_scan: bool, 
             last = f"  product_rows<real, {sizes}>(0, rows, segments, then);"
         else:
             head = "product_plain" if node.strategy == "plain" else "product_with"
-            back = f", {names[-1]}" if node.turns else ""
-            last = f"  {head}<real, {sizes}>(0, rows, segments, {len(node.segments)}, then{back});"
+            order = "".join(f", {each}" for each in order_arguments(node, names, shared))
+            last = f"  {head}<real, {sizes}>(0, rows, segments, {len(node.segments)}, then{order});"
         return [
             *(f"  {line}" for line in lines[Scope.KERNEL]),
             *segment_lines(plan, node, where, names),

@@ -32,7 +32,7 @@ class Printer(Protocol):
 def print_scan(printer: Printer, node: plan_types.Scan, indent: int) -> None:
     way = "forward" if node.way is Way.FORWARD else "backward"
     label = f"loop over time, {way}" + (f": {node.origin}" if node.origin else "")
-    printer.lines += comment(label, indent)
+    printer.lines += [*comment(label, indent), *printer.team.opens(indent)]
     if node.stretch:
         _stretch(printer, node, indent)
     else:
@@ -72,7 +72,7 @@ def _stretch(printer: Printer, node: plan_types.Scan, indent: int) -> None:
         printer.lines.append(f"{margin}const bool later = {later};")
         count = "count"
     if node.before:
-        run = f"rows.count == batch ? {count} : 1" if shared else count
+        run = f"{printer.team.batch()} == batch ? {count} : 1" if shared else count
         printer.lines.append(f"{margin}const int64_t run = {run};")
         with _block(printer, "for (int64_t t = from; t < to; t += run) {", indent + 2):
             for kernel in node.before:

@@ -23,6 +23,13 @@ RANGES = (
 LONE = Share(Split.ALL)
 
 
+def stretches(lines: Sequence[str]) -> list[str]:
+    """Declarations of what `lines` call by name of the member's part."""
+    lot = ["  const Lot lot = share.lot(rows, batch);"] if mentions(lines, "lot") else []
+    named = [f"  const Range {name} = {text};" for name, text in RANGES if mentions([*lines, *lot], name)]
+    return [*named, *lot]
+
+
 def named_rows(lines: Sequence[str], indent: int, in_loop: bool) -> list[str]:
     """Declarations of the rows that `lines` call by name, those of a loop over time or the others."""
     return [
@@ -81,13 +88,29 @@ class Team:
     def rows(self, where: Place) -> str:
         """How many rows the member has."""
         first = self.first(where)
-        if first and where.run:
-            return f"{where.run} * {first.replace('first', 'count')}"
-        return first.replace("first", "count") if first else where.rows()
+        if not first:
+            return where.rows()
+        count = "lot.rows" if self.share.units else first.replace("first", "count")
+        return f"{where.run} * {count}" if where.run else count
 
     def batch(self) -> str:
         """How many rows of the batch it has."""
+        if self.share.units:
+            return "lot.rows"
         return "rows.count" if self.share.split is Split.ROWS else "batch"
+
+    def opens(self, indent: int) -> list[str]:
+        """What stands before a loop over time."""
+        return [f"{' ' * indent}share.meet(lot);"] if self.share.units else []
+
+    def divided(self, lines: list[str], indent: int, whole: bool) -> list[str]:
+        """The call of a kernel in a loop over time; `whole`: it takes no lot, so one member makes it where all share a row."""
+        if not self.share.units:
+            return lines
+        margin = " " * indent
+        if whole:
+            lines = [f"{margin}if (lot.leads()) {{", *(f"  {line}" for line in lines), f"{margin}}}"]
+        return [*lines, f"{margin}share.meet(lot);"]
 
     def part(self, count: int) -> str:
         """Its stretch of `count` rows or columns of a result."""

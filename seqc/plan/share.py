@@ -7,7 +7,7 @@ members: rows are independent of each other, and what is summed over rows is div
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 
 from seqc.flow.types import Axis, Kind
@@ -38,6 +38,9 @@ WHOLE = frozenset({Axis.TIME, Axis.BATCH})
 LEAST = 1 << 15
 """Elementary steps after which the next task is another's: less is not worth a line of code."""
 
+MEETING = 1 << 17
+"""Weights of a step that are multiplied in about ten times the time of a meeting."""
+
 NUMBERS = 12
 """Numbers of tasks: they can be dealt evenly to 2, 3, 4, 6 or 12 members."""
 
@@ -59,13 +62,15 @@ class Split(Enum):
 @dataclass(frozen=True, slots=True)
 class Share:
     """`meet`: all members meet first. `task`: its number, which picks the member. `count` and `grain`: what a PART
-    divides."""
+    divides. `units`: a loop by ROWS whose members, if there is one row only, share the units of each step and meet behind
+    every kernel of it."""
 
     split: Split
     meet: bool = False
     task: int = 0
     count: int = 0
     grain: int = 1
+    units: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,11 +99,8 @@ def split_of(plan: Plan, node: Node, lanes: int) -> Share:
     if isinstance(node, Guard):
         return Share(Split.ALL)
     if isinstance(node, Scan):
-        return Share(
-            Split.ROWS
-            if all(by_row(plan, kernel) for kernel in (*node.before, *node.kernels))
-            else Split.TASK
-        )
+        rows = all(by_row(plan, kernel) for kernel in (*node.before, *node.kernels))
+        return Share(Split.ROWS if rows else Split.TASK, units=rows and worth_meetings(plan, node))
     if isinstance(node, Outer):
         return part_of_outer(plan, node)
     if isinstance(node, Reduce) and by_column(plan, node) and node.outer * node.inner >= 4 * lanes:
@@ -109,6 +111,21 @@ def split_of(plan: Plan, node: Node, lanes: int) -> Share:
         return Share(Split.TASK)
     across = kept_axes(node) == WHOLE and not by_step(plan, node)
     return Share(Split.CELLS if across and not isinstance(node, Einsum) else Split.ROWS)
+
+
+def worth_meetings(plan: Plan, node: Scan) -> bool:
+    """Whether the products of each step of a row take so long that members may meet behind every kernel."""
+    products = [kernel for kernel in node.kernels if isinstance(kernel, Product) and by_units(plan, kernel)]
+    weights = sum(plan.packs[each.pack].elements for kernel in products for each in kernel.segments)
+    return weights >= MEETING * len(node.kernels)
+
+
+def by_units(plan: Plan, node: Node) -> bool:
+    """Whether members can share the units of a product of one row: it runs by panels, and has more than one."""
+    if not isinstance(node, Product) or node.strategy != "gemm":
+        return False
+    pack = plan.packs[node.segments[0].pack]
+    return pack.kind == "real" and pack.units >= 4 * pack.block
 
 
 def part_of_outer(plan: Plan, node: Outer) -> Share:
@@ -180,7 +197,7 @@ class Members:
         touches = self._touches(node, wanted)
         meet = any(True for _ in self._conflicts(touches))
         together = isinstance(node, Scan) and bool(node.after)
-        return self._done(Share(wanted.split, meet, 0, wanted.count, wanted.grain), touches, together)
+        return self._done(replace(wanted, meet=meet), touches, together)
 
     def _task(self, node: Node) -> Share:
         """A task goes to the member that did what it waits for, else to the one with the least to do, if it is worth it."""

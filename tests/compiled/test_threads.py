@@ -21,7 +21,7 @@ from seqc.driver import pipeline
 from seqc.driver.options import Options
 from seqc.driver.sources import Reader
 from seqc.lower.program import Program
-from seqc.plan import PlanOptions
+from seqc.plan import PlanOptions, share
 from tests.compiled.client import RUNTIME, Client, build
 from tests.compiled.compare import Pair, empty_grads, engine_of, inputs_of, make, text_of
 from tests.compiled.test_random import together as joined
@@ -142,6 +142,51 @@ def test_any_number_of_members_gives_the_same_bits(pair: Pair, team: int, steps:
         pair.client.team = None
 
 
+TALL = """
+use std.cells: Dense, Embedding, GRU, LayerNormLSTM, LSTM
+use std.losses: cross_entropy
+use std.optim: SGD
+
+model Tall {
+  input  text: index(6)
+  input  n: length
+  target next: index(6)
+  h = text |> Embedding(5) |> LSTM(20) |> GRU(18) |> LayerNormLSTM(21)
+  logits = h |> Dense(17) |> Dense(6)
+  output h
+  loss = mean(cross_entropy(logits, next) over time, batch)
+}
+
+train Tall { update = SGD(lr = 0.1) }
+"""
+"""Units enough to be shared on short vectors."""
+
+
+def tall(folder: Path, **more: Any) -> Pair:
+    """The model above, whose members meet in every step however short it is."""
+    path = folder / "tall.seq"
+    path.write_text(TALL, encoding="utf-8")
+    program = pipeline.program(Reader(path), Options())
+    before, share.MEETING = share.MEETING, 1
+    try:
+        return make(program, "f32", folder, vector_bytes=16, options=PlanOptions(stretch=6), **more)
+    finally:
+        share.MEETING = before
+
+
+def test_members_that_share_the_units_of_one_row_give_the_same_bits(shim: Any, tmp_path: Path) -> None:
+    pair = tall(tmp_path)
+    assert "Lot lot = share.lot(rows, batch)" in pair.files["model.cpp"]
+    for steps, batch in ((33, 1), (1, 1), (9, 3)):
+        pair.client.team = None
+        expected = everything(pair, steps, batch)
+        for members in MEMBERS:
+            pair.client.team = made = shim.create(members)
+            for _ in range(3):
+                same(everything(pair, steps, batch), expected)
+            shim.destroy(made)
+
+
 def test_mistakes_are_found_and_change_nothing(shim: Any, tmp_path: Path) -> None:
     """A wrong index, then weights that make the loss infinite: every member leaves, with the code of one alone."""
     pair = make(program_of("charlm"), "f32", tmp_path)
@@ -178,15 +223,16 @@ import ctypes, os, sys
 from pathlib import Path
 os.environ.pop("LD_PRELOAD", None)
 from tests.compiled.compare import make
-from tests.compiled.test_threads import build_shim, everything, program_of
+from tests.compiled.test_threads import build_shim, everything, program_of, tall
 folder = Path(sys.argv[1])
 flags = ("-O1", "-g", "-march=native", "-fsanitize=thread")
 shim = build_shim(folder, *flags)
-pair = make(program_of(sys.argv[2]), "f32", folder, flags=flags)
-pair.client.team = shim.create(3)
-for _ in range(2):
-    everything(pair, 9, 17)
-shim.destroy(pair.client.team)
+team = shim.create(3)
+for pair in (make(program_of(sys.argv[2]), "f32", folder, flags=flags), tall(folder, name="tall", flags=flags)):
+    pair.client.team = team
+    for batch in (17, 1):
+        everything(pair, 9, batch)
+shim.destroy(team)
 print("clean")
 """
 
