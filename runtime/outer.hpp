@@ -69,17 +69,23 @@ SEQC_INLINE void outer_panel(int64_t begin, int64_t end, int64_t first, int64_t 
   }
 }
 
+// What enters a sum: each value as it is. bf16.hpp has another way.
+struct AsIs {
+  static constexpr bool same = true;
+  template <class V> SEQC_INLINED static V of(V x) { return x; }
+};
+
 // Copies `depth` rows of up to Count vectors side by side, zeros behind column `valid`.
-template <class R, int Count>
+template <class R, int Count, class Taken>
 SEQC_INLINE void copy_panel(int64_t depth, int64_t valid, const R *from, int64_t stride, R *to) {
   for (int64_t k = 0; k < depth; ++k, from += stride, to += Count * lanes<R>)
     for (int w = 0; w < Count; ++w) {
       const int64_t left = valid - w * lanes<R>;
       const R *vector = from + w * lanes<R>;
       if (left >= lanes<R>)
-        store(to + w * lanes<R>, load(vector));
+        store(to + w * lanes<R>, Taken::of(load(vector)));
       else
-        store(to + w * lanes<R>, left > 0 ? load_part(vector, static_cast<int>(left)) : Vec<R>{});
+        store(to + w * lanes<R>, left > 0 ? Taken::of(load_part(vector, static_cast<int>(left))) : Vec<R>{});
     }
 }
 
@@ -97,7 +103,7 @@ template <class R> constexpr int64_t outer_depth() {
 }
 
 // N of a few columns: the vectors run along the columns of A, and the sums are stored one by one.
-template <class R, int64_t N>
+template <class R, int64_t N, class Taken>
 SEQC_INLINE void outer_narrow(int64_t begin, int64_t end, int64_t K, const R *A, int64_t lda, const R *B,
                               int64_t ldb, R *C, int64_t ldc, bool accumulate) {
   constexpr int wide = panel_blocks(1);
@@ -106,9 +112,18 @@ SEQC_INLINE void outer_narrow(int64_t begin, int64_t end, int64_t K, const R *A,
   Array<Vec<R>, static_cast<int>(N) * wide> sums;
   for (int64_t k = 0; k < K; k += outer_depth<R>()) {
     const int64_t length = min(outer_depth<R>(), K - k);
+    const R *factors = B + k * ldb;
+    int64_t step = ldb;
+    Array<R, Taken::same ? 1 : outer_depth<R>() * N> taken;
+    if constexpr (!Taken::same) {
+      for (int64_t i = 0; i < length * N; ++i)
+        taken[i] = Taken::of(broadcast(factors[i / N * ldb + i % N]))[0];
+      factors = taken;
+      step = N;
+    }
     for (int64_t first = begin; first < end; first += width) {
-      copy_panel<R, wide>(length, end - first, A + k * lda + first, lda, panel);
-      outer_tile<R, static_cast<int>(N), wide>(length, B + k * ldb, ldb, panel, width, sums);
+      copy_panel<R, wide, Taken>(length, end - first, A + k * lda + first, lda, panel);
+      outer_tile<R, static_cast<int>(N), wide>(length, factors, step, panel, width, sums);
       for (int64_t m = first; m < end && m < first + width; ++m)
         for (int64_t n = 0; n < N; ++n) {
           const R value = sums[n * wide + (m - first) / lanes<R>][(m - first) % lanes<R>];
@@ -125,17 +140,17 @@ template <class R> constexpr int chunk_vectors() { return lanes<R> > 48 ? 1 : 48
 constexpr int group_panels = 4;
 
 // Copies one stretch of k of panels first … last - 1 (counted in blocks of lanes), each by itself.
-template <class R, int64_t N>
+template <class R, int64_t N, class Taken>
 SEQC_INLINE void copy_group(int64_t first, int64_t last, int64_t depth, const R *b, int64_t ldb, R *to) {
   constexpr int wide = panel_blocks(1), rest = static_cast<int>(blocks<R>(N) % wide);
   for (int64_t block = first; block < last; block += wide, to += outer_depth<R>() * wide * lanes<R>) {
     const R *const from = b + block * lanes<R>;
     if constexpr (rest != 0)
       if (blocks<R>(N) - block < wide) {
-        copy_panel<R, rest>(depth, N - block * lanes<R>, from, ldb, to);
+        copy_panel<R, rest, Taken>(depth, N - block * lanes<R>, from, ldb, to);
         continue;
       }
-    copy_panel<R, wide>(depth, N - block * lanes<R>, from, ldb, to);
+    copy_panel<R, wide, Taken>(depth, N - block * lanes<R>, from, ldb, to);
   }
 }
 
@@ -165,13 +180,13 @@ template <class R> constexpr int64_t outer_rows(int64_t N) {
 // outer<R, N>(begin, end, K, A, lda, B, ldb, C, ldc, accumulate): rows begin … end of C[M, N] = or +=
 // A'[M, K] B[K, N], with A[K, M] and B[K, N] row-major as they lie in memory: a weight gradient, k running
 // over time and batch. Sums go by stretches of outer_depth<R>() steps from k = 0, in order; the division of
-// rows among threads changes nothing. Pieces of B are copied to the stack, and of A where its rows lie pages
-// apart: they would push each other out of the first-level cache.
-template <class R, int64_t N>
+// rows among threads changes nothing. `Taken` may round what enters the sums. Pieces of B are copied to the
+// stack, and of A where its rows lie pages apart: they would push each other out of the first-level cache.
+template <class R, int64_t N, class Taken = AsIs>
 SEQC_INLINE void outer(int64_t begin, int64_t end, int64_t K, const R *A, int64_t lda, const R *B,
                        int64_t ldb, R *C, int64_t ldc, bool accumulate) {
   if constexpr (narrow<R>(N)) {
-    outer_narrow<R, N>(begin, end, K, A, lda, B, ldb, C, ldc, accumulate);
+    outer_narrow<R, N, Taken>(begin, end, K, A, lda, B, ldb, C, ldc, accumulate);
   } else {
     constexpr int wide = panel_blocks(1);
     constexpr int64_t most = (blocks<R>(N) + wide - 1) / wide,
@@ -179,7 +194,7 @@ SEQC_INLINE void outer(int64_t begin, int64_t end, int64_t K, const R *A, int64_
     constexpr int64_t width = chunk_vectors<R>() * lanes<R>;
     alignas(64) R columns[static_cast<size_t>(outer_depth<R>() * group * lanes<R>)];
     const int64_t stride = lda * static_cast<int64_t>(sizeof(R));
-    const bool far = stride > 0 && (stride % 4096 == 0 || stride > 16384);
+    const bool far = !Taken::same || (stride > 0 && (stride % 4096 == 0 || stride > 16384));
     const int64_t together = far ? group : wide;
     alignas(64) R chunk[static_cast<size_t>(outer_depth<R>() * width)];
     for (int64_t top = begin; top < end; top += outer_rows<R>(N)) {
@@ -189,14 +204,14 @@ SEQC_INLINE void outer(int64_t begin, int64_t end, int64_t K, const R *A, int64_
         const bool add = accumulate || k > 0;
         for (int64_t first = 0; first < blocks<R>(N); first += together) {
           const int64_t last = min(first + together, blocks<R>(N));
-          copy_group<R, N>(first, last, length, B + k * ldb, ldb, columns);
+          copy_group<R, N, Taken>(first, last, length, B + k * ldb, ldb, columns);
           if (!far) {
             outer_group<R, N>(top, bottom, first, last, length, A + k * lda + top, lda, columns, C, ldc, add);
             continue;
           }
           for (int64_t from = top; from < bottom; from += width) {
             const int64_t to = min(from + width, bottom);
-            copy_panel<R, chunk_vectors<R>()>(length, to - from, A + k * lda + from, lda, chunk);
+            copy_panel<R, chunk_vectors<R>(), Taken>(length, to - from, A + k * lda + from, lda, chunk);
             if (to < bottom)
               fetch_panel(length, min(width, bottom - to), A + k * lda + to, lda);
             outer_group<R, N>(from, to, first, last, length, chunk, width, columns, C, ldc, add);

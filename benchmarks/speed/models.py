@@ -30,8 +30,12 @@ def text(work: Work) -> str:
     else:
         tail = ["  y = " + _chain(work, "x") + " |> out", "  output y", "}"]
     if work.precision != "f32" and work.kind == "sequence":
-        stored = "bf16" if work.precision == "bf16" else "int8(per = row)"
-        tail += ["", f"deploy low of Grid {{ weights = {stored}  math = f32  emit = [shared] }}"]
+        asked = "weights = int8(per = row)  math = f32"
+        if (
+            work.precision == "bf16"
+        ):  # a row alone waits for the bytes of its weights, many rows for their products
+            asked = "weights = bf16  math = f32" if work.batch == 1 else "math = bf16"
+        tail += ["", f"deploy low of Grid {{ {asked}  emit = [shared] }}"]
     return "\n".join([*head, "model Grid {", *body, *tail, ""])
 
 
@@ -62,13 +66,14 @@ def _chain(work: Work, first: str) -> str:
 def _trained(work: Work) -> list[str]:
     first = "x |> table" if work.given == "index" else "x"
     clip = f"  clip = norm({work.clip})" if work.clip else ""
+    math = "  math = bf16" if work.precision == "bf16" else ""
     return [
         f"  z = {_chain(work, first)} |> out",
         "  output z",
         "  loss = mean(cross_entropy(z, t) over time, batch)",
         "}",
         "",
-        f"train Grid {{ update = SGD(lr = {RATE}){clip} }}",
+        f"train Grid {{ update = SGD(lr = {RATE}){clip}{math} }}",
     ]
 
 

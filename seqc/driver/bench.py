@@ -17,6 +17,7 @@ import numpy as np
 
 from seqc.driver.fault import UserFault
 from seqc.driver.options import Options
+from seqc.driver.profile import math_of
 from seqc.plan.cost import Cost
 from seqc.plan.rates import Rates
 from seqc.source.suggest import nearest
@@ -103,7 +104,8 @@ def bench(path: Path, options: Options, wishes: Wishes, note: Callable[[str], No
     found = rates.measured(options.compiler, options.march)
     chosen: dict[str, Any] = {"real": options.real, "dims": dict(options.dims), "model": options.model}
     model = load(path, engine="library", march=options.march, note=note, threads=wishes.threads, **chosen)
-    target = pipeline.target_of(toolchain.probe(options.compiler, options.march), options.real, model=program)
+    tools = toolchain.probe(options.compiler, options.march)
+    target = pipeline.target_of(tools, options.real, model=program, math=math_of(program, None))
     plans = pipeline.plans(program, target, entries)
     timings = []
     for entry in entries:

@@ -128,13 +128,20 @@ def flows(
     return found
 
 
-def target_of(toolchain: Toolchain, real: str, weights: str = "real", model: Program | None = None) -> Target:
-    """What `plan` may know of the machine, how inference shall store its weights, and how wide a vector this model fills: one
-    whose sizes all fit half of the widest runs on halves, where divisions take half the time."""
+def target_of(
+    toolchain: Toolchain,
+    real: str,
+    weights: str = "real",
+    model: Program | None = None,
+    math: str = "real",
+) -> Target:
+    """What `plan` may know of the machine, how inference shall store its weights, what products are made of, and how wide a
+    vector this model fills: one whose sizes all fit half of the widest runs on halves, where divisions take half the time."""
     name, real_bytes, width = toolchain.march or "portable", 8 if real == "f64" else 4, toolchain.vector_bytes
     if model is not None and width == 64 and longest(model) * real_bytes <= width // 2:
         width //= 2
-    return Target(name, width, real_bytes, weights=weights)
+    rounds, tiles = "real" if real == "f64" else math, toolchain.has_tiles and width == 64
+    return Target(name, width, real_bytes, weights=weights, math=rounds, tiles=tiles)
 
 
 def longest(model: Program) -> int:

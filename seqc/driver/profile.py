@@ -25,12 +25,13 @@ def check_profile(program: Program, profile: Deploy, plans: Mapping[str, Plan], 
         )
     if profile.weights == "int8(per = tensor)":
         raise _not_yet(profile, "weights", profile.weights, "write `int8(per = row)`: a scale for each row")
-    if profile.math not in ("f32", "f64"):
-        raise _not_yet(
-            profile,
-            "math",
-            profile.math,
-            "write `math = f32`, with `weights = bf16` where weights shall take 16 bits",
+    if profile.math == "bf16" and stored(profile) == "int8":
+        raise fail(
+            "S0608",
+            f"`weights = {profile.weights}` does not go with `math = bf16`",
+            _span(profile, "math"),
+            "asked for here",
+            hint="write `math = f32`, or `weights = bf16`",
         )
     if profile.ram is not None:
         _check_ram(program, profile, plans, target)
@@ -41,6 +42,17 @@ def stored(profile: Deploy | None) -> str:
     if profile is None:
         return "real"
     return {"bf16": "bf16", "int8": "int8", "int8(per = row)": "int8"}.get(profile.weights, "real")
+
+
+def real_of(profile: Deploy | None, asked: str) -> str:
+    """The type of reals: "f32" or "f64", as the profile says, else as asked for."""
+    return asked if profile is None else "f64" if profile.math == "f64" else "f32"
+
+
+def math_of(program: Program, profile: Deploy | None) -> str:
+    """What products are made of: "bf16" where the profile, or without one the train record, says so, else "real"."""
+    said = profile.math if profile is not None else program.train.math if program.train is not None else ""
+    return "bf16" if said == "bf16" else "real"
 
 
 def _span(profile: Deploy, key: str) -> Span | None:

@@ -59,15 +59,15 @@ def _flow(program: Program, entry: str, after: str | None) -> str:
 
 def _plan(program: Program, options: Options, entry: str, sizes: tuple[int, int]) -> str:
     from seqc.driver import rates, toolchain
-    from seqc.driver.profile import stored
+    from seqc.driver.profile import math_of, real_of, stored
     from seqc.plan import print_plan
     from seqc.plan.report import print_costs
 
     profile = pipeline.profile(program, options)
     march = options.march if profile is None else profile.cpu
     tools = toolchain.probe(options.compiler, "native" if march == toolchain.FAT else march)
-    real = options.real if profile is None else profile.math
-    target = pipeline.target_of(tools, real, stored(profile), program)
+    real = real_of(profile, options.real)
+    target = pipeline.target_of(tools, real, stored(profile), program, math_of(program, profile))
     plan = pipeline.plans(program, target, (entry,))[entry]
     steps = 1 if entry in ("step", "apply") else sizes[0]
     found = rates.rates(options.compiler, options.march)

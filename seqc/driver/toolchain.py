@@ -85,6 +85,11 @@ class Toolchain:
             return 64
         return 32 if "__AVX__" in self.features else 16
 
+    @property
+    def has_tiles(self) -> bool:
+        """Whether bfloat16 matrix tiles may be used."""
+        return {"__AMX_TILE__", "__AMX_BF16__", "__AVX512F__"} <= set(self.features)
+
     def arguments(self) -> list[str]:
         """Compiler and flags that every compilation of a model uses."""
         march = [f"-march={self.march}"] if self.march else []

@@ -20,7 +20,7 @@ from seqc.driver import pipeline, resources, toolchain
 from seqc.driver.cache import digest
 from seqc.driver.fault import ToolFault, UserFault
 from seqc.driver.options import Options
-from seqc.driver.profile import check_profile, stored
+from seqc.driver.profile import check_profile, math_of, real_of, stored
 from seqc.driver.sources import Reader
 from seqc.driver.toolchain import Toolchain
 from seqc.emit import EmitOptions, Variant, emit, emit_fat, model_of
@@ -59,7 +59,7 @@ def translate(
     reader = Reader(path)
     program = pipeline.program(reader, options)
     profile = pipeline.profile(program, options)
-    real = options.real if profile is None else profile.math
+    real = real_of(profile, options.real)
     march = options.march if profile is None else profile.cpu
     fat = march == toolchain.FAT
     levels = toolchain.levels(options.compiler) if fat else (toolchain.probe(options.compiler, march),)
@@ -68,7 +68,7 @@ def translate(
     wanted = pipeline.entries_of(program, profile, options.part)
     planned = []
     for tools in levels:
-        target = pipeline.target_of(tools, real, stored(profile), program)
+        target = pipeline.target_of(tools, real, stored(profile), program, math_of(program, profile))
         plans = pipeline.plans(program, target, wanted)
         if profile is not None:
             check_profile(program, profile, plans, target)
@@ -97,7 +97,7 @@ def translate(
     else:
         texts = emit(program, plans, target, chosen, path.name)
         units = [(f"{name}.cpp", tools)]
-    low = target.weights != "real" and march == "native"
+    low = profile is not None and (target.weights, target.math) != ("real", "real") and march == "native"
     shown = sorted((Path(file).name, value) for file, value in reader.files.items())
     marks = [mark for level in levels for mark in (level.march, *level.features)]
     key = digest(repr(shown), options.key(), repr(emits), tools.version, *marks)

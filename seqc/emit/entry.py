@@ -140,7 +140,7 @@ class EntryPrinter:
             name = self._namer.name(
                 "packed." + short(pack.sources[0][0]) + (".t" if pack.form == "columns" else "")
             )
-            element = "real" if pack.kind == "real" else "char"
+            element = "real" if pack.kind in ("real", "rounded") else "char"
             self._declarations.append(f"  auto *{name} = frame.packed<{element}>({offset});")
         self._packs[number] = name
         return name

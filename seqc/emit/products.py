@@ -141,7 +141,7 @@ def segment_parameters(plan: Plan, node: Product) -> list[Parameter]:
     parameters: list[Parameter] = []
     for segment in node.segments:
         parameters.append(pointer(plan, segment.operand))
-        packed = "const real *" if plan.packs[segment.pack].kind == "real" else "const void *"
+        packed = "const real *" if plan.packs[segment.pack].kind in ("real", "rounded") else "const void *"
         parameters.append(Scalar(packed, ("pack", segment.pack), f"packed {segment.pack + 1}"))
     return parameters
 
@@ -164,6 +164,9 @@ def segment_type_of(plan: Plan, node: Product) -> str:
     kind = plan.packs[node.segments[0].pack].kind
     if kind == "int8":
         return f"Int8Segment<{sum(-(-segment.depth // 4) * 4 for segment in node.segments)}>"
+    if kind in ("rounded", "pairs"):
+        depth = sum(-(-segment.depth // 32) * 32 for segment in node.segments)
+        return f"{'RoundedSegment' if kind == 'rounded' else 'PairSegment'}<{depth}>"
     return {"real": "Segment<real>", "bf16": "Bf16Segment"}[kind]
 
 
@@ -184,20 +187,26 @@ def outer_kernel(plan: Plan, node: Outer, in_scan: bool, adds: bool = False) -> 
         if node.rows > 1:
             lda, ldb = m, n
         part, more = names[3], names[4] if steps else "false"
+        way = way_of(node)
         if gate_of(plan, node.left) is None and gate_of(plan, node.right) is None:
             arguments = [f"{part}.first", f"{part}.end()", "rows", names[0], str(lda)]
             arguments += [names[1], str(ldb), names[2], str(n), more]
-            return call(2, f"outer<real, {n}>", arguments)
+            return call(2, f"outer<real, {n}{way}>", arguments)
         return _interleaved_outer(plan, node, names, lda, ldb, more)
 
     return Kernel(plan.buffers[node.out.buffer].name, node.origin, tuple(more_parameters), body), where
+
+
+def way_of(node: Outer) -> str:
+    """The template argument that says what enters the sums."""
+    return "" if node.math == "real" else ", Rounded"
 
 
 def _interleaved_outer(
     plan: Plan, node: Outer, names: Sequence[str], lda: int, ldb: int, more: str
 ) -> list[str]:
     """Block by block of the interleaved side; the other side must be dense."""
-    m, n = node.left.size, node.right.size
+    m, n, way = node.left.size, node.right.size, way_of(node)
     on_left = gate_of(plan, node.left) is not None
     side = node.left if on_left else node.right
     buffer = plan.buffers[side.buffer]
@@ -212,19 +221,19 @@ def _interleaved_outer(
         lines.append(f"    const int64_t width = min(int64_t{{{block}}}, {part}.end() - block * {block});")
         arguments = ["0", "width", "rows", f"{names[0]} + {first}", str(lda), names[1], str(ldb)]
         arguments += [f"{names[2]} + block * {block * n}", str(n), more]
-        lines += call(4, f"outer<real, {n}>", arguments)
+        lines += call(4, f"outer<real, {n}{way}>", arguments)
         return [*lines, "  }"]
     whole, rest = size // block, size % block
     if whole:
         lines = [f"  for (int64_t block = 0; block < {whole}; ++block) {{"]
         arguments = [*own, names[0], str(lda), f"{names[1]} + {first}", str(ldb)]
         arguments += [f"{names[2]} + block * {block}", str(n), more]
-        lines += [*call(4, f"outer<real, {block}>", arguments), "  }"]
+        lines += [*call(4, f"outer<real, {block}{way}>", arguments), "  }"]
     else:
         lines = []
     if rest:
         start = (whole * buffer.gates + gate) * block
         arguments = [*own, names[0], str(lda), f"{names[1]} + {start}", str(ldb)]
         arguments += [f"{names[2]} + {whole * block}", str(n), more]
-        lines += call(2, f"outer<real, {rest}>", arguments)
+        lines += call(2, f"outer<real, {rest}{way}>", arguments)
     return lines

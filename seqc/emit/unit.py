@@ -50,6 +50,8 @@ def includes(model: Model, plans: Mapping[str, Plan]) -> tuple[str, ...]:
     """The headers of the runtime that a model needs."""
     kinds = {placed.pack.kind for placed in model.packs}
     low = ["int8.hpp"] if "int8" in kinds else ["quant.hpp"] if "bf16" in kinds else []
+    if model.target.math != "real":
+        low.append("tiles.hpp" if "pairs" in kinds else "bf16.hpp")
     plain = any(
         isinstance(node, Product) and node.strategy == "plain"
         for each in plans.values()
@@ -222,7 +224,7 @@ def _pack(placed: PlacedPack, offsets: Mapping[str, int], real_bytes: int) -> li
     starts = [offsets[name] + offset * real_bytes for name, offset in pack.sources]
     texts = [f"reinterpret_cast<const real *>(from + {start})" for start in starts]
     to = f"reinterpret_cast<real *>(to + {placed.offset})"
-    if pack.kind != "real":
+    if pack.kind not in ("real", "rounded"):
         return _pack_low(placed, texts)
     if pack.form == "columns":
         depth = pack.depth // len(texts)
@@ -237,6 +239,8 @@ def _pack(placed: PlacedPack, offsets: Mapping[str, int], real_bytes: int) -> li
         body = ["    const real *const gates[] = {", *commented(named, 8), "    };"]
         sizes = [str(pack.depth), str(pack.units), "gates", str(len(texts)), str(pack.depth)]
         body += call(4, "pack_gates<real>", [to, *sizes])
+    if pack.kind == "rounded":
+        body += call(4, "round_values", [str(pack.elements), to, to])
     return ["  {", *body, "  }"]
 
 
@@ -246,13 +250,23 @@ def _pack_low(placed: PlacedPack, texts: list[str]) -> list[str]:
     assert pack.sources is not None
     named = [(text, name) for text, (name, _) in zip(texts, pack.sources, strict=True)]
     sizes = [f"to + {placed.offset}", str(pack.depth), str(pack.units), str(len(texts))]
+    one = pack.depth // len(texts)
+    place = f"gate][unit * {pack.depth} + k"
+    if pack.form == "columns":
+        place = f"k / {one}][k % {one} * {pack.units} + unit"
+        sizes[3] = "1"
     weight = [
-        "    const auto weight = [&](int gate, int64_t unit, int64_t k) {",
-        f"      return gates[gate][unit * {pack.depth} + k];",
+        f"    const auto weight = [&](int{' gate' if pack.form == 'rows' else ''}, int64_t unit, int64_t k) {{",
+        f"      return gates[{place}];",
         "    };",
     ]
     body = ["    const real *const gates[] = {", *commented(named, 8), "    };", *weight]
-    return ["  {", *body, *call(4, f"pack_{pack.kind}", [*sizes, "weight"]), "  }"]
+    return [
+        "  {",
+        *body,
+        *call(4, f"pack_{'bf16' if pack.kind == 'pairs' else pack.kind}", [*sizes, "weight"]),
+        "  }",
+    ]
 
 
 # ---- first optimizer states -----------------------------------------------------------------------------------------

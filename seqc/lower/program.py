@@ -76,7 +76,8 @@ class Clip:
 
 @dataclass(frozen=True, slots=True)
 class Train:
-    """The `train` record. `freeze` lists parameter names; None where the key is absent."""
+    """The `train` record. `freeze` lists parameter names; None where the key is absent. `math`: "f32", or "bf16" where
+    the operands of products are rounded."""
 
     clip: Clip | None = None
     window: int | None = None
@@ -85,6 +86,7 @@ class Train:
     freeze: tuple[str, ...] = ()
     seed: int = 0
     span: Span | None = None
+    math: str = "f32"
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,7 @@ from seqc.source.diagnostic import Collector, fail
 from seqc.source.suggest import nearest
 from seqc.syntax import tree
 
-KEYS = ("update", "clip", "window", "warmup", "memory", "freeze", "seed")
+KEYS = ("update", "clip", "window", "warmup", "memory", "freeze", "seed", "math")
 
 
 def train_of(
@@ -54,8 +54,14 @@ def train_of(
     warmup = reading.read("warmup", lambda node: reading.integer(node, "`warmup`", 0), 0)
     memory = reading.read("memory", lambda node: reading.integer(node, "`memory`"), None)
     seed = reading.read("seed", lambda node: reading.integer(node, "`seed`", 0), 0)
+    math = reading.read("math", lambda node: reading.word(node, "math", ("f32", "bf16")), "f32")
     freeze = reading.read("freeze", lambda node: chosen(node, names, draft), ())
-    assert isinstance(freeze, tuple) and isinstance(warmup, int) and isinstance(seed, int)
+    assert (
+        isinstance(freeze, tuple)
+        and isinstance(warmup, int)
+        and isinstance(seed, int)
+        and isinstance(math, str)
+    )
     assert (
         (window is None or isinstance(window, int))
         and (memory is None or isinstance(memory, int))
@@ -94,7 +100,8 @@ def train_of(
         if not any(uses[number] is use for number, _ in made):
             rule_of(draft, use, Type(Kind.REAL, (1,)), {}, problems)
     ordered = {name: each for name, each in sorted(hypers.items(), key=lambda pair: pair[0] != "clip")}
-    return Train(clip, window, warmup, memory, freeze, seed, item.span), rules, list(ordered.values())
+    record = Train(clip, window, warmup, memory, freeze, seed, item.span, math)
+    return record, rules, list(ordered.values())
 
 
 def check_window(reading: Reading, flow: Flow, window: int | None, warmup: int) -> None:

@@ -81,8 +81,9 @@ def print_plan(plan: Plan) -> str:
     lines.append("packed")
     for number, pack in enumerate(plan.packs):
         names = ", ".join(f"{name}+{at}" if at else name for name, at in pack.sources or ())
+        kind = "" if pack.kind == "real" else f" {pack.kind}"
         lines.append(
-            f"  m{number} = {pack.form} [{pack.gates} x {pack.units}, {pack.depth}] {names or 'computed'}"
+            f"  m{number} = {pack.form} [{pack.gates} x {pack.units}, {pack.depth}]{kind} {names or 'computed'}"
         )
     if plan.uniforms:
         lines.append("scalars")
@@ -159,7 +160,10 @@ def body(plan: Plan, node: Node) -> str:
             return text if node.epilogue is None else f"{text}, then {body(plan, node.epilogue)}"
         case Outer():
             rows = f" {node.rows} rows" if node.rows > 1 else ""
-            return f"outer{rows} {axes_text(node.axes)} {show(node.out)} = {show(node.left, node.right)}"
+            math = "" if node.math == "real" else f" {node.math}"
+            return (
+                f"outer{math}{rows} {axes_text(node.axes)} {show(node.out)} = {show(node.left, node.right)}"
+            )
         case Einsum():
             spec = f"{node.spec} {axes_text(node.axes)} sum {axes_text(node.summed)}"
             return f"einsum {spec} {show(node.out)} = {show(node.left, node.right)}"

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 @dataclass(frozen=True, slots=True)
 class Target:
     """What `plan` may know of the machine. `lanes` counts elements of the build's real type in one vector; `weights` is how
-    inference stores the matrices of its products: "real", "bf16" or "int8"."""
+    inference stores the matrices of its products: "real", "bf16" or "int8". With `math` "bf16" the operands of products are
+    rounded to bfloat16; `tiles`: the machine multiplies them in matrix tiles."""
 
     name: str = "portable"
     vector_bytes: int = 16
@@ -18,6 +19,8 @@ class Target:
     l2_bytes: int = 1024 * 1024
     max_threads: int = 1
     weights: str = "real"
+    math: str = "real"
+    tiles: bool = False
 
     @property
     def lanes(self) -> int:

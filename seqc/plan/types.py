@@ -160,7 +160,7 @@ class Product:
 class Outer:
     """out[M, N] = sum over (t, b) of `axes` of left[M] x right[N]: the gradient of a weight matrix, after the loop.
 
-    With `rows` > 1 there are no axes: the sum runs over the rows of left[rows, M] and right[rows, N].
+    With `rows` > 1 there are no axes: the sum runs over the rows of left[rows, M] and right[rows, N]. `math` "bf16" rounds them.
     """
 
     axes: frozenset[Axis]
@@ -170,6 +170,7 @@ class Outer:
     origin: str = ""
     strategy: str = ""
     rows: int = 1
+    math: str = "real"
 
 
 @dataclass(frozen=True, slots=True)
@@ -352,7 +353,8 @@ class PackedMatrix:
 
     form "rows": y = W x; `sources` are the G matrices [units, depth], stacked and interleaved by `block`.
     form "columns": x' = Wt y; sources [depth / their number, units] one below the other. A source is (parameter, offset
-    in elements), or None when it is filled by a `Pack` node and lives in the workspace, in buffer `buffer`.
+    in elements), or None when it is filled by a `Pack` node and lives in the workspace, in buffer `buffer`. `kind`: "real",
+    "bf16", "int8" (quant.hpp, int8.hpp), "rounded" or "pairs" (bfloat16 as reals or in 16 bits, for rows that are rounded too).
     """
 
     form: str
@@ -366,13 +368,11 @@ class PackedMatrix:
     kind: str = "real"
 
     def bytes(self, real_bytes: int) -> int:
-        """Size of the packed form; for the kinds "bf16" and "int8" that of runtime/quant.hpp and int8.hpp."""
+        """Size of the packed form."""
         columns = -(-self.units // self.block) * self.block * self.gates
-        if self.kind == "bf16":
-            return columns * 4 * -(-self.depth // 2)
-        if self.kind == "int8":
-            return columns * (8 + 4 * -(-self.depth // 4))
-        return self.elements * real_bytes
+        pairs, quads = 4 * -(-self.depth // 2), 8 + 4 * -(-self.depth // 4)
+        low = {"bf16": pairs, "pairs": pairs, "int8": quads}
+        return columns * low[self.kind] if self.kind in low else self.elements * real_bytes
 
     @property
     def elements(self) -> int:

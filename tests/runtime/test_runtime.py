@@ -106,6 +106,23 @@ def test_products_with_weights_of_fewer_bits(compiler: str, width: str, tmp_path
     run(build(compiler, "test_quant.cpp", tmp_path / "quant", *WIDTHS[width]))
 
 
+def test_products_of_rounded_operands(compiler: str, width: str, tmp_path: Path) -> None:
+    if width == "half" or (width == "plain" and compiler != "g++"):
+        pytest.skip("one compiler is enough for this width")
+    run(build(compiler, "test_bf16.cpp", tmp_path / "bf16", *WIDTHS[width]))
+
+
+def test_matrix_tiles_in_emulation(tmp_path: Path, compiler: str) -> None:
+    flags = ("-O2", "-DSEQC_VECTOR_BYTES=64", "-DSEQC_EMULATED_TILES")
+    run(build(compiler, "test_bf16.cpp", tmp_path / "tiles", *flags))
+
+
+def test_matrix_tiles_compile(tmp_path: Path) -> None:
+    if not X86 or "g++" not in COMPILERS:
+        pytest.skip("for x86 only")
+    build("g++", "test_bf16.cpp", tmp_path / "tiles", "-O1", "-march=sapphirerapids")
+
+
 @pytest.mark.parametrize("source", ["test_math.cpp", "test_gemm.cpp", "test_sums.cpp", "test_quant.cpp"])
 def test_arm_under_an_emulator(source: str, tmp_path: Path) -> None:
     cross, emulator = shutil.which("aarch64-linux-gnu-g++"), shutil.which("qemu-aarch64")

@@ -92,8 +92,7 @@ def make(work: Work, weights: dict[str, np.ndarray] | None, peer: Peer) -> Runne
         model.initialise(0)
         return np.array(found)
 
-    note = "in float32" if work.precision != "f32" else ""  # what seqc trains in
-    return Runner(update, losses, start, note=note)
+    return Runner(update, losses, start)
 
 
 def _step(model: Any, given: dict[str, np.ndarray], start: dict[str, np.ndarray]) -> Runner:

@@ -29,7 +29,7 @@ def rows_fit(plan: Plan, node: Chosen, target: Target) -> str | None:
     pack = plan.packs[node.segments[0].pack]
     if node.epilogue is None:
         return "nothing runs on its sums"
-    if target.weights != "real":
+    if target.weights != "real" or target.math != "real":
         return "its weights may have fewer bits"
     if pack.gates == 1 and pack.units * 4 <= target.lanes:
         return "it has so few units that each is a dot product"
@@ -50,7 +50,8 @@ def rows_cost(plan: Plan, node: Chosen, target: Target) -> float:
 
 def whole_weights(plan: Plan, node: Chosen, target: Target) -> str | None:
     """Plain loops read reals."""
-    return None if target.weights == "real" else "its weights may have fewer bits"
+    fewer = target.weights != "real" or target.math != "real"
+    return "its weights may have fewer bits" if fewer else None
 
 
 def plain_cost(plan: Plan, node: Chosen, target: Target) -> float:

@@ -1,0 +1,109 @@
+"""Products in bfloat16: trained and evaluated beside double precision, and the same results however they are called."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import seqc
+from seqc.driver import pipeline
+from seqc.driver.build import build
+from seqc.driver.options import Options
+from seqc.driver.sources import Reader
+from seqc.plan.target import Target
+from seqc.plan.types import Outer, Scan
+from seqc.run.package import open_package
+
+MODEL = """
+use std.cells: Dense, Embedding, GRU, LSTM
+use std.losses: cross_entropy
+use std.optim: SGD
+
+model Letters {
+  input  k: index(30)
+  target t: index(30)
+  logits = k |> Embedding(40) |> GRU(33) |> LSTM(48) |> Dense(30)
+  output logits
+  loss = mean(cross_entropy(logits, t) over time, batch)
+}
+
+train Letters { update = SGD(lr = 0.1)  math = bf16 }
+deploy half of Letters { weights = bf16  math = bf16 }
+deploy whole of Letters { math = bf16 }
+"""
+
+
+def source_in(folder: Path) -> Path:
+    source = folder / "letters.seq"
+    source.write_text(MODEL, encoding="utf-8")
+    return source
+
+
+def letters(steps: int, rows: int) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+    draw = np.random.default_rng(1)
+    shape = (steps, rows)
+    return draw.integers(0, 30, shape, np.int32), draw.integers(0, 30, shape, np.int32)
+
+
+def test_gradients_are_near_and_training_learns(tmp_path: Path) -> None:
+    source = source_in(tmp_path)
+    low = seqc.load(source, engine="library", seed=3)
+    exact = seqc.load(source, engine="evaluator", real="f64", seed=3)
+    for name, value in exact.params.items():
+        value[...] = low.params[name]
+    k, t = letters(20, 9)
+    found, right = low.gradients(k, t), exact.gradients(k, t)
+    gradients = found.parameters
+    assert 0 < abs(float(found.score) - float(right.score)) < 2e-3
+    for name, value in right.parameters.items():
+        size = np.linalg.norm(value)
+        assert np.linalg.norm(gradients[name] - value) < 0.03 * size + 1e-9, name
+    first = float(low.update(k, t))
+    for _ in range(30):
+        last = float(low.update(k, t))
+    assert last < first - 0.01
+
+
+def test_rows_steps_and_threads_change_no_bit(tmp_path: Path) -> None:
+    source = source_in(tmp_path)
+    model = seqc.load(source, engine="library", seed=3)
+    k, t = letters(12, 37)
+    together = model.infer(k)
+    assert np.array_equal(model.infer(k[:, 5:6])[:, 0], together[:, 5])
+    state = model.state(37)
+    steps = [np.array(model.step(k[step], state=state)) for step in range(12)]
+    assert np.allclose(np.stack(steps), together, rtol=0, atol=1e-5)
+    alone = {name: np.array(value) for name, value in model.gradients(k, t).parameters.items()}
+    model.threads = 3
+    shared = model.gradients(k, t).parameters
+    assert all(np.array_equal(alone[name], shared[name]) for name in alone)
+
+
+def test_weights_in_pairs_and_as_reals_agree(tmp_path: Path) -> None:
+    source = source_in(tmp_path)
+    k, _ = letters(30, 6)
+    found = {}
+    for profile in ("half", "whole"):
+        build(source, tmp_path / profile, options=Options(deploy=profile))
+        model = open_package(tmp_path / profile / "letters", seed=3)
+        found[profile] = np.array(model.infer(k))
+        sizes = model.engine.manifest["packed_bytes"]
+        assert profile != "half" or sizes < 0.6 * seqc.load(source).engine.manifest["packed_bytes"]
+    span = np.ptp(found["whole"])
+    assert np.abs(found["half"] - found["whole"]).max() < 2e-3 * span
+    exact = seqc.load(source, engine="evaluator", seed=3).infer(k)
+    assert 1e-6 * span < np.abs(found["whole"] - exact).max() < 0.01 * span
+
+
+@pytest.mark.parametrize("tiles", [False, True])
+def test_plans_round_all_wide_products(tiles: bool, tmp_path: Path) -> None:
+    program = pipeline.program(Reader(source_in(tmp_path)), Options())
+    target = Target(vector_bytes=64, math="bf16", tiles=tiles)
+    plan = pipeline.plans(program, target, ("update",))["update"]
+    assert {pack.kind for pack in plan.packs if pack.sources} == {"pairs" if tiles else "rounded"}
+    kernels = [each for node in plan.nodes for each in (node.all if isinstance(node, Scan) else (node,))]
+    outers = [each for each in kernels if isinstance(each, Outer)]
+    assert outers and all(each.math == "bf16" for each in outers)
