@@ -4,7 +4,7 @@
     python benchmarks/charlm.py race TEXT       training steps of both, in turn, on one core, from the same weights
 
 First 90 % of the characters train, the rest validates; 32 parallel streams, windows of 64, state carried on.
-`race` needs torch. It compares the losses of both sides before it times anything.
+`--math bf16` makes the products of training from rounded operands. `race` needs torch. It compares the losses of both sides before it times anything.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import os
 import statistics
+import tempfile
 import time
 from pathlib import Path
 from typing import Any
@@ -58,10 +59,22 @@ def validate(model: Any, given: np.ndarray, following: np.ndarray) -> float:
     return total / weight
 
 
-def learn(path: Path, epochs: int, seed: int) -> None:
+def loaded(math: str, symbols: int, seed: int) -> Any:
+    """The model, with products of training in float32 or bfloat16."""
+    if math == "f32":
+        return seqc.load(HERE / "charlm.seq", dims={"V": symbols}, seed=seed, engine="library")
+    text = (HERE / "charlm.seq").read_text(encoding="utf-8")
+    head, record, tail = text.partition("train CharLM {")
+    with tempfile.TemporaryDirectory() as folder:
+        source = Path(folder) / "charlm.seq"
+        source.write_text(f"{head}{record} math = {math} {tail}", encoding="utf-8")
+        return seqc.load(source, dims={"V": symbols}, seed=seed, engine="library")
+
+
+def learn(path: Path, epochs: int, seed: int, math: str) -> None:
     train, held_out, symbols = read(path)
     given, following = streams(train)
-    model = seqc.load(HERE / "charlm.seq", dims={"V": symbols}, seed=seed, engine="library")
+    model = loaded(math, symbols, seed)
     for epoch in range(1, epochs + 1):
         start, state, total = time.perf_counter(), model.state(STREAMS), 0.0
         parts = windows(len(given))
@@ -162,9 +175,10 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=10)
     parser.add_argument("--rounds", type=int, default=60)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--math", choices=("f32", "bf16"), default="f32", help="for `learn`")
     chosen = parser.parse_args()
     if chosen.what == "learn":
-        learn(chosen.text, chosen.epochs, chosen.seed)
+        learn(chosen.text, chosen.epochs, chosen.seed, chosen.math)
     else:
         race(chosen.text, chosen.rounds)
 
