@@ -42,7 +42,7 @@ def equals(builder: Builder, index: int, number: float | bool) -> bool:
 
 
 def add(builder: Builder, value: Value, args: tuple[int, ...]) -> int | None:
-    """x + 0, x + -y."""
+    """x + 0, x + -y, vectors placed side by side, in a longer sum too."""
     first, second = args
     if equals(builder, second, 0):
         return first
@@ -52,7 +52,14 @@ def add(builder: Builder, value: Value, args: tuple[int, ...]) -> int | None:
         return builder.sub(first, builder.args(second)[0])
     if is_op(builder, first, "neg"):
         return builder.sub(second, builder.args(first)[0])
-    return neighbours(builder, first, second)
+    found = neighbours(builder, first, second)
+    if found is None and is_op(builder, first, "add") and is_op(builder, second, "place"):
+        one, other = builder.args(first)
+        if (joined := neighbours(builder, other, second)) is not None:
+            return builder.plus(one, joined)
+        if (joined := neighbours(builder, one, second)) is not None:
+            return builder.plus(joined, other)
+    return found
 
 
 def neighbours(builder: Builder, first: int, second: int) -> int | None:
