@@ -172,34 +172,30 @@ static inline void sum_all(int64_t rows, int64_t sums, const R *from, int64_t fr
   }
 }
 
-// WideOf<R>: as many doubles as a vector of R has lanes.
-template <class R> struct WideOf;
-template <> struct WideOf<float> {
-  typedef double type __attribute__((vector_size(sizeof(double) * lanes<float>)));
-};
-template <> struct WideOf<double> {
-  typedef double type __attribute__((vector_size(sizeof(double) * lanes<double>)));
-};
-
 // sum_squares(count, from, out): the sum of squares in double precision, lane by lane, in an order that
 // `count` alone decides.
 template <class R, class O> static inline void sum_squares(int64_t count, const R *from, O *out) {
-  typedef typename WideOf<R>::type Wide;
-  Array<Wide, 4> sum = {};
+  constexpr int narrow_lanes = lanes<double>, parts = lanes<R> / narrow_lanes;
+  typedef R Narrow __attribute__((vector_size(sizeof(R) * narrow_lanes)));
+  Array<Vec<double>, 4 * parts> sum = {};
   int64_t i = 0;
   for (; i + 4 * lanes<R> <= count; i += 4 * lanes<R>) {
     SEQC_UNROLL
-    for (int k = 0; k < 4; ++k) {
-      const Wide x = __builtin_convertvector(load(from + i + k * lanes<R>), Wide);
-      sum[k] += x * x;
+    for (int k = 0; k < 4 * parts; ++k) {
+      Narrow part;
+      __builtin_memcpy(&part, from + i + k * narrow_lanes, sizeof part);
+      const Vec<double> x = __builtin_convertvector(part, Vec<double>);
+      sum[k] = fma(x, x, sum[k]);
     }
   }
   double total = 0.0;
   for (; i < count; ++i)
     total += static_cast<double>(from[i]) * static_cast<double>(from[i]);
-  const Wide all = (sum[0] + sum[1]) + (sum[2] + sum[3]);
-  for (int lane = 0; lane < lanes<R>; ++lane)
-    total += all[lane];
+  for (int k = 0; k < parts; ++k) {
+    const Vec<double> all = (sum[k] + sum[k + parts]) + (sum[k + 2 * parts] + sum[k + 3 * parts]);
+    for (int lane = 0; lane < narrow_lanes; ++lane)
+      total += all[lane];
+  }
   *out = static_cast<O>(total);
 }
 

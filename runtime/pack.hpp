@@ -216,15 +216,20 @@ SEQC_KERNEL static void pack_columns(R *packed, int64_t units, const Rows<R> *so
         packed[unit * padded + k] = k < depth ? stacked_row(sources, count, k)[unit] : R(0);
     return;
   }
-  each_column<R>(packed, depth, units, 1, [&](R *to, int64_t step, int64_t block, int) {
-    const int64_t first = block * lanes<R>;
-    const int valid = units - first < lanes<R> ? static_cast<int>(units - first) : lanes<R>;
-    for (int i = 0; i < count; ++i)
-      for (int64_t k = 0; k < sources[i].count; ++k, to += step) {
-        const R *from = sources[i].data + k * sources[i].stride + first;
-        store(to, valid == lanes<R> ? load(from) : load_part(from, valid));
+  constexpr int wide = panel_blocks(1), together = 32; // rows that stay near while all panels take their part
+  for (int64_t begin = 0; begin < depth; begin += together)
+    for (int64_t first = 0; first < blocks<R>(units); first += wide) {
+      const int64_t width = min(int64_t{wide}, blocks<R>(units) - first);
+      R *to = packed + (first * depth + begin * width) * lanes<R>;
+      for (int64_t k = begin; k < min(begin + together, depth); ++k) {
+        const R *const row = stacked_row(sources, count, k);
+        for (int64_t block = first; block < first + width; ++block, to += lanes<R>) {
+          const int64_t valid = units - block * lanes<R>;
+          const R *const from = row + block * lanes<R>;
+          store(to, valid >= lanes<R> ? load(from) : load_part(from, static_cast<int>(valid)));
+        }
       }
-  });
+    }
 }
 
 } // namespace seqc
