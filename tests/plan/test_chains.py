@@ -107,3 +107,32 @@ def test_a_chain_that_reads_an_element_of_another_sweep_is_no_plan() -> None:
 def test_products_stay() -> None:
     made = planned(SOFTMAX.replace("COUNT", "7"), "update")
     assert sum(isinstance(node, Product) for node in made.nodes) == 1
+
+
+PARTS = """
+model M {
+  input x: real[8]
+  param W: real[12, 8] = glorot
+  z = W @ x
+  a = sigmoid(z[0:3]) * z[3:6]
+  b = tanh(z[9:12] + a) / sqrt(mean(a ^ 2) + 0.1)
+  y = b + z[6:9] * a
+  output y
+  loss = mean(sum(y ^ 2) over time, batch)
+}
+"""
+
+
+def test_gradients_of_slices_are_one_vector() -> None:
+    """Whatever the order in which the parts of a vector are used, no part of its gradient is moved or added to zeros."""
+    program = lower_text(PARTS)
+    flow = flow_for(program, "gradients")
+    assert not any(value.op == "place" for value in flow.values)
+    assert sum(value.op == "concat" for value in flow.values) == 1
+    compare(flow, program, "gradients")
+
+
+def test_rows_are_divided_by_reciprocals() -> None:
+    flow = flow_for(lower_text(PARTS), "infer")
+    assert all(not flow.values[value.args[1]].type.dims for value in flow.values if value.op == "div")
+    assert not any(value.op == "div" and value.type.dims for value in flow.values)
