@@ -26,8 +26,8 @@ struct Ahead {
 
 // Sums of Height rows x Width vectors over all segments, in `Streams` independent streams. With Chains a
 // stream is a stretch of k, and the streams are added in the end; otherwise (one row) it is a panel of its
-// own.
-template <class R, int Height, int Width, int Streams, bool Chains>
+// own. Far: the weights come from beyond the second-level cache, and are asked for a page ahead.
+template <class R, int Height, int Width, int Streams, bool Chains, bool Far = false>
 SEQC_KERNEL static void tile(const Segment<R> *segments, int count, int64_t row, int64_t first_vector,
                              Ahead ahead, Vec<R> *out) {
   Array<Array<Array<Vec<R>, Width>, Height>, Streams> sum = {};
@@ -50,6 +50,8 @@ SEQC_KERNEL static void tile(const Segment<R> *segments, int count, int64_t row,
         SEQC_UNROLL
         for (int w = 0; w < Width; ++w) {
           column[w] = load(b + q * b_jump + w * lanes<R>);
+          if constexpr (Far)
+            __builtin_prefetch(reinterpret_cast<const char *>(b + q * b_jump + w * lanes<R>) + 4096, 0, 3);
           if constexpr (pinned(Height * Streams, Width, Height)) {
             SEQC_PIN(column[w]);
           }
@@ -162,28 +164,45 @@ SEQC_INLINE void any_panel(int64_t begin, int64_t end, int64_t first, int64_t ne
     panel_rows<R, Gates, Units, wide>(begin, end, first, next, segments, count, epilogue);
 }
 
-// One row: several whole panels at once, so that enough sums are under way; then the panels left over.
-template <class R, int Gates, int64_t Units, class Epilogue>
-SEQC_INLINE void one_row(int64_t row, const Segment<R> *segments, int count, Epilogue &epilogue,
-                         bool descending, const Lot &lot) {
-  constexpr int wide = panel_blocks(Gates), width = Gates * wide, streams = (8 + width - 1) / width;
+// One row, Streams whole panels at once, then those left over one by one.
+template <class R, int Gates, int64_t Units, int Streams, bool Far, class Epilogue>
+SEQC_INLINE void one_row_by(int64_t row, const Segment<R> *segments, int count, Epilogue &epilogue,
+                            bool descending, const Lot &lot) {
+  constexpr int wide = panel_blocks(Gates), width = Gates * wide;
   constexpr int64_t panels = (blocks<R>(Units) + wide - 1) / wide;
-  constexpr int64_t groups = streams > 1 ? blocks<R>(Units) / (wide * streams) : 0, left = groups * streams;
-  constexpr int64_t turns = groups + panels - left;
-  const Range own = lot.of(turns);
+  constexpr int64_t groups = Streams > 1 ? blocks<R>(Units) / (wide * Streams) : 0, left = groups * Streams;
+  const Range own = lot.of(groups + panels - left);
   for (int64_t i = 0; i < own.count; ++i) {
     const int64_t at = descending ? own.end() - 1 - i : own.first + i;
     if constexpr (groups > 0)
       if (at < groups) {
-        Array<Vec<R>, streams * width> sums;
-        const int64_t first = at * streams * wide;
-        tile<R, 1, width, streams, false>(segments, count, row, first * Gates, Ahead{0, 0}, sums);
-        finish<R, Gates, Units>(row, first, streams * wide, sums, epilogue);
+        Array<Vec<R>, Streams * width> sums;
+        const int64_t first = at * Streams * wide;
+        tile<R, 1, width, Streams, false, Far>(segments, count, row, first * Gates, Ahead{0, 0}, sums);
+        finish<R, Gates, Units>(row, first, Streams * wide, sums, epilogue);
         continue;
       }
     const int64_t first = (left + at - groups) * wide;
     any_panel<R, Gates, Units>(row, row + 1, first, first, segments, count, epilogue);
   }
+}
+
+// One row: as many panels at once as keep the multipliers busy. Where weights are a few times the first-level
+// cache, one panel after the other lets more of them be found there by the next step.
+template <class R, int Gates, int64_t Units, class Epilogue>
+SEQC_INLINE void one_row(int64_t row, const Segment<R> *segments, int count, Epilogue &epilogue,
+                         bool descending, const Lot &lot) {
+  constexpr int width = Gates * panel_blocks(Gates), streams = (8 + width - 1) / width;
+  int64_t depth = 0;
+  for (int s = 0; s < count; ++s)
+    depth += segments[s].depth;
+  const int64_t bytes = depth * Units * Gates * static_cast<int64_t>(sizeof(R)), first_level = 49152;
+  if (bytes > 32 * first_level)
+    one_row_by<R, Gates, Units, streams, true>(row, segments, count, epilogue, descending, lot);
+  else if (width >= 4 && bytes > 2 * first_level && bytes <= 16 * first_level)
+    one_row_by<R, Gates, Units, 1, false>(row, segments, count, epilogue, descending, lot);
+  else
+    one_row_by<R, Gates, Units, streams, false>(row, segments, count, epilogue, descending, lot);
 }
 
 // Few columns: each result is a dot product in two or four vector sums; the columns share the loads of a.
