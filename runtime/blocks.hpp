@@ -1,6 +1,6 @@
 // Kernels that are the same for every model up to their sizes: stacked products, gathers, scatters, sums over
 // axes, moves, reversals, general contractions, drawing an index. Rows are instants; each operand says how
-// far apart its rows lie (0: the same for all).
+// far apart its rows lie (0: the same for all), and what is summed (a number, or Steps of rows that end).
 #pragma once
 
 #include "fold.hpp"
@@ -55,9 +55,9 @@ static inline void gather(int64_t rows, const T *table, int64_t table_row, int64
 
 // scatter(rows, sums, …, count, width, part, …): out = zeros [count, width], then out[index] += value for all
 // sums of a row, in order; of that the columns of `part` only. With `later` it goes on with what out holds.
-template <class T, class I, class O>
-static inline void scatter(int64_t rows, int64_t sums, const I *index, int64_t index_row, int64_t index_sum,
-                           const T *value, int64_t value_row, int64_t value_sum, int64_t count, int64_t width,
+template <class T, class I, class Far, class Away, class O>
+static inline void scatter(int64_t rows, int64_t sums, const I *index, int64_t index_row, Far index_sum,
+                           const T *value, int64_t value_row, Away value_sum, int64_t count, int64_t width,
                            Range part, O *out, int64_t out_row, bool later = false) {
   for (int64_t row = 0; row < rows; ++row) {
     O *const to = out + row * out_row;
@@ -84,8 +84,8 @@ static inline void scatter(int64_t rows, int64_t sums, const I *index, int64_t i
 
 // reduce<How>(rows, sums, …): over `middle` of [outer, middle, inner], and over the `sums` that belong to a
 // row.
-template <class How, class T, class O>
-static inline void reduce(int64_t rows, int64_t sums, const T *from, int64_t from_row, int64_t from_sum,
+template <class How, class T, class Far, class O>
+static inline void reduce(int64_t rows, int64_t sums, const T *from, int64_t from_row, Far from_sum,
                           int64_t outer, int64_t middle, int64_t inner, O *out, int64_t out_row) {
   for (int64_t row = 0; row < rows; ++row)
     for (int64_t o = 0; o < outer; ++o)
@@ -107,8 +107,8 @@ static inline void reduce(int64_t rows, int64_t sums, const T *from, int64_t fro
 // sum_rows(rows, sums, …): the sum of `sums` dense vectors of `width`, for each row. Stretches of 64 are
 // added up by themselves, so that single precision keeps its digits over long sequences, in an order that
 // sizes alone decide. With `later` the sums are added to what out holds.
-template <class R, class O>
-static inline void sum_rows(int64_t rows, int64_t sums, const R *from, int64_t from_row, int64_t from_sum,
+template <class R, class Far, class O>
+static inline void sum_rows(int64_t rows, int64_t sums, const R *from, int64_t from_row, Far from_sum,
                             int64_t width, O *out, int64_t out_row, bool later = false) {
   constexpr int many = 8;
   for (int64_t row = 0; row < rows; ++row) {
@@ -161,8 +161,8 @@ static inline void sum_rows(int64_t rows, int64_t sums, const R *from, int64_t f
 }
 
 // sum_all(rows, sums, …): the sum of `sums` times `width` values for each row: one number.
-template <class R, class O>
-static inline void sum_all(int64_t rows, int64_t sums, const R *from, int64_t from_row, int64_t from_sum,
+template <class R, class Far, class O>
+static inline void sum_all(int64_t rows, int64_t sums, const R *from, int64_t from_row, Far from_sum,
                            int64_t width, O *out, int64_t out_row) {
   for (int64_t row = 0; row < rows; ++row) {
     double total = 0.0;

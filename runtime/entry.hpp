@@ -47,6 +47,15 @@ static inline void clear_gradients(const ModelInfo &model, const Given &given, c
       clear(frame.state_gradients[i], bytes_of(model.state[i], 1, frame.batch));
 }
 
+// Sorts the rows where the kernels want it; lengths have been checked.
+static inline void order_rows(const EntryInfo &entry, const Areas &areas, Frame &frame) {
+  if (entry.lengths < 0)
+    return;
+  sort_rows(static_cast<const int32_t *>(frame.inputs[entry.lengths]), frame.steps, frame.batch, areas.start,
+            areas.order, areas.sorted);
+  frame.alive = {areas.start, areas.order, areas.sorted, frame.steps, frame.batch};
+}
+
 // Runs the kernels, by the caller's team where that pays.
 static inline int run_nodes(const EntryInfo &entry, const seqc_call *call, const Frame &frame) {
   const double cells = static_cast<double>(frame.steps) * static_cast<double>(frame.batch);
@@ -65,6 +74,8 @@ static inline int run(const ModelInfo &model, const EntryInfo &entry, const seqc
   int code = begin(model, entry, call, given, steps, stepping, areas, frame);
   if (code == SEQC_OK)
     code = check_inputs(model, entry, call, given.inputs, steps, steps);
+  if (code == SEQC_OK)
+    order_rows(entry, areas, frame);
   if (code == SEQC_OK && given.grads)
     clear_gradients(model, given, frame);
   if (code == SEQC_OK)
@@ -263,6 +274,8 @@ static inline int update(const ModelInfo &model, const EntryInfo &entry, const E
   int code = begin(model, entry, call, given, call ? call->steps : 0, false, areas, frame);
   if (code == SEQC_OK)
     code = check_inputs(model, entry, call, inputs, frame.steps, frame.steps);
+  if (code == SEQC_OK)
+    order_rows(entry, areas, frame);
   if (code == SEQC_OK)
     code = run_nodes(entry, call, frame);
   if (code == SEQC_OK)

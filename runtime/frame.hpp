@@ -2,9 +2,9 @@
 // a call is divided. Whatever a caller may leave out has its place there.
 #pragma once
 
+#include "alive.hpp"
 #include "random.hpp"
 #include "seqc_abi.h"
-#include "team.hpp"
 #include "vector.hpp"
 
 namespace seqc {
@@ -55,6 +55,7 @@ struct Frame {
   void **input_gradients, **state_gradients;
   double *hyper_gradients, *scores;
   uint8_t *given, *active, *stop;
+  Alive alive; // where rows are sorted by their lengths
 
   // Who draws at a step, when row 0 of a kernel is row `first` of the call.
   DrawKey key(int64_t step, int64_t first) const {
@@ -82,6 +83,7 @@ struct EntryInfo {
   const bool *reads, *advances;
   bool outputs, parameter_gradients, other_gradients;
   int64_t only_steps, only_batch; // sizes that the kernels were compiled for, 0: any
+  int lengths = -1;               // the input by which the kernels want rows sorted, -1: none
 };
 
 // What a caller hands in beside the call record; NULL where an entry point has no such thing.
@@ -133,6 +135,8 @@ struct Areas {
   uint8_t *ones, *given, *active, *stop;
   int64_t *started;
   double *scores, *hyper_gradients;
+  int64_t *start;
+  int32_t *order, *sorted;
   char *gradients;
 };
 
@@ -157,6 +161,11 @@ static inline Areas divide(const ModelInfo &model, const EntryInfo &entry, int64
   areas.stop = carver.squeeze<uint8_t>(batch);
   areas.started = carver.squeeze<int64_t>(batch);
   areas.scores = carver.squeeze<double>(model.scores);
+  if (entry.lengths >= 0) {
+    areas.start = carver.squeeze<int64_t>(steps + 1);
+    areas.order = carver.squeeze<int32_t>(batch);
+    areas.sorted = carver.squeeze<int32_t>(batch);
+  }
   int64_t largest = 0;
   for (int i = 0; i < model.states; ++i) {
     const int64_t bytes = bytes_of(model.state[i], steps, batch);

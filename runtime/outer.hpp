@@ -185,6 +185,11 @@ template <class R> constexpr int64_t outer_rows(int64_t N) {
 template <class R, int64_t N, class Taken = AsIs>
 SEQC_INLINE void outer(int64_t begin, int64_t end, int64_t K, const R *A, int64_t lda, const R *B,
                        int64_t ldb, R *C, int64_t ldc, bool accumulate) {
+  if (K < 1 && !accumulate) { // rows without steps
+    for (int64_t row = begin; row < end; ++row)
+      __builtin_memset(C + row * ldc, 0, static_cast<size_t>(N) * sizeof(R));
+    return;
+  }
   if constexpr (narrow<R>(N)) {
     outer_narrow<R, N, Taken>(begin, end, K, A, lda, B, ldb, C, ldc, accumulate);
   } else {

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from seqc.emit.kernel import Place, axes_of, place
 from seqc.flow.types import Axis, Kind
+from seqc.plan.ragged import sums_rows
 from seqc.plan.types import (
     Categorical,
     Einsum,
@@ -71,6 +72,8 @@ class Summing:
         have = axes & axes_of(plan, operand)
         if not have:
             return "0"
+        if self.place.single and Axis.TIME in axes:
+            return f"Steps{{alive.start, {buffer.stride}}}"
         over_batch = Axis.BATCH not in have and Axis.BATCH in buffer.axes
         return f"batch * {buffer.stride}" if over_batch else str(buffer.stride)
 
@@ -83,9 +86,24 @@ def summing(
         Axis.TIME in axes and Axis.BATCH in axes and axes_of(plan, o) & axes not in (axes, frozenset())
         for o in operands
     )
+    if plan.length:
+        return sorted_summing(plan, axes, summed, in_scan or mixed)
     where = Place(axes, in_scan or mixed)
     sums = [name for axis, name in ((Axis.TIME, "steps"), (Axis.BATCH, "batch")) if axis in summed]
     return Summing(" * ".join(sums) or "1", where, summed)
+
+
+def sorted_summing(plan: Plan, axes: frozenset[Axis], summed: frozenset[Axis], by_step: bool) -> Summing:
+    """On sorted rows: over all cells that exist, over the rows of each step, or over the steps of each row."""
+    single = sums_rows(plan, axes, summed)
+    by_step = by_step or (Axis.TIME in axes and Axis.BATCH in summed)
+    where = Place(axes, by_step, sorted=True, single=single)
+    names = {
+        frozenset({Axis.TIME, Axis.BATCH}): "alive.total()",
+        frozenset({Axis.BATCH}): "living" if by_step else "batch",
+        frozenset({Axis.TIME}): "alive.lengths[row]" if single else "steps",
+    }
+    return Summing(names.get(summed, "1"), where, summed)
 
 
 def reduce_call(plan: Plan, node: Reduce, in_scan: bool) -> RuntimeCall:
@@ -179,6 +197,8 @@ def reverse_call(plan: Plan, node: Reverse) -> RuntimeCall:
     width = str(node.operand.size)
     source, target = (str(plan.buffers[operand.buffer].stride) for operand in (node.operand, node.out))
     whole = Place(frozenset({Axis.TIME, Axis.BATCH}), False)
+    if plan.length:
+        return RuntimeCall("turn_alive", ("alive", width, "<0>", source, "<1>", target), operands[:2], whole)
     batch = "batch" if Axis.BATCH in plan.buffers[node.operand.buffer].axes else "1"
     return RuntimeCall("turn", ("steps", batch, width, "<0>", source, "<1>", target, length), operands, whole)
 
@@ -199,6 +219,7 @@ def einsum_call(plan: Plan, node: Einsum, in_scan: bool) -> RuntimeCall:
     left, right = sources.split(",")
     extents = dict(node.extents)
     steps = [_letter_steps(letters, extents) for letters in (left, right, result)]
+    in_scan = in_scan or (bool(plan.length) and Axis.TIME in node.axes)
     outer = [each.replace("{batch,", "{<batch>,") for each in _axis_loops(plan, node.axes, operands, in_scan)]
     outer += [_letter_loop(letter, extents, steps) for letter in result]
     inner = _axis_loops(plan, node.summed, operands, False)
@@ -209,7 +230,8 @@ def einsum_call(plan: Plan, node: Einsum, in_scan: bool) -> RuntimeCall:
     outer = outer or ["{1, 0, 0, 0}"]
     arguments = ("outer", str(len(outer)), "inner", str(len(inner)), "<0>", "<1>", "<2>")
     tables = (("outer", "Loop", tuple(outer)), ("inner", "Loop", tuple(inner)))
-    return RuntimeCall("contract", arguments, operands, Place(node.axes, in_scan), tables)
+    where = Place(node.axes, in_scan, sorted=bool(plan.length))
+    return RuntimeCall("contract", arguments, operands, where, tables)
 
 
 def _letter_steps(letters: str, extents: dict[str, int]) -> dict[str, int]:
@@ -228,6 +250,9 @@ def _letter_loop(letter: str, extents: dict[str, int], steps: Sequence[dict[str,
 
 def _axis_loops(plan: Plan, axes: frozenset[Axis], operands: Sequence[Operand], in_scan: bool) -> list[str]:
     loops = []
+    if plan.length and axes == {Axis.TIME, Axis.BATCH} and not in_scan:
+        strides = [str(plan.buffers[operand.buffer].stride) for operand in operands[:2]]
+        return [f"{{alive.total(), {', '.join(strides)}, 0}}"]
     for axis, count in ((Axis.TIME, "steps"), (Axis.BATCH, "batch")):
         if axis not in axes or (in_scan and axis is Axis.TIME):
             continue

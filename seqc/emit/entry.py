@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 
 from seqc.emit import calls, cpp
+from seqc.emit.alive import SORTED_LOCALS, cleared, each_row, named_in_loop, named_ranges, sorted_pointer
 from seqc.emit.calls import RuntimeCall
 from seqc.emit.chain import chain_kernel
 from seqc.emit.expression import Scope, Term, print_statements
@@ -22,7 +23,7 @@ from seqc.emit.names import Namer
 from seqc.emit.pointwise import pointwise_kernel
 from seqc.emit.products import outer_kernel, product_kernel
 from seqc.emit.scan import print_scan
-from seqc.emit.team import Team, named_rows, stretches
+from seqc.emit.team import Team
 from seqc.flow.types import Axis, Kind
 from seqc.plan import types as plan_types
 from seqc.plan.chain import Chain
@@ -72,6 +73,8 @@ class EntryPrinter:
 
     def run(self) -> list[str]:
         """The whole function."""
+        if self.plan.length:
+            self._namer = Namer(LOCALS | SORTED_LOCALS)
         self._written = frozenset(written_buffers(self.plan))
         self.team = self._make_team()
         uniform_lines = self._print_uniforms()
@@ -80,7 +83,7 @@ class EntryPrinter:
             self._node(node, self.team.inside(2))
         if self.team.open is not None:
             self.lines += self.team.close(2)
-        ranges = [*stretches(self.lines), *named_rows(self.lines, 2, False)]
+        ranges = named_ranges(self.plan, self.lines)
         body = [*ranges, *uniform_lines, *self.lines]
         only = dict(zip(("steps", "batch"), only_sizes(self.model, self.plan.entry), strict=True))
         sizes = [
@@ -100,6 +103,8 @@ class EntryPrinter:
             for line in uniform_lines
             if not line.lstrip().startswith("const") or mentions(body, line.split()[2])
         ]
+        if mentions([*ranges, *self.lines], "alive"):
+            sizes.append("  const Alive &alive = frame.alive;")
         return [*head, *sizes, *ranges, *self._declarations, *kept, *self.lines, "  return SEQC_OK;", "}"]
 
     def _make_team(self) -> Team:
@@ -126,6 +131,8 @@ class EntryPrinter:
 
     def _pointer(self, operand: Operand, written: bool, where: Place) -> str:
         base, first = self._base(operand, written), self.team.first(where)
+        if where.sorted:
+            return sorted_pointer(self.plan, operand, where, base, first)
         return pointer_text(self.plan, operand, where.by_step or bool(where.run), base, first)
 
     def _pack(self, number: int) -> str:
@@ -211,6 +218,7 @@ class EntryPrinter:
             made = self._runtime_call(node, in_scan)
             if run == "count":
                 arguments = [each.replace("steps * batch", "count * batch") for each in made.arguments]
+                arguments = [each.replace("alive.total()", "living") for each in arguments]
                 made = replace(made, arguments=(*arguments, "later"))
             made = replace(made, place=replace(made.place, run=run))
             self._call_runtime(made, indent, in_scan)
@@ -221,7 +229,7 @@ class EntryPrinter:
         assert self.team.fits(where)
         name = self.shelf.take(kernel)
         loop = where.by_step and not in_scan and not where.run and Axis.TIME in where.axes
-        deeper = indent + 2 if loop else indent
+        deeper = indent + 2 * (loop + where.single)
         arguments = [self.team.rows(where)]
         for parameter in kernel.parameters:
             if isinstance(parameter, Pointer):
@@ -229,7 +237,11 @@ class EntryPrinter:
             else:
                 arguments.append(self._scalar(parameter, where, in_scan))
         lines = call(deeper, f"kernels::{name}", arguments)
-        self._emit(lines, indent, loop)
+        self._emit(lines, indent, loop, where)
+        for parameter in kernel.parameters:
+            if isinstance(parameter, Pointer) and parameter.written and where.single:
+                base = self._base(parameter.operand, True)
+                self.lines += cleared(self.plan, self.team, parameter.operand, base, indent)
 
     def _scalar(self, parameter: Scalar, where: Place, in_scan: bool) -> str:
         what, number = parameter.source
@@ -252,14 +264,18 @@ class EntryPrinter:
             return "t" if stepping else "0"
         started = "frame.started" if Axis.BATCH in where.axes else "nullptr"
         first = "frame.first_row" if Axis.BATCH in where.axes else "0"
+        if where.single and Axis.BATCH in where.axes:
+            return f"frame.key({'t' if stepping else '0'}, alive.order[row])"
         if self.team.first(where):
             return f"frame.key({'t' if stepping else '0'}, {self.team.first(where)})"
         return f"DrawKey{{frame.seed, frame.call, {started}, {'t' if stepping else '0'}, {first}}}"
 
-    def _emit(self, lines: Sequence[str], indent: int, loop: bool) -> None:
+    def _emit(self, lines: Sequence[str], indent: int, loop: bool, where: Place) -> None:
+        if where.single:
+            lines = each_row(self.team, lines, indent + 2 * loop, where.by_step)
         if loop:
             self.lines.append(f"{' ' * indent}for (int64_t t = 0; t < steps; ++t) {{")
-            self.lines += named_rows(lines, indent + 2, True)
+            self.lines += named_in_loop(self.plan, self.team, lines, indent + 2)
         self.lines += lines
         if loop:
             self.lines.append(f"{' ' * indent}}}")
@@ -275,19 +291,19 @@ class EntryPrinter:
         where = made.place
         assert made.name == "contract" or self.team.fits(where)
         loop = where.by_step and not in_scan and not where.run and Axis.TIME in where.axes
-        written = len(made.operands) - 1 if made.name != "turn" else 1
+        written = len(made.operands) - 1 if not made.name.startswith("turn") else 1
         reading_only = made.name.startswith("pack_")
         texts = [
             self._pointer(operand, number == written and not reading_only, where)
             for number, operand in enumerate(made.operands)
         ]
-        deeper = indent + 2 if loop else indent
+        deeper = indent + 2 * (loop + where.single)
         columns = self.team.share.split is Split.PART and made.name == "sum_rows"
-        block = bool(made.tables) or columns
+        block = (bool(made.tables) or columns) and not loop and not where.single
         lines: list[str] = []
-        if block and not loop:
+        if block:
             lines.append(" " * deeper + "{")
-        inside = deeper + 2 if block and not loop else deeper
+        inside = deeper + 2 if block else deeper
         fill = partial(_fill, texts=texts, team=self.team, where=where)
         arguments = [fill(argument) for argument in made.arguments]
         if columns:
@@ -297,13 +313,13 @@ class EntryPrinter:
         for name, kind, rows in made.tables:
             lines += table(inside, name, kind, [fill(row) for row in rows])
         lines += call(inside, f"seqc::{made.name}", arguments)
-        if block and not loop:
+        if block:
             lines.append(" " * deeper + "}")
-        self._emit(lines, indent, loop)
+        self._emit(lines, indent, loop, where)
 
 
 def _fill(argument: str, texts: Sequence[str], team: Team, where: Place) -> str:
-    argument = argument.replace("<rows>", team.rows(where)).replace("<batch>", team.batch())
+    argument = argument.replace("<rows>", team.rows(where)).replace("<batch>", team.batch(where))
     if argument.startswith("<part "):
         return team.part(int(argument[6:-1]))
     for number, text in enumerate(texts):

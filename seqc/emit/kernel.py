@@ -126,16 +126,25 @@ class Place:
     """Where a kernel runs. In a scan it sees one step at a time; across, all of them unless operands forbid it.
 
     `axes` are those of the kernel, `by_step` says whether calls are made step by step, `count` how many rows a kernel
-    without axes has. `run`: the number of steps from t on that one call is for, in a stretch of time.
+    without axes has. `run`: the number of steps from t on that one call is for, in a stretch of time. `sorted`: rows are
+    sorted by their lengths; `single`: each has a call of its own.
     """
 
     axes: frozenset[Axis]
     by_step: bool
     count: int = 1
     run: str = ""
+    sorted: bool = False
+    single: bool = False
 
     def rows(self) -> str:
         """How many rows one call has."""
+        if self.single:
+            return "1"
+        if self.sorted and Axis.BATCH in self.axes and (self.by_step or self.run):
+            return "living"
+        if self.sorted and self.axes >= {Axis.TIME, Axis.BATCH}:
+            return "alive.total()"
         axes = self.axes - {Axis.TIME} if self.by_step else self.axes
         steps = self.run or "steps"
         factors = [name for axis, name in ((Axis.TIME, steps), (Axis.BATCH, "batch")) if axis in axes]
@@ -164,11 +173,12 @@ def place(
     plan: Plan, axes: frozenset[Axis], operands: Sequence[Operand], in_scan: bool, stepwise: bool = False
 ) -> Place:
     """One call for all steps if every operand has all the axes of the kernel or none of them."""
+    ragged = bool(plan.length)
     if Axis.TIME not in axes:
-        return Place(axes, in_scan)
+        return Place(axes, in_scan, sorted=ragged)
     mixed = any(axes_of(plan, operand) & axes not in (axes, frozenset()) for operand in operands)
     ring = any(plan.buffers[operand.buffer].ring for operand in operands)
-    return Place(axes, in_scan or mixed or ring or stepwise)
+    return Place(axes, in_scan or mixed or ring or stepwise, sorted=ragged)
 
 
 ROWS = {

@@ -16,8 +16,9 @@ from seqc.emit.expression import INSTANT, UNIFORM, Scope, Term, element, print_s
 from seqc.emit.kernel import Kernel, Parameter, Place, Pointer, Scalar, gate_of, place
 from seqc.emit.layout import COLUMNS
 from seqc.emit.memory import element_type
-from seqc.flow.types import Kind
+from seqc.flow.types import Axis, Kind
 from seqc.plan.chain import LOCAL
+from seqc.plan.ragged import row_by_row
 from seqc.plan.types import Operand, Plan, Pointwise
 
 
@@ -61,6 +62,8 @@ def pointwise_kernel(
     operands = [operand for _, operand, _ in node.loads] + [operand for _, operand in node.stores]
     counts = any(statement.op == "instant" for statement in node.statements)
     where = place(plan, node.axes, operands, in_scan, stepwise=bool(node.draws) or counts)
+    if row_by_row(plan, node):
+        where = replace(where, by_step=where.by_step or Axis.TIME in where.axes, single=True)
     group = Group(plan, node, where, real, lanes)
     form = _form(group)
     parameters: list[Parameter] = []

@@ -9,9 +9,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
+from seqc.emit.alive import named_in_loop
 from seqc.emit.layout import COLUMNS, comment
 from seqc.emit.model import Model
-from seqc.emit.team import Team, named_rows
+from seqc.emit.team import Team
 from seqc.flow.types import Way
 from seqc.plan import types as plan_types
 from seqc.plan.share import Split, split_of
@@ -58,14 +59,10 @@ def _stretch(printer: Printer, node: plan_types.Scan, indent: int) -> None:
     if node.way is Way.BACKWARD:
         first, way = "(steps - 1) / stretch * stretch", "from >= 0; from -= stretch"
         later = "to < steps"
-    head = f"int64_t stretch = max(int64_t{{1}}, {node.stretch} / batch), from = {first}"
-    opening = f"{' ' * indent}for ({head}; {way}) {{"
-    if len(opening) > COLUMNS:
-        start, end = way.rsplit("; ", 1)
-        printer.lines += [f"{' ' * indent}for ({head}; {start};", f"{' ' * (indent + 5)}{end}) {{"]
+    if printer.plan.length:
+        _sorted_stretch(printer, node, indent)
     else:
-        printer.lines.append(opening)
-    printer.lines.append(f"{margin}const int64_t to = min(from + stretch, steps);")
+        _even_stretch(printer, node, indent, first, way)
     count = "to - from"
     if node.after:
         printer.lines.append(f"{margin}const int64_t count = to - from;")
@@ -81,6 +78,30 @@ def _stretch(printer: Printer, node: plan_types.Scan, indent: int) -> None:
     if node.after:
         _after(printer, node, indent + 2)
     printer.lines.append(f"{' ' * indent}}}")
+
+
+def _sorted_stretch(printer: Printer, node: plan_types.Scan, indent: int) -> None:
+    """The head of a loop over stretches of as many cells as there are, where rows end."""
+    margin = " " * indent
+    if node.way is Way.FORWARD:
+        printer.lines.append(f"{margin}for (int64_t from = 0, to = 0; from < steps; from = to) {{")
+        printer.lines.append(f"{margin}  to = alive.ahead(from, {node.stretch});")
+    else:
+        printer.lines.append(f"{margin}for (int64_t from = steps, to = steps; to > 0; to = from) {{")
+        printer.lines.append(f"{margin}  from = alive.behind(to, {node.stretch});")
+
+
+def _even_stretch(printer: Printer, node: plan_types.Scan, indent: int, first: str, way: str) -> None:
+    """The head of a loop over stretches of equally many steps."""
+    margin = " " * (indent + 2)
+    head = f"int64_t stretch = max(int64_t{{1}}, {node.stretch} / batch), from = {first}"
+    opening = f"{' ' * indent}for ({head}; {way}) {{"
+    if len(opening) > COLUMNS:
+        start, end = way.rsplit("; ", 1)
+        printer.lines += [f"{' ' * indent}for ({head}; {start};", f"{' ' * (indent + 5)}{end}) {{"]
+    else:
+        printer.lines.append(opening)
+    printer.lines.append(f"{margin}const int64_t to = min(from + stretch, steps);")
 
 
 def _after(printer: Printer, node: plan_types.Scan, indent: int) -> None:
@@ -107,6 +128,7 @@ def _block(printer: Printer, head: str, indent: int) -> Iterator[None]:
     printer.lines.append(f"{' ' * indent}{head}")
     start = len(printer.lines)
     yield
-    named = named_rows(printer.lines[start:], indent + 2, True) if head.startswith("for") else []
-    printer.lines[start:start] = named
+    lines, run = printer.lines[start:], "run" if "+= run" in head else "count" if head == "{" else ""
+    if head.startswith("for") or (run and printer.plan.length):
+        printer.lines[start:start] = named_in_loop(printer.plan, printer.team, lines, indent + 2, run)
     printer.lines.append(f"{' ' * indent}}}")

@@ -88,13 +88,15 @@ class Team:
     def rows(self, where: Place) -> str:
         """How many rows the member has."""
         first = self.first(where)
-        if not first:
+        if not first or where.single or where.rows() == "living":
             return where.rows()
         count = "lot.rows" if self.share.units else first.replace("first", "count")
         return f"{where.run} * {count}" if where.run else count
 
-    def batch(self) -> str:
-        """How many rows of the batch it has."""
+    def batch(self, where: Place | None = None) -> str:
+        """How many rows of the batch it has; those of the step at hand where rows are sorted."""
+        if where is not None and where.sorted and where.by_step:
+            return "living"
         if self.share.units:
             return "lot.rows"
         return "rows.count" if self.share.split is Split.ROWS else "batch"

@@ -188,6 +188,9 @@ def entry_tables(model: Model, plans: Mapping[str, Plan], entry: str) -> list[li
     rows += [(flag(value), name) for name, value in flags.items()]
     steps, batch = only_sizes(model, entry)
     rows += [(str(steps), "only steps"), (str(batch), "only batch")]
+    if plan.length:
+        number = [each.name for each in model.inputs].index(plan.length)
+        rows.append((str(number), "the input by which rows are sorted"))
     found.append(listed(f"const EntryInfo {entry}_info", rows))
     return found
 

@@ -42,6 +42,9 @@ def workspace_bytes(model: Model, plans: Mapping[str, Plan], entry: str, steps: 
         count.squeeze(POINTER * number)
     for size in (4 * batch, batch, inputs, batch, batch, 8 * batch, 8 * (1 + len(model.metrics))):
         count.squeeze(size)
+    if plan.length:
+        for size in (8 * (steps + 1), 4 * batch, 4 * batch):
+            count.squeeze(size)
     _stand_ins(count, model, plan, entry, steps, batch)
     if entry in ("gradients", "update"):
         count.take(model.plain_bytes)

@@ -17,6 +17,7 @@ from seqc.plan.layout import optimizer_layout, pack_layout, plain_layout
 from seqc.plan.place import place, workspace_bytes
 from seqc.plan.print import counts, print_plan
 from seqc.plan.quantise import quantise
+from seqc.plan.ragged import make_ragged
 from seqc.plan.rings import make_rings
 from seqc.plan.schedule import schedule
 from seqc.plan.stretch import make_stretches
@@ -24,7 +25,17 @@ from seqc.plan.target import Target
 from seqc.plan.types import Plan
 from seqc.plan.verify import PlanError, verify, verify_places
 
-PLAN_PASSES = ("schedule", "rings", "epilogues", "chains", "choose", "stretches", "quantise", "place")
+PLAN_PASSES = (
+    "schedule",
+    "ragged",
+    "rings",
+    "epilogues",
+    "chains",
+    "choose",
+    "stretches",
+    "quantise",
+    "place",
+)
 """The steps from a Flow to a finished Plan; `schedule` holds stacking, keeping and fusing, which work on the Flow."""
 
 
@@ -38,7 +49,9 @@ def plan(
 ) -> Plan:
     """The plan of one entry point; `after` names the step with which to stop."""
     options = options or PlanOptions()
+    length = next((each.name for each in program.inputs if each.length), None)
     steps: dict[str, Callable[[Plan], Plan]] = {
+        "ragged": lambda made: make_ragged(made, length) if options.ragged else made,
         "rings": make_rings,
         "epilogues": lambda made: add_epilogues(made) if options.epilogues else made,
         "chains": lambda made: add_chains(made, target) if options.chains else made,

@@ -15,6 +15,7 @@ from seqc.flow.types import Axis, Kind
 from seqc.plan.epilogue import touched
 from seqc.plan.lanes import is_real, runs_on_vectors
 from seqc.plan.overwrite import settle
+from seqc.plan.ragged import row_by_row
 from seqc.plan.sweeps import build_chain
 from seqc.plan.target import Target
 from seqc.plan.types import Gather, Kernel, Node, Operand, Plan, Pointwise, Reduce, Scan, Scatter
@@ -126,7 +127,8 @@ def is_member(plan: Plan, node: Node) -> bool:
         case Pointwise():
             counts = any(each.op == "instant" for each in node.statements)
             fits = node.size == 1 or runs_on_vectors(plan, node)
-            return by_rows(node) and not node.draws and not counts and fits and stays(plan, node)
+            own = not node.draws and not row_by_row(plan, node)
+            return by_rows(node) and own and not counts and fits and stays(plan, node)
         case Reduce():
             over_units = (
                 node.outer == node.inner == 1 < node.middle

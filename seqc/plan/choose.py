@@ -21,13 +21,14 @@ class PlanOptions:
     """`force` leads from a kind of node ("product", "outer", "scan") to the strategy that it must take; `recompute`
     lets later phases compute cheap values again; `epilogues` lets loops run on the sums of products; `chains` joins loops
     and sums over the units of a row; `stretch` is the number of cells of stretches of time, wherever they are legal (0:
-    none, None: where they pay); `verify` checks the finished plan."""
+    none, None: where they pay); `ragged` lets rows be sorted by their lengths; `verify` checks the finished plan."""
 
     force: tuple[tuple[str, str], ...] = field(default=())
     recompute: bool = True
     epilogues: bool = True
     chains: bool = True
     stretch: int | None = None
+    ragged: bool = True
     verify: bool = True
 
 

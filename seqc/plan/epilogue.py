@@ -16,6 +16,7 @@ from dataclasses import replace
 from seqc.flow.types import Axis, Kind
 from seqc.plan.lanes import runs_on_vectors
 from seqc.plan.place import flat, reads_and_writes
+from seqc.plan.ragged import row_by_row
 from seqc.plan.types import Kernel, Node, Operand, Plan, Pointwise, Product, Scan
 
 
@@ -91,7 +92,7 @@ def fits(plan: Plan, nodes: Sequence[Node], place: int, reader: int, in_scan: bo
     """Whether the node at `reader` may run on the sums of the product at `place`, which moves down to it."""
     product, node = nodes[place], nodes[reader]
     assert isinstance(product, Product)
-    if not isinstance(node, Pointwise) or node.axes != product.axes:
+    if not isinstance(node, Pointwise) or node.axes != product.axes or row_by_row(plan, node):
         return False
     if node.size != plan.packs[product.segments[0].pack].units:
         return False

@@ -63,7 +63,8 @@ def kept(plan: Plan) -> int:
 
 def print_plan(plan: Plan) -> str:
     """The whole plan."""
-    lines = [f"plan {plan.entry}"]
+    sorted_by = f", rows sorted by {plan.length}" if plan.length else ""
+    lines = [f"plan {plan.entry}{sorted_by}"]
     for node in plan.nodes:
         if isinstance(node, Scan):
             if node.stretch:

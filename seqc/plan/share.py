@@ -13,6 +13,7 @@ from enum import Enum
 from seqc.flow.types import Axis, Kind
 from seqc.plan.chain import Chain
 from seqc.plan.place import ALIGNMENT, SMALL, reads_and_writes, rounded
+from seqc.plan.ragged import row_by_row
 from seqc.plan.target import Arena
 from seqc.plan.types import (
     Buffer,
@@ -100,7 +101,9 @@ def split_of(plan: Plan, node: Node, lanes: int) -> Share:
         return Share(Split.ALL)
     if isinstance(node, Scan):
         rows = all(by_row(plan, kernel) for kernel in (*node.before, *node.kernels))
-        return Share(Split.ROWS if rows else Split.TASK, units=rows and worth_meetings(plan, node))
+        return Share(
+            Split.ROWS if rows else Split.TASK, units=rows and not plan.length and worth_meetings(plan, node)
+        )
     if isinstance(node, Outer):
         return part_of_outer(plan, node)
     if isinstance(node, Reduce) and by_column(plan, node) and node.outer * node.inner >= 4 * lanes:
@@ -163,6 +166,8 @@ def by_row(plan: Plan, node: Kernel) -> bool:
 
 def by_step(plan: Plan, node: Kernel) -> bool:
     """Whether a kernel of all steps is called step by step, as its operands or draws demand."""
+    if row_by_row(plan, node):
+        return True
     group = node.epilogue if isinstance(node, Product) else node
     if isinstance(group, Pointwise) and (group.draws or any(s.op == "instant" for s in group.statements)):
         return True

@@ -384,11 +384,9 @@ class PackedMatrix:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """One entry point.
-
-    `arena` is the size of its workspace; `offsets` the address in it of every buffer of role "workspace", and of the
-    stand-in of every buffer of the caller that may be NULL. Buffers of 64 bytes or more an instant start at multiples
-    of 64 bytes if T and B times their size does, all at multiples of 8.
+    """One entry point. `length`: the input by which rows are sorted (see `plan.ragged`), or "". `arena` is the size of its workspace;
+    `offsets` the address in it of every buffer of role "workspace", and of the stand-in of every buffer of the caller that may be
+    NULL. Buffers of 64 bytes or more an instant start at multiples of 64 bytes if T and B times their size does, all at multiples of 8.
     """
 
     entry: str
@@ -398,3 +396,4 @@ class Plan:
     nodes: tuple[Node, ...]
     arena: Arena = field(default=Arena(0, 0, 0, 0))
     offsets: Mapping[int, Arena] = field(default_factory=dict)
+    length: str = ""
