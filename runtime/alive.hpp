@@ -23,6 +23,13 @@ struct Alive {
   int64_t cells(int64_t t, int64_t run) const { return start[t + run] - start[t]; }
   int64_t cells(int64_t t, int64_t run, Range part) const { return run == 1 ? rows(t, part) : cells(t, run); }
 
+  // Where the cells of step t that belong to `part` begin in a buffer that holds the steps from `from` on. A
+  // member with all rows leaves no gaps; others keep to places of their own, as each is in a stretch of its
+  // own.
+  int64_t inside(int64_t from, int64_t t, Range part) const {
+    return part.count == batch ? start[t] - start[from] : (t - from) * batch + part.first;
+  }
+
   // Where a stretch of about `most` cells ends that begins at `from`, and where one begins that ends at `to`:
   // one step at least.
   int64_t ahead(int64_t from, int64_t most) const {

@@ -41,7 +41,7 @@ def sorted_pointer(plan: Plan, operand: Operand, where: Place, base: str, first:
     if Axis.BATCH not in buffer.axes:
         return pointer_text(plan, operand, where.by_step or bool(where.run), base, first)
     if where.single:
-        row = _row(plan, operand, where)
+        row = _row(plan, operand, where, first)
     elif Axis.TIME not in buffer.axes or operand.at == "first":
         row = first
     elif buffer.ring:
@@ -61,7 +61,7 @@ def _times(row: str, stride: int) -> str:
     return row if stride == 1 else f"{row} * {stride}"
 
 
-def _row(plan: Plan, operand: Operand, where: Place) -> str:
+def _row(plan: Plan, operand: Operand, where: Place, first: str) -> str:
     """The place of one row, or of its cell at step t: ours, or the caller's."""
     buffer = plan.buffers[operand.buffer]
     timed = Axis.TIME in buffer.axes and not operand.at and where.by_step
@@ -75,7 +75,9 @@ def _row(plan: Plan, operand: Operand, where: Place) -> str:
     if buffer.ring:
         step = f"(t + {operand.shift})" if operand.shift else "t"
         return f"({step} % {buffer.ring} * batch + row)"
-    return "(cell - alive.start[from])" if buffer.local else "cell"
+    if not buffer.local:
+        return "cell"
+    return f"(inside + row - {first})" if first else "(cell - alive.start[from])"
 
 
 def named_in_loop(plan: Plan, team: Team, lines: Sequence[str], indent: int, run: str = "") -> list[str]:
@@ -83,7 +85,8 @@ def named_in_loop(plan: Plan, team: Team, lines: Sequence[str], indent: int, run
     step at hand, or how many cells the next `run` steps have."""
     if not plan.length:
         return named_rows(lines, indent, True)
-    texts = [(name, text) for text, name in CELLS.items()]
+    texts = [(name, text) for text, name in CELLS.items() if name != "inside" or team.together]
+    texts += [] if team.together else [("inside", "alive.inside(from, t, rows)")]
     texts += [(name, text) for text, name in ROWS.items() if text.startswith(("(t %", "((t"))]
     part = ", rows" if team.share.split is Split.ROWS and run != "count" else ""
     count = (

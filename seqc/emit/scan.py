@@ -59,6 +59,7 @@ def _stretch(printer: Printer, node: plan_types.Scan, indent: int) -> None:
     if node.way is Way.BACKWARD:
         first, way = "(steps - 1) / stretch * stretch", "from >= 0; from -= stretch"
         later = "to < steps"
+    printer.team.together = bool(node.after)
     if printer.plan.length:
         _sorted_stretch(printer, node, indent)
     else:

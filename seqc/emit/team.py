@@ -41,11 +41,13 @@ def named_rows(lines: Sequence[str], indent: int, in_loop: bool) -> list[str]:
 
 @dataclass(slots=True)
 class Team:
-    """`share` belongs to the node at hand; `open` is the task whose block the last lines stand in."""
+    """`share` belongs to the node at hand; `open` is the task whose block the last lines stand in. `together`: all members
+    are in the same stretch of the loop at hand."""
 
     shares: Iterator[Share] | None
     share: Share = LONE
     open: int | None = None
+    together: bool = False
 
     def turn(self, indent: int) -> list[str]:
         """Goes on to the next node; gives what has to stand before it."""

@@ -255,3 +255,32 @@ def test_sorted_and_padded_rows_agree(tmp_path: Path) -> None:
         grads.append(each.client.parameters(arrays[0]))
     for name, array in grads[0].items():
         close(array, grads[1][name], "f64", name)
+
+
+RACES = """
+import os, sys
+from pathlib import Path
+os.environ.pop("LD_PRELOAD", None)
+from seqc.plan import PlanOptions
+from tests.compiled.compare import inputs_of, make
+from tests.compiled.test_ragged import LENGTHS, STEPS, program_of
+from tests.compiled.test_threads import build_shim, empty_grads, updates
+folder = Path(sys.argv[1])
+flags = ("-O1", "-g", "-march=native", "-fsanitize=thread")
+shim = build_shim(folder, *flags)
+pair = make(program_of("language", folder), "f32", folder, options=PlanOptions(stretch=9), flags=flags)
+pair.client.team = shim.create(3)
+lengths = LENGTHS["mixed"]
+inputs = inputs_of(pair, STEPS, len(lengths), lengths=lengths)
+for _ in range(2):
+    grads = empty_grads(pair, inputs, len(lengths))
+    assert pair.client.gradients(inputs, grads, None, STEPS, len(lengths))[0] == 0
+    assert pair.client.evaluate(inputs, None, STEPS, len(lengths))[0] == 0
+    updates(pair, inputs, STEPS, len(lengths))
+shim.destroy(pair.client.team)
+print("clean")
+"""
+
+
+def test_members_in_different_stretches_keep_apart(tmp_path: Path) -> None:
+    test_threads.run_under_the_sanitizer(RACES, str(tmp_path))

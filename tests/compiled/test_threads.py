@@ -238,13 +238,18 @@ print("clean")
 
 
 def test_the_thread_sanitizer_finds_no_race(tmp_path: Path) -> None:
+    run_under_the_sanitizer(RACES, str(tmp_path), "trainable")
+
+
+def run_under_the_sanitizer(program: str, *arguments: str) -> None:
+    """Runs a Python program that prints "clean" in the end, with the thread sanitizer before everything else."""
     found = subprocess.run(["g++", "-print-file-name=libtsan.so"], capture_output=True, text=True, check=True)
     library, setarch = found.stdout.strip(), shutil.which("setarch")
     if not Path(library).is_file() or setarch is None:
         pytest.skip("the thread sanitizer is not installed")
     environment = {**os.environ, "LD_PRELOAD": library, "PYTHONPATH": str(FILES.parents[1])}
     environment["TSAN_OPTIONS"] = "exitcode=66 report_signal_unsafe=0"
-    command = [setarch, "-R", sys.executable, "-c", RACES, str(tmp_path), "trainable"]
+    command = [setarch, "-R", sys.executable, "-c", program, *arguments]
     done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
     if "unexpected memory mapping" in done.stderr:
         pytest.skip("the thread sanitizer does not run on this system")
