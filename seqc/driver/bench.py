@@ -105,8 +105,9 @@ def bench(path: Path, options: Options, wishes: Wishes, note: Callable[[str], No
     chosen: dict[str, Any] = {"real": options.real, "dims": dict(options.dims), "model": options.model}
     model = load(path, engine="library", march=options.march, note=note, threads=wishes.threads, **chosen)
     tools = toolchain.probe(options.compiler, options.march)
-    target = pipeline.target_of(tools, options.real, model=program, math=math_of(program, None))
-    plans = pipeline.plans(program, target, entries)
+    own = rates.of_build(options.compiler, options.march)
+    target = pipeline.target_of(tools, options.real, model=program, math=math_of(program, None), rates=own)
+    plans = pipeline.plans(program, target, entries, pipeline.chosen_for(program))
     timings = []
     for entry in entries:
         steps = 1 if entry == "step" else wishes.steps

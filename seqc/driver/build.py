@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from seqc.driver import cache as cache_room
-from seqc.driver import resources, toolchain
+from seqc.driver import rates, resources, toolchain
 from seqc.driver.cache import Cache, digest
 from seqc.driver.fault import UserFault
 from seqc.driver.options import EMITS, Options
@@ -97,6 +97,7 @@ def prepare(path: Path, options: Options, emit: tuple[str, ...], note: Note = la
         repr(emit),
         resources.stamp(),
         _compiler_identity(options),
+        repr(rates.known(options.compiler, "native")),
     )
     known = store.recall(fast)
     if isinstance(known, dict) and _unchanged(known.get("files")):

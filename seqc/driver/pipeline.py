@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from seqc.driver.fault import UserFault
@@ -17,7 +18,9 @@ from seqc.lower import LowerOptions, check
 from seqc.lower.program import Deploy, Program
 from seqc.passes import apply_flow, flow_for, initial_optimizer
 from seqc.passes.segment import segment
-from seqc.plan import plan
+from seqc.plan import PlanOptions, plan
+from seqc.plan.choose import expected
+from seqc.plan.rates import Rates
 from seqc.plan.target import Target
 from seqc.plan.types import Plan
 from seqc.source.diagnostic import Diagnostic
@@ -134,14 +137,26 @@ def target_of(
     weights: str = "real",
     model: Program | None = None,
     math: str = "real",
+    rates: Rates | None = None,
 ) -> Target:
     """What `plan` may know of the machine, how inference shall store its weights, what products are made of, and how wide a
-    vector this model fills: one whose sizes all fit half of the widest runs on halves, where divisions take half the time."""
+    vector this model fills: one whose sizes all fit half of the widest runs on halves, where divisions take half the time.
+    `rates` are measured ones."""
     name, real_bytes, width = toolchain.march or "portable", 8 if real == "f64" else 4, toolchain.vector_bytes
-    if model is not None and width == 64 and longest(model) * real_bytes <= width // 2:
-        width //= 2
+    halves = model is not None and width == 64 and longest(model) * real_bytes <= width // 2
+    width = width // 2 if halves else width
     rounds, tiles = "real" if real == "f64" else math, toolchain.has_tiles and width == 64
-    return Target(name, width, real_bytes, weights=weights, math=rounds, tiles=tiles)
+    made = Target(name, width, real_bytes, weights=weights, math=rounds, tiles=tiles)
+    return made if rates is None else measured(made, rates, halves)
+
+
+def measured(target: Target, rates: Rates, halves: bool = False) -> Target:
+    """A target whose machine was measured, for whole vectors; half a vector takes as long to multiply as a whole one."""
+    if halves:
+        both = {each: getattr(rates, each) / 2 for each in ("operations", "operations_double")}
+        rates = replace(rates, **both)
+    first, second, _ = rates.sizes
+    return replace(target, rates=rates, l1_bytes=first, l2_bytes=second)
 
 
 def longest(model: Program) -> int:
@@ -151,9 +166,31 @@ def longest(model: Program) -> int:
     return max((size for type in types for size in type.dims), default=1)
 
 
-def plans(model: Program, target: Target, wanted: tuple[str, ...] | None = None) -> Mapping[str, Plan]:
+Chosen = Mapping[str, PlanOptions]
+"""What the planner is told for an entry point."""
+
+
+def chosen_for(
+    model: Program, profile: Deploy | None = None, tuned: Mapping[str, PlanOptions] | None = None
+) -> Chosen:
+    """The options of each entry point: the sizes of a profile's calls, and what was found best by timing."""
+    steps, batch = ((), ()) if profile is None else (profile.steps, profile.batch)
+    found = {}
+    for entry in (*entries(model), "initial"):
+        options = (tuned or {}).get(entry, PlanOptions())
+        found[entry] = replace(options, sizes=expected(entry, steps, batch))
+    return found
+
+
+def plans(
+    model: Program, target: Target, wanted: tuple[str, ...] | None = None, chosen: Chosen | None = None
+) -> Mapping[str, Plan]:
     """The Plan of every entry point, or of those wanted."""
-    return {entry: plan(flow, model, entry, target) for entry, flow in flows(model, wanted=wanted).items()}
+    told = chosen or {}
+    return {
+        entry: plan(flow, model, entry, target, told.get(entry))
+        for entry, flow in flows(model, wanted=wanted).items()
+    }
 
 
 def name_of(model: Program, options: Options, path: Path) -> str:

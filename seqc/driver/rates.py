@@ -1,6 +1,6 @@
 """The rates of this machine, measured once and remembered in the cache: multiply-adds, reads of each level, functions.
 
-`rates` gives what is remembered, `measured` measures where nothing is, `Meter` reads single rates in turn with other work.
+`known` gives what is remembered, `of_build` what a build may use of it, `measured` measures where nothing is, `Meter` reads single rates in turn with other work.
 The code is runtime/bench/rates.cpp, compiled with the flags of models.
 """
 
@@ -61,12 +61,9 @@ def known(compiler: str | None = None, march: str = "native") -> Rates | None:
     return _known(Cache(), _key(compiler, march))
 
 
-def rates(compiler: str | None = None, march: str = "native") -> Rates:
-    """The remembered rates of this machine, or those of a plain core if it was not measured."""
-    try:
-        return known(compiler, march) or Rates()
-    except ToolFault:
-        return Rates()
+def of_build(compiler: str | None, march: str) -> Rates | None:
+    """The rates that a build reckons with: those of this machine, if it was measured and the build is for it alone."""
+    return known(compiler, march) if march == "native" else None
 
 
 def measured(compiler: str | None = None, march: str = "native", again: bool = False) -> Rates:

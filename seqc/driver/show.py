@@ -66,12 +66,11 @@ def _plan(program: Program, options: Options, entry: str, sizes: tuple[int, int]
     profile = pipeline.profile(program, options)
     march = options.march if profile is None else profile.cpu
     tools = toolchain.probe(options.compiler, "native" if march == toolchain.FAT else march)
-    real = real_of(profile, options.real)
-    target = pipeline.target_of(tools, real, stored(profile), program, math_of(program, profile))
-    plan = pipeline.plans(program, target, (entry,))[entry]
+    real, own = real_of(profile, options.real), rates.of_build(options.compiler, march)
+    target = pipeline.target_of(tools, real, stored(profile), program, math_of(program, profile), own)
+    plan = pipeline.plans(program, target, (entry,), pipeline.chosen_for(program, profile))[entry]
     steps = 1 if entry in ("step", "apply") else sizes[0]
-    found = rates.rates(options.compiler, options.march)
-    return print_plan(plan) + "\n" + print_costs(plan, target, found, steps, sizes[1])
+    return print_plan(plan) + "\n" + print_costs(plan, target, target.speed, steps, sizes[1])
 
 
 def _code(path: Path, options: Options) -> str:

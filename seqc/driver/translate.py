@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from seqc.driver import pipeline, resources, toolchain
+from seqc.driver import pipeline, rates, resources, toolchain
 from seqc.driver.cache import digest
 from seqc.driver.fault import ToolFault, UserFault
 from seqc.driver.options import Options
@@ -66,10 +66,12 @@ def translate(
     name = pipeline.name_of(program, options, path)
     chosen = _emit_options(program, options, name, real, reader)
     wanted = pipeline.entries_of(program, profile, options.part)
+    told = pipeline.chosen_for(program, profile)
     planned = []
     for tools in levels:
-        target = pipeline.target_of(tools, real, stored(profile), program, math_of(program, profile))
-        plans = pipeline.plans(program, target, wanted)
+        own, math = rates.of_build(options.compiler, march), math_of(program, profile)
+        target = pipeline.target_of(tools, real, stored(profile), program, math, own)
+        plans = pipeline.plans(program, target, wanted, told)
         if profile is not None:
             check_profile(program, profile, plans, target)
         planned.append((tools, target, plans))
@@ -100,7 +102,8 @@ def translate(
     low = profile is not None and (target.weights, target.math) != ("real", "real") and march == "native"
     shown = sorted((Path(file).name, value) for file, value in reader.files.items())
     marks = [mark for level in levels for mark in (level.march, *level.features)]
-    key = digest(repr(shown), options.key(), repr(emits), tools.version, *marks)
+    written = [part for pair in sorted(texts.items()) for part in pair]  # what rates and timings decided
+    key = digest(repr(shown), options.key(), repr(emits), tools.version, *marks, *written)
     files = dict(reader.files)
     return Translation(name, texts, files, key, levels[0], emits, embedded is not None, low, tuple(units))
 

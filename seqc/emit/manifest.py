@@ -81,7 +81,11 @@ def manifest(model: Model) -> Mapping[str, Any]:
             "memory": train.memory,
         },
         "library": options.library,
-        "target": {"name": model.target.name, "vector_bytes": model.target.vector_bytes},
+        "target": {
+            "name": model.target.name,
+            "vector_bytes": model.target.vector_bytes,
+            "rates": model.target.speed.origin(),
+        },
         "symbols": None if options.symbols is None else list(options.symbols),
     }
 

@@ -13,6 +13,9 @@ from seqc.flow.types import Axis
 from seqc.plan.chain import Chain, Sweep
 from seqc.plan.place import element_bytes, flat, reads_and_writes
 from seqc.plan.rates import LEVELS, Rates
+from seqc.plan.strategies import STRATEGIES, Strategy
+from seqc.plan.strategies.product import ROWS_TOGETHER
+from seqc.plan.strategies.strategy import Work
 from seqc.plan.target import Target
 from seqc.plan.types import (
     Categorical,
@@ -37,14 +40,10 @@ FUNCTIONS = frozenset(
 )
 DIVISION = 16
 """Simple operations that take as long as one division."""
-PLAIN, INDEXED = 1 / 8, 1 / 64
-"""Shares of the multiply-add rate that plain loops over packed weights reach, and loops over any indices."""
-REACHED, SUMMED = 0.9, 0.8
-"""Shares of the multiply-add rate that products in panels reach, and sums of outer products."""
+INDEXED = 1 / 64
+"""Share of the multiply-add rate that loops over any indices reach."""
 CHAIN = 150
 """Cycles that a step of a loop waits for functions of functions, where the next step needs their result."""
-ROWS = 6
-"""Rows whose sums are in registers together while a panel of weights is read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,18 +96,18 @@ def costs(
         raise ValueError(f"steps and batch are counted from 1, found {steps} and {batch}")
     setting = Setting(plan, target, rates, steps, batch)
     scans = [node for node in plan.nodes if isinstance(node, Scan)]
-    residents = [_residents(setting, scan) for scan in scans]
+    resident = [residents(plan, target, scan) for scan in scans]
     found = []
     for scan, node in flat(plan.nodes):
-        here = setting if scan < 0 else replace(setting, residents=residents[scan])
+        here = setting if scan < 0 else replace(setting, residents=resident[scan])
         found.append((scan, node, cost(here, node, scan >= 0)))
     return tuple(found)
 
 
-def _residents(setting: Setting, scan: Scan) -> float:
+def residents(plan: Plan, target: Target, scan: Scan) -> float:
     """Bytes of weights that a scan reads at each step."""
     packs = {each.pack for kernel in scan.kernels if isinstance(kernel, Product) for each in kernel.segments}
-    return float(sum(setting.plan.packs[pack].bytes(setting.target.real_bytes) for pack in sorted(packs)))
+    return float(sum(plan.packs[pack].bytes(target.real_bytes) for pack in sorted(packs)))
 
 
 def cost(setting: Setting, node: Node, looped: bool) -> Cost:
@@ -172,13 +171,12 @@ def _product(setting: Setting, node: Product, looped: bool) -> Cost:
     packs = [setting.plan.packs[each.pack] for each in node.segments]
     weights = float(sum(pack.bytes(setting.target.real_bytes) for pack in packs))
     useful = 2.0 * cells * sum(pack.units * pack.gates * pack.depth for pack in packs)
-    computed = 2.0 * cells * sum(pack.elements for pack in packs)
-    compute = _multiply(setting, computed) / REACHED
-    if node.strategy == "plain":
-        compute = _multiply(setting, useful) / PLAIN
     level = setting.rates.level(max(weights, setting.residents))
     loading = weights / setting.rates.reads[level]
-    if cells < ROWS:
+    compute = _strategy("product", node.strategy).seconds(
+        _work(setting, node, cells, weights, level), setting.rates
+    )
+    if cells < ROWS_TOGETHER:
         compute = max(compute, _latency(setting, node, cells))
     read, written = reads_and_writes(setting.plan, node)
     bytes, moving, farthest = _streams(setting, [*read, *written], cells, looped)
@@ -193,6 +191,21 @@ def _product(setting: Setting, node: Product, looped: bool) -> Cost:
         seconds += spent + (CHAIN * _cycle(setting) if looped and functions else 0.0)
     least = max(_multiply(setting, useful), loading if looped else 0.0)
     return Cost(useful, values, weights + bytes, weights, 1, seconds, least, bound)
+
+
+def _work(setting: Setting, node: Product, cells: int, weights: float, level: int) -> Work:
+    """What a product has to do, for its strategy."""
+    packs = [setting.plan.packs[each.pack] for each in node.segments]
+    useful = float(sum(pack.units * pack.gates * pack.depth for pack in packs))
+    computed = float(sum(pack.elements for pack in packs))
+    panels = max(-(-pack.units // max(1, pack.block)) for pack in packs)
+    return Work(cells, useful, computed, panels, weights, level, _cycle(setting), setting.target.real_bytes)
+
+
+def _strategy(kind: str, name: str) -> Strategy:
+    """A strategy by its name, the usual one of its kind where a plan has none yet."""
+    wanted = name or {"product": "gemm", "outer": "blocks"}[kind]
+    return next(each for each in STRATEGIES if (each.kind, each.name) == (kind, wanted))
 
 
 def _latency(setting: Setting, node: Product, cells: int) -> float:
@@ -214,10 +227,13 @@ def _outer(setting: Setting, node: Outer, looped: bool) -> Cost:
     left, right = node.left.size // node.rows, node.right.size // node.rows
     useful = 2.0 * cells * left * right
     lanes = setting.target.lanes
-    computed = 2.0 * cells * left * -(-right // lanes) * lanes
+    work = Work(cells, left * right, left * -(-right // lanes) * lanes, real=setting.target.real_bytes)
     bytes, moving, farthest = _streams(setting, [node.left, node.right, node.out], cells, looped)
     seconds, bound = _slowest(
-        {"multiply-adds": _multiply(setting, computed) / SUMMED, f"streams, {farthest}": moving}
+        {
+            "multiply-adds": _strategy("outer", node.strategy).seconds(work, setting.rates),
+            f"streams, {farthest}": moving,
+        }
     )
     return Cost(useful, 0.0, bytes, 0.0, 1, seconds, _multiply(setting, useful), bound)
 

@@ -1,12 +1,12 @@
 """What one core of a machine can do, as numbers: the measure that `cost` holds kernels against.
 
-`Rates()` is a plain core of our days, for builds whose machine nobody measured. The driver measures the machine at hand
-(`runtime/bench/rates.cpp`) and gives its own record.
+`usual` is a plain core of our days with vectors of some width, for builds whose machine nobody measured. The driver measures
+the machine at hand (`runtime/bench/rates.cpp`) and gives its own record.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 LEVELS = ("L1", "L2", "L3", "memory")
 """Where bytes lie, from near to far."""
@@ -47,3 +47,24 @@ class Rates:
     def multiply(self, operations: float, real_bytes: int = 4) -> float:
         """Seconds for so many operations of multiply-adds."""
         return operations / (self.operations_double if real_bytes == 8 else self.operations)
+
+    def origin(self) -> str:
+        """Where these numbers come from, in two words."""
+        return "measured" if self.measured else "built in"
+
+
+def usual(vector_bytes: int) -> Rates:
+    """A plain core whose vectors have so many bytes; 0 stands for one number at a time."""
+    share = max(vector_bytes, 8) / 32
+    known = Rates()
+    values = min(1.0, share)  # wider vectors bring less for functions, which are long chains
+    return replace(
+        known,
+        operations=known.operations * share,
+        operations_double=known.operations_double * share,
+        reads=(known.reads[0] * share, known.reads[1] * min(share, 1.5), *known.reads[2:]),
+        exp=known.exp * values,
+        tanh=known.tanh * values,
+        sigmoid=known.sigmoid * values,
+        simple=known.simple * values,
+    )

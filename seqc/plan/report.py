@@ -23,7 +23,7 @@ def print_costs(plan: Plan, target: Target, rates: Rates, steps: int, batch: int
     source = (
         "measured rates"
         if rates.measured
-        else "rates of a plain core (`seqc doctor --measure` measures this one)"
+        else f"rates of a plain core with vectors of {target.vector_bytes} bytes (`seqc doctor --measure` measures this one)"
     )
     lines = [f"costs at T = {steps}, B = {batch}, one core, {source}"]
     lines.append(f"  {'µs':>10} {'%':>5} {'MFLOP':>9} {'kB':>10}  {'bound by':<22} kernel")

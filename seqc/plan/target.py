@@ -5,12 +5,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from seqc.plan.rates import Rates, usual
+
 
 @dataclass(frozen=True, slots=True)
 class Target:
     """What `plan` may know of the machine. `lanes` counts elements of the build's real type in one vector; `weights` is how
     inference stores the matrices of its products: "real", "bf16" or "int8". With `math` "bf16" the operands of products are
-    rounded to bfloat16; `tiles`: the machine multiplies them in matrix tiles."""
+    rounded to bfloat16; `tiles`: the machine multiplies them in matrix tiles. `rates` are those of the machine at hand, if
+    the build is for it and somebody measured it."""
 
     name: str = "portable"
     vector_bytes: int = 16
@@ -21,10 +24,16 @@ class Target:
     weights: str = "real"
     math: str = "real"
     tiles: bool = False
+    rates: Rates | None = None
 
     @property
     def lanes(self) -> int:
         return max(1, self.vector_bytes // self.real_bytes)
+
+    @property
+    def speed(self) -> Rates:
+        """The rates to reckon with: measured ones, or those of a plain core with vectors of this width."""
+        return self.rates or usual(self.vector_bytes)
 
 
 @dataclass(frozen=True, slots=True)

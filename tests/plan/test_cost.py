@@ -18,9 +18,11 @@ from seqc.driver.fault import ToolFault
 from seqc.driver.load import load
 from seqc.driver.options import Options
 from seqc.driver.sources import Reader
-from seqc.plan import Plan, Target
+from seqc.passes import flow_for
+from seqc.plan import Plan, PlanOptions, Target, plan
+from seqc.plan.choose import products_of
 from seqc.plan.cost import costs, total
-from seqc.plan.rates import Rates
+from seqc.plan.rates import Rates, usual
 from seqc.plan.types import Outer, Product, Scan
 
 TARGET = Target(vector_bytes=64)
@@ -85,6 +87,32 @@ def test_weights_of_a_loop_come_from_the_level_that_holds_them(tmp_path: Path) -
             each.bound for scan, node, each in found if scan >= 0 and isinstance(node, Product)
         )
     assert (bounds[256], bounds[1024]) == ("weights from L3", "weights from memory")
+
+
+def strategies(folder: Path, rates_: Rates | None, sizes: tuple[tuple[int, int], ...]) -> list[str]:
+    """Those of the products of a small LSTM's loop."""
+    plan_of(folder, "LSTM", 16, "infer")
+    program = pipeline.program(Reader(folder / "m.seq"), Options())
+    target = replace(TARGET, rates=rates_)
+    found = plan(flow_for(program, "infer"), program, "infer", target, PlanOptions(sizes=sizes))
+    kernels = [each for node in found.nodes if isinstance(node, Scan) for each in node.kernels]
+    return [each.strategy for each in kernels if isinstance(each, Product)]
+
+
+def test_the_cheapest_strategy_by_the_rates_of_the_target(tmp_path: Path) -> None:
+    assert strategies(tmp_path, None, ((64, 1), (64, 32))) == ["rows"]
+    assert strategies(tmp_path, replace(PLAIN, operations=1e12), ((64, 1),)) == ["rows"]
+    for name in ("gemm", "plain"):
+        told = PlanOptions(prefer=(("product", name),))
+        program = pipeline.program(Reader(tmp_path / "m.seq"), Options())
+        found = plan(flow_for(program, "infer"), program, "infer", TARGET, told)
+        assert {each.strategy for _, each in products_of(found)} == {name}
+
+
+def test_rates_of_plain_cores_grow_with_their_vectors() -> None:
+    assert usual(32) == PLAIN and Target(vector_bytes=64).speed == usual(64)
+    assert [usual(each).operations for each in (0, 16, 64)] == [25e9, 50e9, 200e9]
+    assert Target(rates=PLAIN).speed is PLAIN
 
 
 def test_levels() -> None:

@@ -10,6 +10,7 @@ from seqc.plan.strategies.product import GEMM, PLAIN, ROWS
 from seqc.plan.strategies.scan import LOOP
 from seqc.plan.strategies.strategy import Strategy
 
-STRATEGIES: tuple[Strategy, ...] = (GEMM, ROWS, PLAIN, BLOCKS, LOOP)
+STRATEGIES: tuple[Strategy, ...] = (ROWS, GEMM, PLAIN, BLOCKS, LOOP)
+"""Of those of a kind, the more special first: of equals it is taken."""
 
 __all__ = ["STRATEGIES", "Strategy"]

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from seqc.plan.strategies.strategy import Chosen, Strategy, always
-from seqc.plan.target import Target
-from seqc.plan.types import Outer, Plan
+from seqc.plan.rates import Rates
+from seqc.plan.strategies.strategy import Strategy, Work, always
+
+SUMMED = 0.8
+"""Share of the multiply-add rate that sums of outer products reach."""
 
 
-def cost(plan: Plan, node: Chosen, target: Target) -> float:
-    """Multiplications by vectors."""
-    assert isinstance(node, Outer)
-    return node.left.size * node.right.size / target.lanes
+def block_seconds(work: Work, rates: Rates) -> float:
+    """Whole vectors are computed, lanes that nobody needs included."""
+    return rates.multiply(2.0 * work.cells * work.computed, work.real) / SUMMED
 
 
-BLOCKS = Strategy("blocks", "outer", always, cost, "outer")
+BLOCKS = Strategy("blocks", "outer", always, block_seconds, "outer")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from seqc.plan.strategies.strategy import Chosen, Strategy, always
+from seqc.plan.rates import Rates
+from seqc.plan.strategies.strategy import Chosen, Strategy, Work, always
 from seqc.plan.target import Target
 from seqc.plan.types import Plan, Product
 
@@ -10,17 +11,23 @@ MOST_SUMS = 8
 """Vectors of sums that stay in registers beside what a row needs else."""
 
 
-def multiplications(plan: Plan, node: Chosen) -> int:
-    """Multiplications for one instant of one sequence."""
-    assert isinstance(node, Product)
-    packs = [plan.packs[each.pack] for each in node.segments]
-    return sum(pack.units * pack.gates * pack.depth for pack in packs)
+PLAIN_SHARE = 1 / 32
+"""Share of the multiply-add rate that plain loops over packed weights reach."""
+REACHED = 0.9
+"""Share of the multiply-add rate that products in panels reach."""
+ROWS_TOGETHER = 6
+"""Rows whose sums are in registers together while a panel of weights is read."""
+PANEL, ROW = 30, 4
+"""Cycles to begin a panel for a group of rows, and a row whose sums are in registers all at once."""
 
 
-def panel_cost(plan: Plan, node: Chosen, target: Target) -> float:
-    """Whole vectors are computed, lanes that nobody needs included."""
-    assert isinstance(node, Product)
-    return sum(plan.packs[each.pack].elements / target.lanes for each in node.segments)
+def panel_seconds(work: Work, rates: Rates) -> float:
+    """Whole vectors are computed, lanes that nobody needs included; each group of rows but the first, which `cost` counts, reads
+    all weights once more, panel by panel."""
+    groups = -(-work.cells // ROWS_TOGETHER)
+    compute = rates.multiply(2.0 * work.cells * work.computed, work.real) / REACHED
+    again = (groups - 1) * work.weights / rates.reads[min(work.level, 1)]
+    return max(compute, again) + groups * work.panels * PANEL * work.cycle
 
 
 def rows_fit(plan: Plan, node: Chosen, target: Target) -> str | None:
@@ -43,9 +50,10 @@ def rows_fit(plan: Plan, node: Chosen, target: Target) -> str | None:
     return None
 
 
-def rows_cost(plan: Plan, node: Chosen, target: Target) -> float:
-    """The same work without a call for each row and panel."""
-    return 0.9 * panel_cost(plan, node, target)
+def row_seconds(work: Work, rates: Rates) -> float:
+    """Every row reads all weights, which lie in the first cache, without beginning each panel."""
+    compute = rates.multiply(2.0 * work.cells * work.computed, work.real) / REACHED
+    return compute + work.cells * ROW * work.cycle
 
 
 def whole_weights(plan: Plan, node: Chosen, target: Target) -> str | None:
@@ -54,11 +62,12 @@ def whole_weights(plan: Plan, node: Chosen, target: Target) -> str | None:
     return "its weights may have fewer bits" if fewer else None
 
 
-def plain_cost(plan: Plan, node: Chosen, target: Target) -> float:
+def plain_seconds(work: Work, rates: Rates) -> float:
     """One multiplication after the other."""
-    return 2.0 * multiplications(plan, node)
+    compute = rates.multiply(2.0 * work.cells * work.useful, work.real) / PLAIN_SHARE
+    return compute + work.cells * PANEL * work.cycle
 
 
-GEMM = Strategy("gemm", "product", always, panel_cost, "product")
-ROWS = Strategy("rows", "product", rows_fit, rows_cost, "product_rows")
-PLAIN = Strategy("plain", "product", whole_weights, plain_cost, "product_plain")
+GEMM = Strategy("gemm", "product", always, panel_seconds, "product")
+ROWS = Strategy("rows", "product", rows_fit, row_seconds, "product_rows")
+PLAIN = Strategy("plain", "product", whole_weights, plain_seconds, "product_plain")

@@ -1,7 +1,7 @@
-"""What a strategy is: a record that `choose` reads.
+"""What a strategy is: a record that `choose` and `cost` read.
 
-`legal` gives the reason why a node of a plan cannot run that way, or None; `cost` is in elementary steps for one instant of
-one sequence, and serves to compare strategies of one kind.
+`legal` gives the reason why a node of a plan cannot run that way, or None; `seconds` is the time of its arithmetic. What every
+strategy needs alike, such as what weights and operands take to arrive, is counted in `cost`.
 """
 
 from __future__ import annotations
@@ -9,10 +9,27 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from seqc.plan.rates import Rates
 from seqc.plan.target import Target
 from seqc.plan.types import Outer, Plan, Product, Scan
 
 Chosen = Product | Outer | Scan
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """One run of a kernel. `cells` are instants and rows; `useful` multiply-adds of a cell, `computed` those with the lanes
+    that nobody needs; `panels` blocks of units that are begun for each group of cells; `weights` bytes out of cache `level`;
+    `cycle` seconds; `real` bytes of an element."""
+
+    cells: int
+    useful: float
+    computed: float
+    panels: int = 1
+    weights: float = 0.0
+    level: int = 0
+    cycle: float = 0.0
+    real: int = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +39,7 @@ class Strategy:
     name: str
     kind: str
     legal: Callable[[Plan, Chosen, Target], str | None]
-    cost: Callable[[Plan, Chosen, Target], float]
+    seconds: Callable[[Work, Rates], float]
     template: str
 
 
