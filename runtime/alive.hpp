@@ -45,6 +45,14 @@ struct Alive {
     return from;
   }
 
+  // How many rows from `row` on, before `end`, are neighbours in the caller's order as well.
+  int64_t neighbours(int64_t row, int64_t end) const {
+    int64_t count = 1;
+    while (row + count < end && order[row + count] == order[row] + count)
+      ++count;
+    return count;
+  }
+
   // A member's stretch of rows: all members have about as many cells.
   Range share(const Share &share) const {
     const int64_t first = border(share.member, share.members);

@@ -14,7 +14,7 @@ from seqc.flow.types import Axis
 from seqc.plan.share import WHOLE, Split
 from seqc.plan.types import Operand, Plan
 
-SORTED_LOCALS = frozenset({"alive", "living", "row", "cell", "theirs"})
+SORTED_LOCALS = frozenset({"alive", "living", "row", "many", "cell", "theirs"})
 """Names in the text of an entry point on sorted rows, beside those of every other."""
 
 CELLS = {
@@ -103,15 +103,24 @@ def span(team: Team, count: str) -> tuple[str, str]:
     return "rows.first", "rows.end()" if count == "batch" else f"rows.first + {count}"
 
 
-def each_row(team: Team, lines: Sequence[str], indent: int, by_step: bool) -> list[str]:
-    """A loop over the rows of a member, those that have the step at hand or all."""
+def each_row(team: Team, lines: Sequence[str], indent: int, where: Place) -> list[str]:
+    """A loop over the rows of a member, those that have the step at hand or all: one by one, or as many as lie side by side
+    in the caller's order as well."""
     margin = " " * indent
-    first, end = span(team, "living" if by_step else "batch")
+    first, end = span(team, "living" if where.by_step else "batch")
+    head = f"{margin}for (int64_t row = {first}; row < {end}; ++row) {{"
     names = {"cell": "alive.start[t] + row", "theirs": "t * batch + alive.order[row]"}
+    if where.single == "many":
+        head = f"{margin}for (int64_t row = {first}, many; row < {end}; row += many) {{"
+        names = {"many": "", **names}
     used = [
-        f"{margin}  const int64_t {name} = {text};" for name, text in names.items() if mentions(lines, name)
+        f"{margin}  const int64_t {name} = {text};"
+        if text
+        else f"{margin}  many = alive.neighbours(row, {end});"
+        for name, text in names.items()
+        if mentions(lines, name)
     ]
-    return [f"{margin}for (int64_t row = {first}; row < {end}; ++row) {{", *used, *lines, f"{margin}}}"]
+    return [head, *used, *lines, f"{margin}}}"]
 
 
 def cleared(plan: Plan, team: Team, operand: Operand, base: str, indent: int) -> list[str]:

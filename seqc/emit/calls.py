@@ -95,7 +95,7 @@ def summing(
 
 def sorted_summing(plan: Plan, axes: frozenset[Axis], summed: frozenset[Axis], by_step: bool) -> Summing:
     """On sorted rows: over all cells that exist, over the rows of each step, or over the steps of each row."""
-    single = sums_rows(plan, axes, summed)
+    single = "1" if sums_rows(plan, axes, summed) else ""
     by_step = by_step or (Axis.TIME in axes and Axis.BATCH in summed)
     where = Place(axes, by_step, sorted=True, single=single)
     names = {

@@ -229,7 +229,7 @@ class EntryPrinter:
         assert self.team.fits(where)
         name = self.shelf.take(kernel)
         loop = where.by_step and not in_scan and not where.run and Axis.TIME in where.axes
-        deeper = indent + 2 * (loop + where.single)
+        deeper = indent + 2 * (loop + bool(where.single))
         arguments = [self.team.rows(where)]
         for parameter in kernel.parameters:
             if isinstance(parameter, Pointer):
@@ -272,7 +272,7 @@ class EntryPrinter:
 
     def _emit(self, lines: Sequence[str], indent: int, loop: bool, where: Place) -> None:
         if where.single:
-            lines = each_row(self.team, lines, indent + 2 * loop, where.by_step)
+            lines = each_row(self.team, lines, indent + 2 * loop, where)
         if loop:
             self.lines.append(f"{' ' * indent}for (int64_t t = 0; t < steps; ++t) {{")
             self.lines += named_in_loop(self.plan, self.team, lines, indent + 2)
@@ -297,7 +297,7 @@ class EntryPrinter:
             self._pointer(operand, number == written and not reading_only, where)
             for number, operand in enumerate(made.operands)
         ]
-        deeper = indent + 2 * (loop + where.single)
+        deeper = indent + 2 * (loop + bool(where.single))
         columns = self.team.share.split is Split.PART and made.name == "sum_rows"
         block = (bool(made.tables) or columns) and not loop and not where.single
         lines: list[str] = []

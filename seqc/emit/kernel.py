@@ -127,7 +127,8 @@ class Place:
 
     `axes` are those of the kernel, `by_step` says whether calls are made step by step, `count` how many rows a kernel
     without axes has. `run`: the number of steps from t on that one call is for, in a stretch of time. `sorted`: rows are
-    sorted by their lengths; `single`: each has a call of its own.
+    sorted by their lengths; `single`: how many of them one call has in a loop over rows, "1" or as "many" as the caller has
+    side by side, too.
     """
 
     axes: frozenset[Axis]
@@ -135,12 +136,12 @@ class Place:
     count: int = 1
     run: str = ""
     sorted: bool = False
-    single: bool = False
+    single: str = ""
 
     def rows(self) -> str:
         """How many rows one call has."""
         if self.single:
-            return "1"
+            return self.single
         if self.sorted and Axis.BATCH in self.axes and (self.by_step or self.run):
             return "living"
         if self.sorted and self.axes >= {Axis.TIME, Axis.BATCH}:

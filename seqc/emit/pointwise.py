@@ -63,7 +63,10 @@ def pointwise_kernel(
     counts = any(statement.op == "instant" for statement in node.statements)
     where = place(plan, node.axes, operands, in_scan, stepwise=bool(node.draws) or counts)
     if row_by_row(plan, node):
-        where = replace(where, by_step=where.by_step or Axis.TIME in where.axes, single=True)
+        ends = any(each.at == "last" for each in operands)
+        where = replace(
+            where, by_step=where.by_step or Axis.TIME in where.axes, single="1" if ends else "many"
+        )
     group = Group(plan, node, where, real, lanes)
     form = _form(group)
     parameters: list[Parameter] = []
