@@ -82,9 +82,9 @@ SEQC_INLINE void product_with(int64_t begin, int64_t end, const RoundedSegment<D
 template <int Gates, int64_t Units, int64_t Depth, class Epilogue>
 SEQC_INLINE void pair_product(int64_t begin, int64_t end, const PairSegment<Depth> *segments, int count,
                               Epilogue &epilogue, bool descending) {
-  on_rounded_rows<Bf16Segment, Depth>(
-      begin, end, segments, count, epilogue, [&](int64_t rows, const Bf16Segment *terms, auto &&then) {
-        product_with<float, Gates, Units>(0, rows, terms, count, then, descending);
+  on_rounded_rows<ExactBf16Segment, Depth>(
+      begin, end, segments, count, epilogue, [&](int64_t rows, const ExactBf16Segment *terms, auto &&then) {
+        bf16_product<Gates, Units>(0, rows, terms, count, then, descending);
       });
 }
 

@@ -49,15 +49,12 @@ SEQC_INLINE float quantise(int64_t depth, const float *from, uint8_t *to) {
     largest = max(largest, max(x, -x));
   });
   const float most = max_lanes(largest), factor = most > 0.0f ? 127.0f / most : most;
+  typedef uint8_t Bytes __attribute__((vector_size(lanes<float>)));
   constexpr float shift = 12582912.0f; // 1.5 * 2^23: adding it rounds to a whole number
   sweep<float>(0, depth, [&](int64_t i, auto which) {
     const Vec<float> x = fma(load(from + i, which), broadcast(factor), broadcast(shift));
-    const auto number = bits_as<Ints<float>>(x) + (128 - 0x4b400000);
-    int32_t lane[lanes<float>];
-    __builtin_memcpy(lane, &number, sizeof lane);
-    const int valid = static_cast<int>(min(depth - i, int64_t(lanes<float>)));
-    for (int k = 0; k < valid; ++k)
-      to[i + k] = static_cast<uint8_t>(lane[k]);
+    const auto number = __builtin_convertvector(bits_as<Ints<float>>(x) + (128 - 0x4b400000), Bytes);
+    __builtin_memcpy(to + i, &number, static_cast<size_t>(min(depth - i, int64_t(lanes<float>))));
   });
   for (int64_t k = depth; k < 4 * parts(depth, 4); ++k)
     to[k] = 128;
@@ -89,11 +86,13 @@ SEQC_INLINE Ints<float> dot_four(Ints<float> sum, const uint8_t *a, const int8_t
 }
 #endif
 
-// Sums of one row for Width vectors of `Streams` neighbouring panels; `numbers` and `scales` are the row's.
-template <int Width, int Streams, class S>
+// Sums of Height rows for Width vectors of `Streams` neighbouring panels (more than one: a single row). Row r
+// has its numbers at numbers + r * stride and its scales at scales + 8 * r.
+template <int Height, int Width, int Streams, class S>
 SEQC_KERNEL static void int8_tile(const S *segments, int count, int64_t columns, const uint8_t *numbers,
-                                  const float *scales, int64_t first_vector, Vec<float> *out) {
-  Array<Vec<float>, Width * Streams> total = {};
+                                  int64_t stride, const float *scales, int64_t first_vector,
+                                  Vec<float> *out) {
+  Array<Array<Vec<float>, Width>, Streams * Height> total = {};
   for (int s = 0; s < count; ++s) {
     const int64_t quads = parts(segments[s].depth, 4), jump = quads * Width * lanes<float> * 4;
     const float *const row_scales =
@@ -102,139 +101,118 @@ SEQC_KERNEL static void int8_tile(const S *segments, int count, int64_t columns,
         static_cast<const int32_t *>(segments[s].packed) + columns + first_vector * lanes<float>;
     const int8_t *b = static_cast<const int8_t *>(segments[s].packed) + 8 * columns +
                       first_vector * quads * lanes<float> * 4;
-    Array<Ints<float>, Width * Streams> sum = {};
+    Array<Array<Ints<float>, Width>, Streams * Height> sum = {};
     for (int64_t k = 0; k < quads; ++k, numbers += 4, b += Width * lanes<float> * 4) {
       SEQC_UNROLL
-      for (int q = 0; q < Streams; ++q) {
+      for (int i = 0; i < Streams * Height; ++i) {
         SEQC_UNROLL
         for (int w = 0; w < Width; ++w)
-          sum[q * Width + w] = dot_four(sum[q * Width + w], numbers, b + q * jump + w * lanes<float> * 4);
+          sum[i][w] = dot_four(sum[i][w], numbers + i % Height * stride,
+                               b + i / Height * jump + w * lanes<float> * 4);
       }
     }
     SEQC_UNROLL
-    for (int i = 0; i < Width * Streams; ++i) {
-      Ints<float> exact = sum[i];
-      if (raw) {
-        Ints<float> correction;
-        __builtin_memcpy(&correction, corrections + i * lanes<float>, sizeof correction);
-        exact -= correction;
+    for (int i = 0; i < Streams * Height; ++i) {
+      SEQC_UNROLL
+      for (int w = 0; w < Width; ++w) {
+        const int at = (i / Height * Width + w) * lanes<float>;
+        Ints<float> correction = {};
+        if (raw)
+          __builtin_memcpy(&correction, corrections + at, sizeof correction);
+        const Vec<float> scale = load(row_scales + at) * broadcast(scales[i % Height * 8 + s]);
+        const Vec<float> exact = __builtin_convertvector(sum[i][w] - correction, Vec<float>);
+        total[i][w] = fma(exact, scale, total[i][w]);
       }
-      const Vec<float> scale = load(row_scales + i * lanes<float>) * broadcast(scales[s]);
-      total[i] = fma(__builtin_convertvector(exact, Vec<float>), scale, total[i]);
     }
   }
   SEQC_UNROLL
-  for (int i = 0; i < Width * Streams; ++i)
-    out[i] = total[i];
+  for (int i = 0; i < Streams * Height; ++i) {
+    SEQC_UNROLL
+    for (int w = 0; w < Width; ++w)
+      out[i * Width + w] = total[i][w];
+  }
 }
 
-// So many blocks, as a type.
-template <int Count> struct Blocks {
-  static constexpr int value = Count;
-};
-
-// The same for Height rows of one panel, which share its weights: row r has its numbers at numbers + r *
-// stride and its scales at scales + 8 * r.
-template <int Height, int Width, class S>
-SEQC_KERNEL static void int8_rows(const S *segments, int count, int64_t columns, const uint8_t *numbers,
-                                  int64_t stride, const float *scales, int64_t first_vector,
-                                  Vec<float> *out) {
-  Array<Vec<float>, Width * Height> total = {};
-  for (int s = 0; s < count; ++s) {
-    const int64_t quads = parts(segments[s].depth, 4);
-    const float *const row_scales =
-        static_cast<const float *>(segments[s].packed) + first_vector * lanes<float>;
-    const int32_t *const corrections =
-        static_cast<const int32_t *>(segments[s].packed) + columns + first_vector * lanes<float>;
-    const int8_t *b = static_cast<const int8_t *>(segments[s].packed) + 8 * columns +
-                      first_vector * quads * lanes<float> * 4;
-    Array<Ints<float>, Width * Height> sum = {};
-    for (int64_t k = 0; k < quads; ++k, numbers += 4, b += Width * lanes<float> * 4) {
-      SEQC_UNROLL
-      for (int r = 0; r < Height; ++r) {
-        SEQC_UNROLL
-        for (int w = 0; w < Width; ++w)
-          sum[r * Width + w] = dot_four(sum[r * Width + w], numbers + r * stride, b + w * lanes<float> * 4);
-      }
-    }
-    SEQC_UNROLL
-    for (int w = 0; w < Width; ++w) {
-      Ints<float> correction = {};
-      if (raw)
-        __builtin_memcpy(&correction, corrections + w * lanes<float>, sizeof correction);
-      const Vec<float> scale = load(row_scales + w * lanes<float>);
-      SEQC_UNROLL
-      for (int r = 0; r < Height; ++r) {
-        const Vec<float> exact = __builtin_convertvector(sum[r * Width + w] - correction, Vec<float>);
-        total[r * Width + w] = fma(exact, scale * broadcast(scales[8 * r + s]), total[r * Width + w]);
-      }
+// Calls the tile for `height` rows, 1 … Limit.
+template <int Width, int Limit, class S>
+SEQC_INLINE void int8_tile_of(int64_t height, const S *segments, int count, int64_t columns,
+                              const uint8_t *numbers, int64_t stride, const float *scales,
+                              int64_t first_vector, Vec<float> *out) {
+  if constexpr (Limit > 1) {
+    if (height < Limit) {
+      int8_tile_of<Width, Limit - 1>(height, segments, count, columns, numbers, stride, scales, first_vector,
+                                     out);
+      return;
     }
   }
-  SEQC_UNROLL
-  for (int i = 0; i < Width * Height; ++i)
-    out[i] = total[i];
+  int8_tile<Limit, Width, 1>(segments, count, columns, numbers, stride, scales, first_vector, out);
+}
+
+// All rows of one panel that holds Count blocks; `numbers` and `scales` begin with those of row `begin`.
+template <int Gates, int64_t Units, int Count, int64_t Depth, class Epilogue>
+SEQC_INLINE void int8_panel(int64_t begin, int64_t end, int64_t first, const Int8Segment<Depth> *segments,
+                            int count, const uint8_t *numbers, const float *scales, Epilogue &epilogue) {
+  constexpr int width = Gates * Count, limit = row_limit(width);
+  constexpr int64_t columns = vectors_of(Units, Gates) * lanes<float>;
+  Array<Vec<float>, limit * width> sums;
+  int64_t row = begin;
+  for (int64_t i = 0; row < end; ++i) {
+    const int64_t height = part_size(end - begin, limit, i), at = row - begin;
+    int8_tile_of<width, limit>(height, segments, count, columns, numbers + at * Depth, Depth, scales + 8 * at,
+                               first * Gates, sums);
+    for (int64_t r = 0; r < height; ++r)
+      finish<float, Gates, Units>(row + r, first, Count, sums + r * width, epilogue);
+    row += height;
+  }
 }
 
 // product_with<float, Gates, Units>(begin, end, segments, count, epilogue, descending), as in gemm.hpp, for
-// at most eight terms. Each row of each term is quantised once, by its own largest value.
+// at most eight terms. Each row of each term is quantised once, by its own largest value; some rows at a
+// time, and all panels pass over them.
 template <class R, int Gates, int64_t Units, int64_t Depth, class Epilogue>
 SEQC_INLINE void product_with(int64_t begin, int64_t end, const Int8Segment<Depth> *segments, int count,
                               Epilogue &&epilogue, bool descending = false) {
   constexpr int wide = panel_blocks(Gates), last = static_cast<int>(blocks<float>(Units) % wide);
   constexpr int width = Gates * wide, streams = width >= 8 ? 1 : 8 / width;
-  constexpr int64_t full = blocks<float>(Units) / wide, groups = full / streams;
-  constexpr int64_t turns = groups + (full - groups * streams) + (last != 0 ? 1 : 0);
+  constexpr int64_t panels = parts(blocks<float>(Units), wide), full = blocks<float>(Units) / wide;
   constexpr int64_t columns = vectors_of(Units, Gates) * lanes<float>;
-  constexpr int fitting = row_limit(width), together = fitting > 4 ? 4 : fitting; // rows that share weights
+  constexpr int64_t together = Depth > 4096 ? 8 : Depth > 512 ? 32768 / Depth : 64;
   alignas(64) uint8_t numbers[static_cast<size_t>(together * Depth)];
-  Array<float, 8 * together> scales;
-  const auto quantise_row = [&](int64_t row, int at) {
-    uint8_t *to = numbers + at * Depth;
-    for (int s = 0; s < count; ++s) {
-      scales[8 * at + s] = quantise(segments[s].depth, segments[s].a + row * segments[s].stride, to);
-      to += 4 * parts(segments[s].depth, 4);
-    }
-  };
-  int64_t begun = begin;
-  for (; together > 1 && begun + together <= end; begun += together) {
-    for (int r = 0; r < together; ++r)
-      quantise_row(begun + r, r);
-    const auto panel = [&](int64_t first, auto blocks_of_it) {
-      constexpr int own = decltype(blocks_of_it)::value, vectors = Gates * own;
-      Array<Vec<float>, together * vectors> sums;
-      int8_rows<together, vectors>(segments, count, columns, numbers, Depth, scales, first * Gates, sums);
-      for (int r = 0; r < together; ++r)
-        finish<float, Gates, Units>(begun + r, first, own, sums + r * vectors, epilogue);
-    };
-    for (int64_t i = 0; i < full; ++i)
-      panel((descending ? full - 1 - i : i) * wide, Blocks<wide>{});
-    if constexpr (last != 0)
-      panel(full * wide, Blocks<last>{});
-  }
-  for (int64_t row = begun; row < end; ++row) {
-    quantise_row(row, 0);
-    Array<Vec<float>, streams * width> sums;
-    for (int64_t i = 0; i < turns; ++i) {
-      const int64_t at = descending ? turns - 1 - i : i;
-      if constexpr (groups > 0)
-        if (at < groups) {
-          const int64_t first = at * streams * wide;
-          int8_tile<width, streams>(segments, count, columns, numbers, scales, first * Gates, sums);
-          finish<float, Gates, Units>(row, first, streams * wide, sums, epilogue);
-          continue;
-        }
-      const int64_t first = (groups * streams + at - groups) * wide;
-      if constexpr (last != 0)
-        if (at == turns - 1) {
-          int8_tile<Gates * last, 1>(segments, count, columns, numbers, scales, first * Gates, sums);
-          finish<float, Gates, Units>(row, first, last, sums, epilogue);
-          continue;
-        }
-      if constexpr (full > groups * streams) {
-        int8_tile<width, 1>(segments, count, columns, numbers, scales, first * Gates, sums);
-        finish<float, Gates, Units>(row, first, wide, sums, epilogue);
+  Array<float, 8 * static_cast<int>(together)> scales;
+  int64_t from = begin;
+  for (int64_t part = 0; from < end; ++part) {
+    const int64_t to = from + part_size(end - begin, together, part);
+    for (int64_t row = from; row < to; ++row) {
+      uint8_t *number = numbers + (row - from) * Depth;
+      for (int s = 0; s < count; ++s) {
+        const float *const values = segments[s].a + row * segments[s].stride;
+        scales[8 * (row - from) + s] = quantise(segments[s].depth, values, number);
+        number += 4 * parts(segments[s].depth, 4);
       }
     }
+    const int64_t group = end - begin == 1 ? streams : 1;
+    for (int64_t i = 0; i < panels;) {
+      const int64_t taken = i + group <= full ? group : 1;
+      const int64_t panel = descending ? panels - i - taken : i;
+      i += taken;
+      if constexpr (streams > 1 && full >= streams)
+        if (taken > 1 && panel + taken <= full) {
+          Array<Vec<float>, streams * width> sums;
+          int8_tile<1, width, streams>(segments, count, columns, numbers, Depth, scales, panel * width, sums);
+          finish<float, Gates, Units>(from, panel * wide, streams * wide, sums, epilogue);
+          continue;
+        }
+      for (int64_t each = panel; each < panel + taken; ++each) {
+        if constexpr (last != 0)
+          if (each == panels - 1) {
+            int8_panel<Gates, Units, last>(from, to, each * wide, segments, count, numbers, scales, epilogue);
+            continue;
+          }
+        if constexpr (full > 0)
+          int8_panel<Gates, Units, wide>(from, to, each * wide, segments, count, numbers, scales, epilogue);
+      }
+    }
+    from = to;
   }
 }
 

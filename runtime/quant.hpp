@@ -2,7 +2,7 @@
 // other.
 //
 // Sums and everything after them stay in single precision. A row gives the same bits alone and in a batch, on
-// any machine that fuses multiply-adds: bfloat16 weights are widened and multiplied like any other.
+// any machine that fuses multiply-adds: weights of 16 bits are widened and multiplied like any other.
 #pragma once
 
 #include "gemm.hpp"
@@ -17,7 +17,12 @@ struct LowSegment {
   const void *packed;
   int64_t depth;
 };
-struct Bf16Segment : LowSegment {};
+struct Bf16Segment : LowSegment {
+  static constexpr bool masked = false;
+};
+struct ExactBf16Segment : LowSegment {
+  static constexpr bool masked = true;
+};
 template <int64_t Depth> struct Int8Segment : LowSegment {};
 
 // parts(depth, size): how many groups of `size` values hold so many.
@@ -52,22 +57,49 @@ constexpr int64_t bf16_bytes(int64_t depth, int64_t units, int gates = 1) {
   return vectors_of(units, gates) * parts(depth, 2) * lanes<float> * 4;
 }
 
-// pack_bf16(packed, depth, units, gates, weight): weight(gate, unit, k) gives the numbers. Two neighbours in
-// k share a word, the even one below.
-template <class Weight>
-SEQC_INLINE void pack_bf16(void *packed, int64_t depth, int64_t units, int gates, Weight &&weight) {
+// beside(x, low): the upper half for which the word, with `low` below, is nearest to x; what is not finite
+// stays so. With nothing below it is the nearest bfloat16.
+SEQC_INLINE uint32_t beside(float x, uint32_t low) {
+  const uint32_t bits = bits_as<uint32_t>(x), sign = bits >> 31 << 15, size = bits & 0x7fffffffu;
+  if (size >= 0x7f800000u || low == 0)
+    return bf16_bits(x);
+  if (size < low)
+    return sign;
+  const uint32_t down = ((size - low) & 0xffff0000u) | low, up = down + 0x10000u;
+  return sign | (size - down <= up - size || up >= 0x7f800000u ? down : up) >> 16;
+}
+
+// pack_words(…): weight(gate, unit, k) gives the numbers. Two neighbours in k share a word, the even one
+// below, rounded to the nearest bfloat16; `Masked`: so is the odd one, otherwise it is chosen for a reader
+// who takes the whole word for the odd number.
+template <bool Masked, class Weight>
+SEQC_INLINE void pack_words(void *packed, int64_t depth, int64_t units, int gates, Weight &&weight) {
   uint32_t *const words = static_cast<uint32_t *>(packed);
   const int64_t pairs = parts(depth, 2);
   each_low_column(pairs, units, gates, [&](int64_t at, int64_t step, int64_t block, int gate) {
     for (int64_t p = 0; p < pairs; ++p)
       for (int lane = 0; lane < lanes<float>; ++lane) {
         const int64_t unit = block * lanes<float> + lane, k = 2 * p;
-        const auto bits = [&](int64_t index) {
-          return unit < units && index < depth ? bf16_bits(weight(gate, unit, index)) : 0u;
+        const auto value = [&](int64_t index) {
+          return unit < units && index < depth ? weight(gate, unit, index) : 0.0f;
         };
-        words[(at + p * step) * lanes<float> + lane] = bits(k) | bits(k + 1) << 16;
+        const uint32_t even = bf16_bits(value(k));
+        words[(at + p * step) * lanes<float> + lane] = even | beside(value(k + 1), Masked ? 0u : even) << 16;
       }
   });
+}
+
+// pack_bf16(packed, depth, units, gates, weight), for Bf16Segment: an odd number is read with its neighbour
+// as its last bits, which saves an instruction for each vector of weights, and is no farther from the weight.
+template <class Weight>
+SEQC_INLINE void pack_bf16(void *packed, int64_t depth, int64_t units, int gates, Weight &&weight) {
+  pack_words<false>(packed, depth, units, gates, weight);
+}
+
+// pack_pairs(packed, depth, units, gates, weight), for ExactBf16Segment: every number by itself.
+template <class Weight>
+SEQC_INLINE void pack_pairs(void *packed, int64_t depth, int64_t units, int gates, Weight &&weight) {
+  pack_words<true>(packed, depth, units, gates, weight);
 }
 
 struct WithOdd {
@@ -96,27 +128,31 @@ SEQC_KERNEL static void bf16_tile(const S *segments, int count, int64_t row, int
     const float *a = segment.a + row * segment.stride;
     const uint32_t *b = static_cast<const uint32_t *>(segment.packed) + first_vector * pairs * lanes<float>;
     const int64_t jump = pairs * Width * lanes<float>;
-    const auto multiply = [&](const float *from, auto odd_too) {
+    const auto multiply = [&](const float *row_values, auto odd_too) {
       SEQC_UNROLL
       for (int q = 0; q < Streams; ++q) {
         Array<WordPairs, Width> words;
         SEQC_UNROLL
-        for (int w = 0; w < Width; ++w)
-          words[w] = load_words(b + q * jump + w * lanes<float>);
+        for (int w = 0; w < Width; ++w) {
+          const uint32_t *const from = b + q * jump + w * lanes<float>;
+          words[w] = load_words(from);
+          if constexpr (Height == 1) // nobody reads them again: they come from far, and four steps early
+            __builtin_prefetch(from + 4 * Width * lanes<float>);
+        }
         SEQC_UNROLL
         for (int w = 0; w < Width; ++w) {
           const auto even = bits_as<Vec<float>>(words[w] << 16);
           SEQC_UNROLL
           for (int r = 0; r < Height; ++r)
-            sum[q][r][w] = fma(broadcast(from[r * segment.stride]), even, sum[q][r][w]);
+            sum[q][r][w] = fma(broadcast(row_values[r * segment.stride]), even, sum[q][r][w]);
         }
         if constexpr (decltype(odd_too)::value) {
           SEQC_UNROLL
           for (int w = 0; w < Width; ++w) {
-            const auto odd = bits_as<Vec<float>>(words[w] & 0xffff0000u);
+            const auto odd = bits_as<Vec<float>>(S::masked ? words[w] & 0xffff0000u : words[w]);
             SEQC_UNROLL
             for (int r = 0; r < Height; ++r)
-              sum[q][r][w] = fma(broadcast(from[r * segment.stride + 1]), odd, sum[q][r][w]);
+              sum[q][r][w] = fma(broadcast(row_values[r * segment.stride + 1]), odd, sum[q][r][w]);
           }
         }
       }
@@ -167,10 +203,10 @@ SEQC_INLINE void bf16_panel(int64_t begin, int64_t end, int64_t first, const S *
   }
 }
 
-// product_with<float, Gates, Units>(begin, end, segments, count, epilogue, descending), as in gemm.hpp.
-template <class R, int Gates, int64_t Units, class Epilogue>
-SEQC_INLINE void product_with(int64_t begin, int64_t end, const Bf16Segment *segments, int count,
-                              Epilogue &&epilogue, bool descending = false) {
+// All panels, several at once for a single row.
+template <int Gates, int64_t Units, class S, class Epilogue>
+SEQC_INLINE void bf16_product(int64_t begin, int64_t end, const S *segments, int count, Epilogue &epilogue,
+                              bool descending) {
   constexpr int wide = panel_blocks(Gates), last = static_cast<int>(blocks<float>(Units) % wide);
   constexpr int width = Gates * wide, streams = width >= 8 ? 1 : 8 / width;
   constexpr int64_t panels = parts(blocks<float>(Units), wide), full = blocks<float>(Units) / wide;
@@ -198,6 +234,13 @@ SEQC_INLINE void product_with(int64_t begin, int64_t end, const Bf16Segment *seg
         bf16_panel<Gates, Units, wide>(begin, end, each * wide, segments, count, epilogue);
     }
   }
+}
+
+// product_with<float, Gates, Units>(begin, end, segments, count, epilogue, descending), as in gemm.hpp.
+template <class R, int Gates, int64_t Units, class Epilogue>
+SEQC_INLINE void product_with(int64_t begin, int64_t end, const Bf16Segment *segments, int count,
+                              Epilogue &&epilogue, bool descending = false) {
+  bf16_product<Gates, Units>(begin, end, segments, count, epilogue, descending);
 }
 
 } // namespace seqc

@@ -83,8 +83,8 @@ template <int Gates, int64_t Units> static void check(int64_t M, int64_t K) {
   };
   {
     Data<char> packed_u(seqc::bf16_bytes(K, Units, Gates)), packed_w(seqc::bf16_bytes(extra, Units, Gates));
-    seqc::pack_bf16(packed_u + 0, K, Units, Gates, weight_u);
-    seqc::pack_bf16(packed_w + 0, extra, Units, Gates, weight_w);
+    seqc::pack_pairs(packed_u + 0, K, Units, Gates, weight_u);
+    seqc::pack_pairs(packed_w + 0, extra, Units, Gates, weight_w);
     const seqc::PairSegment<192> segments[2] = {{{h, K, packed_u + 0, K}}, {{x, extra, packed_w + 0, extra}}};
     check_all("pairs", M, width, expected + 0, size + 0, run_on(segments));
   }

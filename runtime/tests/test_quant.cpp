@@ -14,12 +14,30 @@ static float rounded_bf16(float x) {
   return value;
 }
 
+// A number of a row as products read it: odd ones with their even neighbour below.
+static float stored_bf16(const float *row, int64_t k) {
+  if (k % 2 == 0)
+    return rounded_bf16(row[k]);
+  const uint32_t low = seqc::bf16_bits(row[k - 1]), word = seqc::beside(row[k], low) << 16 | low;
+  float value;
+  memcpy(&value, &word, sizeof value);
+  CHECK(fabsf(value - row[k]) <= fabsf(row[k]) / 256 + 1e-38f, "%g is stored as %g", double(row[k]),
+        double(value));
+  return value;
+}
+
 static void check_rounding() {
   CHECK(rounded_bf16(1.0f) == 1.0f, "one");
   CHECK(rounded_bf16(1.00390625f) == 1.0f, "a tie goes to the even neighbour below");
   CHECK(rounded_bf16(1.01171875f) == 1.015625f, "a tie goes to the even neighbour above");
   CHECK(rounded_bf16(-3.3895314e38f) == -3.3895314e38f, "the largest");
   CHECK(rounded_bf16(3.4028235e38f) > 3.4e38f, "what rounds to infinity");
+  for (const float x : {0.0f, 1.0f, -1.0f, 1e-30f, -3e-39f, 3e38f, -0.3f})
+    for (const float other : {0.0f, 1.0f, -0.7f, 3e38f}) {
+      const float pair[2] = {other, x};
+      stored_bf16(pair, 1);
+    }
+  CHECK(seqc::beside(__builtin_inff(), 1) == 0x7f80u, "what is not finite stays so");
   const float nan = __builtin_nanf("1");
   CHECK(rounded_bf16(nan) != rounded_bf16(nan), "not a number");
 }
@@ -62,9 +80,10 @@ template <int Gates, int64_t Units> static void check(int64_t M, int64_t K) {
       for (int64_t column = 0; column < width; ++column) {
         double sum = 0, size = 0;
         for (int64_t k = 0; k < K + extra; ++k) {
-          const float number = k < K ? U[column * K + k] : W[column * extra + k - K];
+          const float number =
+              k < K ? stored_bf16(U + column * K, k) : stored_bf16(W + column * extra, k - K);
           const float value = k < K ? h[m * K + k] : x[m * extra + k - K];
-          sum += static_cast<double>(rounded_bf16(number)) * static_cast<double>(value);
+          sum += static_cast<double>(number) * static_cast<double>(value);
           size += fabs(static_cast<double>(number) * static_cast<double>(value));
         }
         CHECK(close<float>(static_cast<double>(out[m * width + column]), sum, size, 8),

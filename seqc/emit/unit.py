@@ -267,7 +267,7 @@ def _pack_low(placed: PlacedPack, texts: list[str]) -> list[str]:
     return [
         "  {",
         *body,
-        *call(4, f"pack_{'bf16' if pack.kind == 'pairs' else pack.kind}", [*sizes, "weight"]),
+        *call(4, f"pack_{pack.kind}", [*sizes, "weight"]),
         "  }",
     ]
 
