@@ -188,19 +188,20 @@ SEQC_INLINE void one_row_by(int64_t row, const Segment<R> *segments, int count, 
 }
 
 // One row: as many panels at once as keep the multipliers busy. Where weights are a few times the first-level
-// cache, one panel after the other lets more of them be found there by the next step.
+// cache, fewer of them at once let more be found there by the next step.
 template <class R, int Gates, int64_t Units, class Epilogue>
 SEQC_INLINE void one_row(int64_t row, const Segment<R> *segments, int count, Epilogue &epilogue,
                          bool descending, const Lot &lot) {
   constexpr int width = Gates * panel_blocks(Gates), streams = (8 + width - 1) / width;
+  constexpr int few = (streams + 1) / 2;
   int64_t depth = 0;
   for (int s = 0; s < count; ++s)
     depth += segments[s].depth;
   const int64_t bytes = depth * Units * Gates * static_cast<int64_t>(sizeof(R)), first_level = 49152;
   if (bytes > 32 * first_level)
     one_row_by<R, Gates, Units, streams, true>(row, segments, count, epilogue, descending, lot);
-  else if (width >= 4 && bytes > 2 * first_level && bytes <= 16 * first_level)
-    one_row_by<R, Gates, Units, 1, false>(row, segments, count, epilogue, descending, lot);
+  else if (width >= 3 && bytes > 2 * first_level && bytes <= 16 * first_level)
+    one_row_by<R, Gates, Units, few, false>(row, segments, count, epilogue, descending, lot);
   else
     one_row_by<R, Gates, Units, streams, false>(row, segments, count, epilogue, descending, lot);
 }
