@@ -1,7 +1,9 @@
-// Sums and checks over whole arrays, random numbers against known answers of the generator, and the guard.
+// Sums and checks over whole arrays, rows sorted by their lengths, random numbers against known answers of
+// the generator, and the guard.
 #include "check.hpp"
 #include "naive.hpp"
 
+#include "../alive.hpp"
 #include "../fold.hpp"
 #include "../guard.hpp"
 #include "../random.hpp"
@@ -105,6 +107,64 @@ static int print_draws(char **arguments) {
   return 0;
 }
 
+// Rows sorted by their lengths: places of all cells, stretches, shares, and clearing behind the ends.
+static void check_lengths(int64_t steps, const int32_t *given, int64_t batch) {
+  Data<int64_t> start(steps + 1);
+  Data<int32_t> order(batch), lengths(batch), out(steps * batch * 2);
+  seqc::sort_rows(given, steps, batch, start, order, lengths);
+  const seqc::Alive alive = {start, order, lengths, steps, batch};
+  int64_t cells = 0;
+  for (int64_t t = 0; t < steps; ++t) {
+    CHECK(start[t] == cells, "step %ld begins at %ld", long(t), long(start[t]));
+    for (int64_t row = 0; row < batch; ++row)
+      cells += given[row] > t;
+  }
+  CHECK(alive.total() == cells, "%ld cells", long(cells));
+  for (int64_t row = 0; row < batch; ++row) {
+    CHECK(lengths[row] == given[order[row]], "length of row %ld", long(row));
+    const bool sorted = row == 0 || lengths[row - 1] > lengths[row] ||
+                        (lengths[row - 1] == lengths[row] && order[row - 1] < order[row]);
+    CHECK(sorted, "row %ld comes too early", long(row));
+    const int64_t many = alive.neighbours(row, batch);
+    for (int64_t k = 0; k < many; ++k)
+      CHECK(order[row + k] == order[row] + k, "neighbours of row %ld", long(row));
+  }
+  for (int64_t from = 0, to = 0; from < steps; from = to) {
+    to = alive.ahead(from, 5);
+    CHECK(to > from && to <= steps, "a stretch ends at %ld", long(to));
+    CHECK(to == from + 1 || alive.cells(from, to - from) <= 5, "a stretch from %ld is long", long(from));
+  }
+  for (int64_t from = steps, to = steps; to > 0; to = from) {
+    from = alive.behind(to, 5);
+    CHECK(from >= 0 && from < to, "a stretch begins at %ld", long(from));
+  }
+  for (int64_t members = 1; members <= 4; ++members) {
+    int64_t next = 0;
+    for (int64_t member = 0; member < members; ++member) {
+      const seqc::Range part = alive.share({nullptr, member, members});
+      CHECK(part.first == next && part.count >= 0, "member %ld of %ld", long(member), long(members));
+      next = part.end();
+    }
+    CHECK(next == batch, "%ld members take %ld rows", long(members), long(next));
+  }
+  for (int64_t i = 0; i < steps * batch * 2; ++i)
+    out[i] = 7;
+  seqc::clear_ended<int32_t>(alive, 0, batch, out, 2);
+  for (int64_t t = 0; t < steps; ++t)
+    for (int64_t row = 0; row < batch; ++row)
+      CHECK(out[(t * batch + row) * 2 + 1] == (t < given[row] ? 7 : 0), "step %ld of row %ld", long(t),
+            long(row));
+}
+
+static void check_alive() {
+  const int32_t mixed[] = {5, 0, 7, 1, 7, 3, 2, 2, 6, 0}, full[] = {4, 4, 4}, none[] = {0, 0}, one[] = {3};
+  check_lengths(7, mixed, 10);
+  check_lengths(4, full, 3);
+  check_lengths(9, full, 3);
+  check_lengths(2, none, 2);
+  check_lengths(3, one, 1);
+}
+
 int main(int count, char **arguments) {
   if (count == 7)
     return print_draws(arguments);
@@ -120,5 +180,6 @@ int main(int count, char **arguments) {
   check_lanes_of_draws<float>();
   check_lanes_of_draws<double>();
   check_guard();
+  check_alive();
   return finish_tests("sums");
 }
