@@ -31,8 +31,9 @@ def named_ranges(plan: Plan, lines: Sequence[str]) -> list[str]:
     """Declarations of the stretches, and of the places outside of loops over time, that `lines` call by name."""
     if not plan.length:
         return [*stretches(lines), *named_rows(lines, 2, False)]
+    bare = [line.replace("alive.rows(", "(").replace("alive.cells(", "(") for line in lines]
     known = SORTED_RANGES.items()
-    return [f"  const Range {name} = {text};" for name, text in known if mentions(lines, name)]
+    return [f"  const Range {name} = {text};" for name, text in known if mentions(bare, name)]
 
 
 def sorted_pointer(plan: Plan, operand: Operand, where: Place, base: str, first: str) -> str:

@@ -15,12 +15,13 @@ import pytest
 from seqc.driver import pipeline
 from seqc.driver.options import Options
 from seqc.driver.sources import Reader
+from seqc.emit import EmitOptions, emit
 from seqc.lower.program import Program
 from seqc.passes import flow_for
 from seqc.plan import PlanOptions, plan
 from seqc.plan.target import Target
 from tests.compiled import test_threads
-from tests.compiled.client import STRICT
+from tests.compiled.client import STRICT, Client, build
 from tests.compiled.compare import (
     Pair,
     check_evaluate,
@@ -28,6 +29,8 @@ from tests.compiled.compare import (
     check_infer,
     check_update,
     close,
+    engine_of,
+    flows_of,
     inputs_of,
     make,
 )
@@ -255,6 +258,20 @@ def test_sorted_and_padded_rows_agree(tmp_path: Path) -> None:
         grads.append(each.client.parameters(arrays[0]))
     for name, array in grads[0].items():
         close(array, grads[1][name], "f64", name)
+
+
+@pytest.mark.parametrize("batch", [1, 3])
+def test_sizes_that_a_profile_fixes(batch: int, tmp_path: Path) -> None:
+    program, target = program_of("pooled", tmp_path), Target(vector_bytes=32, real_bytes=8)
+    plans = {entry: plan(flow, program, entry, target) for entry, flow in flows_of(program).items()}
+    options = EmitOptions("fixed", "f64", library="libfixed.so", steps=(STEPS,), batch=(batch,))
+    files = emit(program, plans, target, options)
+    library = build(files, tmp_path, "fixed", flags=("-O1", "-march=native", *STRICT))
+    client = Client(library, files["fixed.json"])
+    pair = Pair(program, "f64", client, engine_of(program, client), files, library)
+    inputs = with_lengths(pair, [4, 11, 0][:batch])
+    check_infer(pair, inputs, STEPS, batch, carry=True)
+    check_gradients(pair, inputs, STEPS, batch)
 
 
 RACES = """
