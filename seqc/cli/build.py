@@ -48,6 +48,9 @@ def build(
     depfile: Annotated[
         Path | None, typer.Option("--depfile", help="Write a dependency file for make and CMake.")
     ] = None,
+    tune: Annotated[
+        bool, typer.Option("--tune", help="Time a few ways to run the model here, and keep the quickest.")
+    ] = False,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -61,6 +64,10 @@ def build(
         from seqc.driver.runs import with_weights
 
         chosen = with_weights(trained, chosen)
+    if tune:
+        from seqc.driver.tune import tune as find
+
+        chosen = find(path, chosen, (lambda _: None) if quiet else say)
     wanted = None if emit is None else tuple(part.strip() for part in emit.split(",") if part.strip())
     written = run(path, out, emit=wanted, options=chosen, note=say, depfile=depfile)
     if not quiet and not as_json:

@@ -18,6 +18,7 @@ import numpy as np
 from seqc.driver.fault import UserFault
 from seqc.driver.options import Options
 from seqc.driver.profile import math_of
+from seqc.driver.tuned import choices_of, with_tuned
 from seqc.plan.cost import Cost
 from seqc.plan.rates import Rates
 from seqc.source.suggest import nearest
@@ -104,10 +105,10 @@ def bench(path: Path, options: Options, wishes: Wishes, note: Callable[[str], No
     found = rates.measured(options.compiler, options.march)
     chosen: dict[str, Any] = {"real": options.real, "dims": dict(options.dims), "model": options.model}
     model = load(path, engine="library", march=options.march, note=note, threads=wishes.threads, **chosen)
-    tools = toolchain.probe(options.compiler, options.march)
+    tools, choices = toolchain.probe(options.compiler, options.march), choices_of(with_tuned(path, options))
     own = rates.of_build(options.compiler, options.march)
     target = pipeline.target_of(tools, options.real, model=program, math=math_of(program, None), rates=own)
-    plans = pipeline.plans(program, target, entries, pipeline.chosen_for(program))
+    plans = pipeline.plans(program, target, entries, pipeline.chosen_for(program, tuned=choices))
     timings = []
     for entry in entries:
         steps = 1 if entry == "step" else wishes.steps
@@ -132,9 +133,9 @@ def _entries(program: Program, wishes: Wishes) -> tuple[str, ...]:
 
 
 def _timing(model: Model, entry: str, steps: int, wishes: Wishes, expected: Cost) -> Timing:
-    call = _call(model, entry, steps, wishes.batch)
+    run = call(model, entry, steps, wishes.batch)
     for _ in range(WARM):
-        call()
+        run()
     spent: list[float] = []
     clock = time.perf_counter
     collecting = gc.isenabled()
@@ -143,7 +144,7 @@ def _timing(model: Model, entry: str, steps: int, wishes: Wishes, expected: Cost
         end = clock() + wishes.seconds
         while len(spent) < LEAST or (clock() < end and len(spent) < MOST):
             start = clock()
-            call()
+            run()
             spent.append(clock() - start)
     finally:
         if collecting:
@@ -155,7 +156,7 @@ def _timing(model: Model, entry: str, steps: int, wishes: Wishes, expected: Cost
     return Timing(entry, steps, wishes.batch, len(spent), p50, p99, max(spent), *sizes)
 
 
-def _call(model: Model, entry: str, steps: int, batch: int) -> Callable[[], Any]:
+def call(model: Model, entry: str, steps: int, batch: int) -> Callable[[], Any]:
     """One call of an entry point with everything that it needs already made."""
     arrays = inputs(model.manifest, steps, batch, entry)
     if entry == "step":

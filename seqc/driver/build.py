@@ -18,6 +18,7 @@ from seqc.driver import rates, resources, toolchain
 from seqc.driver.cache import Cache, digest
 from seqc.driver.fault import UserFault
 from seqc.driver.options import EMITS, Options
+from seqc.driver.tuned import unchanged, with_tuned
 
 Note = Callable[[str], None]
 
@@ -90,6 +91,7 @@ def emits_of_profile(path: Path, options: Options) -> tuple[str, ...]:
 def prepare(path: Path, options: Options, emit: tuple[str, ...], note: Note = lambda _: None) -> Built:
     """The cache entry of this build, made if it is not there."""
     store = Cache(note)
+    options = with_tuned(path, options, store)
     fast = digest(
         "fast",
         str(path.absolute()),
@@ -100,7 +102,7 @@ def prepare(path: Path, options: Options, emit: tuple[str, ...], note: Note = la
         repr(rates.known(options.compiler, "native")),
     )
     known = store.recall(fast)
-    if isinstance(known, dict) and _unchanged(known.get("files")):
+    if isinstance(known, dict) and unchanged(known.get("files")):
         entry = store.find(str(known.get("key")))
         if entry is not None:
             return Built(entry, str(known["name"]), tuple(known["files"]), fresh=False)
@@ -115,20 +117,6 @@ def prepare(path: Path, options: Options, emit: tuple[str, ...], note: Note = la
 
 def _compiler_identity(options: Options) -> str:
     return toolchain.identity(options.compiler)
-
-
-def _unchanged(files: object) -> bool:
-    """Whether every file of the last build still has its digest."""
-    if not isinstance(files, dict):
-        return False
-    import hashlib
-
-    try:
-        return all(
-            hashlib.sha256(Path(name).read_bytes()).hexdigest() == value for name, value in files.items()
-        )
-    except OSError:
-        return False
 
 
 def install(entry: Path, out: Path) -> list[Path]:

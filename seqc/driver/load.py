@@ -30,6 +30,7 @@ def load(
     march: str = "native",
     memory: int | None = None,
     threads: int = 1,
+    tune: bool = False,
     note: Callable[[str], None] = lambda _: None,
 ) -> Model:
     """Builds a model, or takes it from the cache, and opens it with initial weights drawn from `seed`.
@@ -40,6 +41,8 @@ def load(
 
     `memory` replaces the budget of the `train` record: bytes of workspace that a call of `evaluate`, `gradients` or
     `update` may take; longer sequences are run in segments (compiled code only).
+
+    `tune` times a few ways to run the model on this machine, once, and takes the quickest, now and in later builds.
     """
     if real not in REALS:
         raise UserFault("S0906", f"`real` is {real!r}", f"expected one of {', '.join(REALS)}")
@@ -47,9 +50,20 @@ def load(
         raise UserFault("S0906", f"`engine` is {engine!r}", f"expected one of {', '.join(ENGINES)}")
     options = Options(real=real, dims=tuple(sorted((dims or {}).items())), model=model, march=march)
     options = replace(options, memory=memory)
+    if tune and engine != "evaluator" and not Path(path).is_dir():
+        options = tuned_once(Path(path), options, note)
     opened = _opened(Path(path), options, engine, seed, note)
     opened.threads = threads
     return opened
+
+
+def tuned_once(path: Path, options: Options, note: Callable[[str], None]) -> Options:
+    """The options with what timing found, now or before."""
+    from seqc.driver.tune import tune
+    from seqc.driver.tuned import with_tuned
+
+    known = with_tuned(path, options)
+    return known if known.tuned else tune(path, options, note)
 
 
 def _opened(place: Path, options: Options, engine: str, seed: int, note: Callable[[str], None]) -> Model:

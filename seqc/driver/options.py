@@ -16,7 +16,7 @@ class Options:
     `march` what the compiler's `-march` gets, `compiler` a path or name (else CXX, g++, clang++ in this order),
     `embed` a weights file to build in, `name` the name of module and library, `verify` runs the verifiers after each pass,
     `part` is one of the programs of `passes.segment` instead of the whole model,
-    `memory` a budget for a loaded model, in bytes, which no build depends on.
+    `memory` a budget for a loaded model, in bytes, which no build depends on, `tuned` what timing found (see `driver.tuned`).
     """
 
     real: str = "f32"
@@ -30,6 +30,7 @@ class Options:
     verify: bool = False
     part: str | None = None
     memory: int | None = None
+    tuned: str = ""
 
     def key(self) -> str:
         """The options as text, for the cache."""

@@ -9,6 +9,7 @@ from seqc.driver import pipeline
 from seqc.driver.fault import UserFault
 from seqc.driver.options import Options
 from seqc.driver.sources import Reader
+from seqc.driver.tuned import with_tuned
 from seqc.lower.program import Program
 from seqc.source.suggest import nearest
 
@@ -39,7 +40,7 @@ def show(
         )
     if floor == "flow":
         return _flow(program, entry, after)
-    return _plan(program, options, entry, sizes)
+    return _plan(program, with_tuned(path, options), entry, sizes)
 
 
 def _flow(program: Program, entry: str, after: str | None) -> str:
@@ -58,8 +59,9 @@ def _flow(program: Program, entry: str, after: str | None) -> str:
 
 
 def _plan(program: Program, options: Options, entry: str, sizes: tuple[int, int]) -> str:
-    from seqc.driver import rates, toolchain
+    from seqc.driver import rates, toolchain, tuned
     from seqc.driver.profile import math_of, real_of, stored
+    from seqc.driver.tune import described
     from seqc.plan import print_plan
     from seqc.plan.report import print_costs
 
@@ -68,13 +70,16 @@ def _plan(program: Program, options: Options, entry: str, sizes: tuple[int, int]
     tools = toolchain.probe(options.compiler, "native" if march == toolchain.FAT else march)
     real, own = real_of(profile, options.real), rates.of_build(options.compiler, march)
     target = pipeline.target_of(tools, real, stored(profile), program, math_of(program, profile), own)
-    plan = pipeline.plans(program, target, (entry,), pipeline.chosen_for(program, profile))[entry]
+    choices = tuned.choices_of(options)
+    told = pipeline.chosen_for(program, profile, choices)
+    plan = pipeline.plans(program, target, (entry,), told)[entry]
     steps = 1 if entry in ("step", "apply") else sizes[0]
-    return print_plan(plan) + "\n" + print_costs(plan, target, target.speed, steps, sizes[1])
+    timed = f"  {described(choices, entry)}\n" if options.tuned else ""
+    return print_plan(plan) + "\n" + print_costs(plan, target, target.speed, steps, sizes[1]) + timed
 
 
 def _code(path: Path, options: Options) -> str:
     from seqc.driver.translate import translate
 
-    texts = translate(path, options, ("shared",), lambda _: None).texts
+    texts = translate(path, with_tuned(path, options), ("shared",), lambda _: None).texts
     return next(text for name, text in texts.items() if name.endswith(".cpp"))

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from seqc.driver import pipeline, rates, resources, toolchain
+from seqc.driver import pipeline, rates, resources, toolchain, tuned
 from seqc.driver.cache import digest
 from seqc.driver.fault import ToolFault, UserFault
 from seqc.driver.options import Options
@@ -66,7 +66,7 @@ def translate(
     name = pipeline.name_of(program, options, path)
     chosen = _emit_options(program, options, name, real, reader)
     wanted = pipeline.entries_of(program, profile, options.part)
-    told = pipeline.chosen_for(program, profile)
+    told = pipeline.chosen_for(program, profile, tuned.choices_of(options))
     planned = []
     for tools in levels:
         own, math = rates.of_build(options.compiler, march), math_of(program, profile)

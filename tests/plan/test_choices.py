@@ -10,14 +10,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from seqc.driver import pipeline, toolchain
+from seqc.driver import pipeline, toolchain, tuned
 from seqc.driver.fault import ToolFault
 from seqc.driver.load import load
 from seqc.driver.options import Options
@@ -29,7 +28,6 @@ from tests.plan.test_cost import MODEL, PLAIN
 
 MARGIN = 1.5
 TURNS, CALLS = 11, 6
-CHOSEN_FOR = pipeline.chosen_for
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +41,7 @@ class Way:
 
 def tell(name: str, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Lets builds prefer a strategy, or choose for themselves where the name is empty, with a cache of their own."""
-    told = partial(CHOSEN_FOR, tuned=Preferring(name)) if name else CHOSEN_FOR
-    monkeypatch.setattr(pipeline, "chosen_for", told)
+    monkeypatch.setattr(tuned, "choices_of", lambda options: Preferring(name) if name else {})
     monkeypatch.setenv("SEQC_CACHE", str(cache / (name or "chosen")))
 
 
@@ -66,7 +63,9 @@ def way(name: str, path: Path, cache: Path, sizes: tuple[int, int], monkeypatch:
     tell(name, cache, monkeypatch)
     program = pipeline.program(Reader(path), Options())
     target = pipeline.target_of(toolchain.probe(), "f32")
-    found = pipeline.plans(program, target, ("infer",), pipeline.chosen_for(program))["infer"]
+    found = pipeline.plans(
+        program, target, ("infer",), pipeline.chosen_for(program, tuned=tuned.choices_of(Options()))
+    )["infer"]
     model = load(path, engine="library")
     hidden = program.inputs[0].type.dims[0]
     x = np.random.default_rng(0).normal(size=(*sizes, hidden)).astype(np.float32)
