@@ -196,18 +196,25 @@ print("clean")
 
 @pytest.mark.parametrize("name", ["feedback", "both_ways", "trainable"])
 def test_sanitizers_find_nothing(name: str, tmp_path: Path) -> None:
+    flags = ", ".join(repr(each) for each in SANITIZE)
+    under_sanitizers(SANITIZED.format(root=ROOT, name=name, folder=str(tmp_path), flags=flags))
+
+
+ROOT = str(Path(__file__).resolve().parents[2])
+SANITIZE = ("-O1", "-g", "-march=native", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
+
+
+def under_sanitizers(script: str) -> None:
+    """Runs a Python program that prints "clean" in the end, with the address sanitizer before everything else."""
     found = subprocess.run(["g++", "-print-file-name=libasan.so"], capture_output=True, text=True, check=True)
     library = found.stdout.strip()
     if not Path(library).is_file():
         pytest.skip("the address sanitizer is not installed")
-    root = str(Path(__file__).resolve().parents[2])
-    flags = '"-O1", "-g", "-march=native", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"'
-    script = SANITIZED.format(root=root, name=name, folder=str(tmp_path), flags=flags)
     environment = {
         "LD_PRELOAD": library,
         "ASAN_OPTIONS": "detect_leaks=0",
         "PATH": "/usr/bin:/bin",
-        "PYTHONPATH": root,
+        "PYTHONPATH": ROOT,
     }
     done = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, env=environment, check=False
