@@ -11,8 +11,9 @@ from seqc.emit.kernel import ROWS, Place, pointer_text
 from seqc.emit.layout import call, mentions
 from seqc.emit.team import Team, named_rows, stretches
 from seqc.flow.types import Axis
+from seqc.plan.buffers import Operand
 from seqc.plan.share import WHOLE, Split
-from seqc.plan.types import Operand, Plan
+from seqc.plan.types import Plan
 
 SORTED_LOCALS = frozenset({"alive", "living", "row", "many", "cell", "theirs"})
 """Names in the text of an entry point on sorted rows, beside those of every other."""

@@ -12,20 +12,9 @@ from dataclasses import dataclass
 
 from seqc.emit.kernel import Place, axes_of, place
 from seqc.flow.types import Axis, Kind
+from seqc.plan.buffers import Operand
 from seqc.plan.ragged import sums_rows
-from seqc.plan.types import (
-    Categorical,
-    Einsum,
-    Gather,
-    Move,
-    Operand,
-    Pack,
-    Plan,
-    Reduce,
-    Reverse,
-    Scatter,
-    Transpose,
-)
+from seqc.plan.types import Categorical, Einsum, Gather, Move, Pack, Plan, Reduce, Reverse, Scatter, Transpose
 
 
 @dataclass(frozen=True, slots=True)

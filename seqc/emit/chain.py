@@ -16,8 +16,9 @@ from seqc.emit.layout import mentions
 from seqc.emit.memory import element_type
 from seqc.emit.pointwise import Form, Group, collect, key_of, load_text, store_text, where_text
 from seqc.flow.types import Kind
+from seqc.plan.buffers import Operand
 from seqc.plan.chain import LOCAL, Chain, Sweep
-from seqc.plan.types import Operand, Plan, Pointwise
+from seqc.plan.types import Plan, Pointwise
 
 HOW = {"sum": "Sum", "max": "Largest", "min": "Smallest"}
 

@@ -26,10 +26,11 @@ from seqc.emit.scan import print_scan
 from seqc.emit.team import Team
 from seqc.flow.types import Axis, Kind
 from seqc.plan import types as plan_types
+from seqc.plan.buffers import Operand, Statement
 from seqc.plan.chain import Chain
 from seqc.plan.place import flat, reads_and_writes
 from seqc.plan.share import Split, by_units, shares
-from seqc.plan.types import Operand, Plan, Statement
+from seqc.plan.types import Plan
 
 LOCALS = frozenset(
     {"frame", "t", "steps", "batch", "key", "runs", "outer", "inner", "turns", "sources", "gates", "kernels"}

@@ -12,7 +12,7 @@ from enum import IntEnum
 
 from seqc.emit import cpp
 from seqc.flow.types import Kind
-from seqc.plan.types import Statement
+from seqc.plan.buffers import Statement
 
 WIDEST = 76
 """Longest text of one value; beyond it, parts get names, so that every line fits."""

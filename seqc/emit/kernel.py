@@ -13,8 +13,9 @@ from dataclasses import dataclass, field
 from seqc.emit.layout import call, comment
 from seqc.emit.names import Namer
 from seqc.flow.types import Axis
+from seqc.plan.buffers import Buffer, Operand
 from seqc.plan.chain import LOCAL
-from seqc.plan.types import Buffer, Operand, Plan
+from seqc.plan.types import Plan
 
 LONGEST = 26
 

@@ -10,8 +10,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from seqc.flow.types import Axis, Kind
+from seqc.plan.buffers import Buffer
 from seqc.plan.target import Arena
-from seqc.plan.types import Buffer, Plan
+from seqc.plan.types import Plan
 
 _WORKSPACE = {Kind.INT: "int64_t", Kind.INDEX: "int64_t", Kind.BOOL: "uint8_t"}
 _CALLER = {Kind.INT: "int32_t", Kind.INDEX: "int32_t", Kind.BOOL: "uint8_t"}

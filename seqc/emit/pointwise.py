@@ -17,9 +17,10 @@ from seqc.emit.kernel import Kernel, Parameter, Place, Pointer, Scalar, gate_of,
 from seqc.emit.layout import COLUMNS
 from seqc.emit.memory import element_type
 from seqc.flow.types import Axis, Kind
+from seqc.plan.buffers import Operand
 from seqc.plan.chain import LOCAL
 from seqc.plan.ragged import row_by_row
-from seqc.plan.types import Operand, Plan, Pointwise
+from seqc.plan.types import Plan, Pointwise
 
 
 class Form(Enum):

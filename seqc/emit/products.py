@@ -13,7 +13,8 @@ from seqc.emit.kernel import Kernel, Parameter, Place, Pointer, Scalar, gate_of,
 from seqc.emit.layout import call, mentions
 from seqc.emit.memory import element_type
 from seqc.emit.pointwise import Form, Group, collect, filled, key_of
-from seqc.plan.types import Operand, Outer, Plan, Pointwise, Product
+from seqc.plan.buffers import Operand
+from seqc.plan.types import Outer, Plan, Pointwise, Product
 
 Made = tuple[Kernel, Place]
 BACK = Scalar("bool", ("back", 0), "back")

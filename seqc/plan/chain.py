@@ -9,12 +9,9 @@ another lies in registers or in the first cache. Softmax, log-sum-exp and all ki
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from seqc.flow.types import Axis, Kind
-
-if TYPE_CHECKING:
-    from seqc.plan.types import Operand, Statement
+from seqc.plan.buffers import Operand, Statement
 
 LOCAL = "row"
 """Role of a buffer that holds one row for the sweeps of one chain: memory of the kernel itself."""

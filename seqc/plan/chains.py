@@ -12,13 +12,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from seqc.flow.types import Axis, Kind
+from seqc.plan.buffers import Operand
 from seqc.plan.epilogue import touched
 from seqc.plan.lanes import is_real, runs_on_vectors
 from seqc.plan.overwrite import settle
 from seqc.plan.ragged import row_by_row
 from seqc.plan.sweeps import build_chain
 from seqc.plan.target import Target
-from seqc.plan.types import Gather, Kernel, Node, Operand, Plan, Pointwise, Reduce, Scan, Scatter
+from seqc.plan.types import Gather, Kernel, Node, Plan, Pointwise, Reduce, Scan, Scatter
 
 Member = Pointwise | Reduce | Gather | Scatter
 

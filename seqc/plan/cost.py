@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from seqc.flow.types import Axis
+from seqc.plan.buffers import Operand
 from seqc.plan.chain import Chain, Sweep
 from seqc.plan.place import element_bytes, flat, reads_and_writes
 from seqc.plan.rates import LEVELS, Rates
@@ -21,7 +22,6 @@ from seqc.plan.types import (
     Categorical,
     Einsum,
     Node,
-    Operand,
     Outer,
     Plan,
     Pointwise,

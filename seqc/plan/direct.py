@@ -10,10 +10,10 @@ from collections.abc import Iterable, Sequence
 
 from seqc.flow.types import NO_AXES
 from seqc.lower.program import Program
+from seqc.plan.buffers import Home
 from seqc.plan.fuse import GroupKey, Levels
 from seqc.plan.graph import MEMORY, Graph
 from seqc.plan.roots import IN_PLACE, leaf_home, root_home
-from seqc.plan.types import Home
 
 Groups = dict[GroupKey, list[list[int]]]
 TOGETHER = 16

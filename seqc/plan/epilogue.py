@@ -14,10 +14,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from seqc.flow.types import Axis, Kind
+from seqc.plan.buffers import Operand
 from seqc.plan.lanes import runs_on_vectors
 from seqc.plan.place import flat, reads_and_writes
 from seqc.plan.ragged import row_by_row
-from seqc.plan.types import Kernel, Node, Operand, Plan, Pointwise, Product, Scan
+from seqc.plan.types import Kernel, Node, Plan, Pointwise, Product, Scan
 
 
 def add_epilogues(plan: Plan) -> Plan:

@@ -10,9 +10,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from seqc.flow.types import Axis, Kind
+from seqc.plan.buffers import Operand, Statement
 from seqc.plan.graph import Graph
 from seqc.plan.storage import Storage
-from seqc.plan.types import Operand, Pointwise, Statement, Uniform
+from seqc.plan.types import Pointwise, Uniform
 
 
 @dataclass(slots=True)

@@ -10,15 +10,14 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 
 from seqc.flow.types import Axis, Kind, Type
+from seqc.plan.buffers import Buffer, Home
 from seqc.plan.graph import Segment as Term
 from seqc.plan.stack import Stack, is_parameter, letters
 from seqc.plan.storage import Storage
 from seqc.plan.types import (
-    Buffer,
     Categorical,
     Einsum,
     Gather,
-    Home,
     Kernel,
     Move,
     Outer,

@@ -7,7 +7,8 @@ from element to element a real or a truth value made of reals.
 from __future__ import annotations
 
 from seqc.flow.types import Kind
-from seqc.plan.types import Operand, Plan, Pointwise
+from seqc.plan.buffers import Operand
+from seqc.plan.types import Plan, Pointwise
 
 OF_TRUTH = frozenset({"select", "and", "or", "not", "cast"})
 """What takes truth values apart from comparisons."""

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from seqc.plan.buffers import Buffer
 from seqc.plan.place import reads_and_writes
-from seqc.plan.types import Buffer, Kernel, PackedMatrix, Plan
+from seqc.plan.types import Kernel, PackedMatrix, Plan
 
 
 def needs(

@@ -9,10 +9,11 @@ from __future__ import annotations
 from dataclasses import fields, is_dataclass, replace
 from typing import Any
 
+from seqc.plan.buffers import Home, Operand
 from seqc.plan.chain import LOCAL, Chain
 from seqc.plan.place import element_bytes, flat, reads_and_writes
 from seqc.plan.target import Target
-from seqc.plan.types import Home, Kernel, Node, Operand, Plan, Scan
+from seqc.plan.types import Kernel, Node, Plan, Scan
 
 SHORT = 8192
 """Bytes of a row that stays in memory of the kernel in any case: it is in the first cache all the time."""

@@ -11,18 +11,17 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from seqc.flow.types import Axis, Kind
+from seqc.plan.buffers import Buffer, Operand
 from seqc.plan.chain import LOCAL, Chain
 from seqc.plan.roots import MAY_BE_NULL
 from seqc.plan.target import Arena, Target
 from seqc.plan.types import (
-    Buffer,
     Categorical,
     Einsum,
     Gather,
     Guard,
     Move,
     Node,
-    Operand,
     Outer,
     Pack,
     Plan,

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from seqc.flow.types import Axis, Way
+from seqc.plan.buffers import Operand, Statement
 from seqc.plan.chain import Chain, Sweep
 from seqc.plan.place import accesses, flat
 from seqc.plan.target import Arena
@@ -21,7 +22,6 @@ from seqc.plan.types import (
     Guard,
     Move,
     Node,
-    Operand,
     Outer,
     Pack,
     Plan,
@@ -31,7 +31,6 @@ from seqc.plan.types import (
     Reverse,
     Scan,
     Scatter,
-    Statement,
     Transpose,
 )
 

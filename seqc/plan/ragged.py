@@ -20,22 +20,9 @@ from dataclasses import fields, is_dataclass, replace
 from typing import Any
 
 from seqc.flow.types import Axis, Way
+from seqc.plan.buffers import Buffer, Home, Operand
 from seqc.plan.place import accesses, reads_and_writes
-from seqc.plan.types import (
-    Buffer,
-    Einsum,
-    Home,
-    Kernel,
-    Node,
-    Operand,
-    Plan,
-    Pointwise,
-    Product,
-    Reduce,
-    Reverse,
-    Scan,
-    Scatter,
-)
+from seqc.plan.types import Einsum, Kernel, Node, Plan, Pointwise, Product, Reduce, Reverse, Scan, Scatter
 
 WHOLE = frozenset({Axis.TIME, Axis.BATCH})
 ROW = frozenset({Axis.BATCH})

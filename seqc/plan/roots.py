@@ -7,7 +7,7 @@ Takes the name of a leaf or a root and the entry point; gives the `Home` of its 
 from __future__ import annotations
 
 from seqc.lower.program import Program
-from seqc.plan.types import Home
+from seqc.plan.buffers import Home
 
 IN_PLACE = frozenset({"plain", "optimizer", "carried"})
 """Roles whose old contents other kernels may still read."""

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from seqc.flow.types import Flow
 from seqc.lower.program import Program
+from seqc.plan.buffers import Operand
 from seqc.plan.direct import Groups, find_direct, find_groups
 from seqc.plan.fuse import Levels, find_levels
 from seqc.plan.graph import Graph, collect_uses, make_graph
@@ -23,7 +24,7 @@ from seqc.plan.squares import find_squares
 from seqc.plan.stack import find_products, find_stacks
 from seqc.plan.storage import Storage, find_storage
 from seqc.plan.target import Target
-from seqc.plan.types import Guard, Kernel, Node, Operand, Plan, Pointwise, Scan
+from seqc.plan.types import Guard, Kernel, Node, Plan, Pointwise, Scan
 
 Rank = tuple[int, int, int]
 """Level, packs before others, position."""

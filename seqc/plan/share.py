@@ -11,19 +11,18 @@ from dataclasses import dataclass, field, replace
 from enum import Enum
 
 from seqc.flow.types import Axis, Kind
+from seqc.plan.buffers import Buffer, Operand
 from seqc.plan.chain import Chain
 from seqc.plan.place import ALIGNMENT, SMALL, reads_and_writes, rounded
 from seqc.plan.ragged import row_by_row
 from seqc.plan.target import Arena
 from seqc.plan.types import (
-    Buffer,
     Einsum,
     Gather,
     Guard,
     Kernel,
     Move,
     Node,
-    Operand,
     Outer,
     Pack,
     Plan,

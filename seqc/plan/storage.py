@@ -10,11 +10,11 @@ from dataclasses import dataclass, field, replace
 
 from seqc.flow.types import Axis, Kind, Type, Way
 from seqc.lower.program import Program
+from seqc.plan.buffers import Buffer, Home, Operand
 from seqc.plan.fuse import Levels
 from seqc.plan.graph import MEMORY, Graph, Use, live_states, way_shift
 from seqc.plan.roots import IN_PLACE, leaf_home, root_home
 from seqc.plan.stack import Stack
-from seqc.plan.types import Buffer, Home, Operand
 
 WHOLE_OUT = frozenset({"output", "grad", "grad.input", "grad.state"})
 """Roles whose elements look like those of the workspace, if they are reals: any kernel may write there."""

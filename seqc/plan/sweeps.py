@@ -11,9 +11,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from seqc.flow.types import Kind
+from seqc.plan.buffers import Operand, Statement
 from seqc.plan.chain import Chain, Fold, Pick, Spot, Sweep
 from seqc.plan.place import flat, reads_and_writes
-from seqc.plan.types import Gather, Kernel, Operand, Plan, Pointwise, Reduce, Scatter, Statement
+from seqc.plan.types import Gather, Kernel, Plan, Pointwise, Reduce, Scatter
 
 Read = tuple[Operand, Kind]
 

@@ -9,12 +9,13 @@ from collections.abc import Iterable
 from itertools import pairwise
 
 from seqc.flow.types import Axis
+from seqc.plan.buffers import Operand
 from seqc.plan.chain import Chain
 from seqc.plan.epilogue import apart, segment_reads
 from seqc.plan.place import Access, Box, accesses, boxes, flat, reads_and_writes
 from seqc.plan.roots import IN_PLACE
 from seqc.plan.target import Target
-from seqc.plan.types import Guard, Operand, Plan, Pointwise, Product, Scan
+from seqc.plan.types import Guard, Plan, Pointwise, Product, Scan
 
 
 class PlanError(Exception):

@@ -10,7 +10,7 @@ from seqc.emit import cpp
 from seqc.emit.expression import Scope, Term, print_statements
 from seqc.flow.types import Kind
 from seqc.ops.table import ELEMENTWISE_NAMES
-from seqc.plan.types import Statement
+from seqc.plan.buffers import Statement
 
 REAL = Kind.REAL
 

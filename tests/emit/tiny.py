@@ -7,19 +7,9 @@ from __future__ import annotations
 
 from seqc.flow.types import ONCE, STREAM, Axis, Flow, Kind, State, Type, Value, Way
 from seqc.lower.program import Input, Parameter, Program
+from seqc.plan.buffers import Buffer, Home, Operand, Statement
 from seqc.plan.target import Arena, Target
-from seqc.plan.types import (
-    Buffer,
-    Home,
-    Operand,
-    PackedMatrix,
-    Plan,
-    Pointwise,
-    Product,
-    Scan,
-    Segment,
-    Statement,
-)
+from seqc.plan.types import PackedMatrix, Plan, Pointwise, Product, Scan, Segment
 
 UNITS, INPUTS = 5, 3
 BATCH = frozenset({Axis.BATCH})

@@ -13,9 +13,10 @@ from seqc.flow.types import Axis, Flow, Kind, Type
 from seqc.lower.program import Program
 from seqc.ops.evaluate import evaluate
 from seqc.plan import PlanOptions, plan
+from seqc.plan.buffers import Home
 from seqc.plan.roots import leaf_home, root_home
 from seqc.plan.target import Target
-from seqc.plan.types import Home, Plan
+from seqc.plan.types import Plan
 from tests.plan.interpret import Machine
 
 Array = Any

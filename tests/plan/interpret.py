@@ -15,16 +15,14 @@ import numpy as np
 from seqc.flow.types import Axis, Kind, Way
 from seqc.ops.elementwise import erf, sigmoid, softplus
 from seqc.ops.random import draw
+from seqc.plan.buffers import Buffer, Home, Operand, Statement
 from seqc.plan.chain import LOCAL, Chain
 from seqc.plan.types import (
-    Buffer,
     Categorical,
     Einsum,
     Gather,
     Guard,
-    Home,
     Move,
-    Operand,
     Outer,
     Pack,
     Plan,
@@ -34,7 +32,6 @@ from seqc.plan.types import (
     Reverse,
     Scan,
     Scatter,
-    Statement,
     Transpose,
 )
 

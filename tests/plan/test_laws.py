@@ -10,8 +10,9 @@ import pytest
 from seqc.flow.types import STREAM, Kind
 from seqc.passes import flow_for
 from seqc.plan import PlanError, plan, verify, workspace_bytes
+from seqc.plan.buffers import Buffer, Home, Operand, Statement
 from seqc.plan.place import boxes, first_fit, lifetimes
-from seqc.plan.types import Buffer, Home, Operand, Plan, Pointwise, Scan, Statement
+from seqc.plan.types import Plan, Pointwise, Scan
 from seqc.plan.verify import box_bytes, verify_places
 from tests.numeric.hand_models import MODELS
 from tests.passes.random_flows import random_program
