@@ -26,7 +26,7 @@
 #define SEQC_PIN(v)
 #elif defined(__AVX512F__)
 #define SEQC_PIN(v) asm("" : "+v"(v))
-#elif defined(__SSE__)
+#elif defined(__SSE__) && (SEQC_VECTOR_BYTES == 16 || (SEQC_VECTOR_BYTES == 32 && defined(__AVX__)))
 #define SEQC_PIN(v) asm("" : "+x"(v))
 #elif defined(__aarch64__)
 #define SEQC_PIN(v) asm("" : "+w"(v))

@@ -99,7 +99,7 @@ def prepare(path: Path, options: Options, emit: tuple[str, ...], note: Note = la
         repr(emit),
         resources.stamp(),
         _compiler_identity(options),
-        repr(rates.known(options.compiler, "native")),
+        repr(rates.remembered(options.compiler)),
     )
     known = store.recall(fast)
     if isinstance(known, dict) and unchanged(known.get("files")):

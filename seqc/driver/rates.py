@@ -9,11 +9,14 @@ from __future__ import annotations
 import ctypes
 from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from seqc.driver import resources, toolchain
 from seqc.driver.cache import Cache, digest
 from seqc.driver.fault import ToolFault
-from seqc.plan.rates import Rates
+
+if TYPE_CHECKING:
+    from seqc.plan.rates import Rates
 
 _TYPICAL = (32 * 1024, 1024 * 1024, 16 * 1024 * 1024)
 LIBRARY = "rates.so"
@@ -61,6 +64,11 @@ def known(compiler: str | None = None, march: str = "native") -> Rates | None:
     return _known(Cache(), _key(compiler, march))
 
 
+def remembered(compiler: str | None = None, march: str = "native") -> object:
+    """What the cache holds of them, as it lies there: for keys of builds, which do not wait for the planner to load."""
+    return Cache().recall(_key(compiler, march))
+
+
 def of_build(compiler: str | None, march: str) -> Rates | None:
     """The rates that a build reckons with: those of this machine, if it was measured and the build is for it alone."""
     return known(compiler, march) if march == "native" else None
@@ -78,6 +86,8 @@ def measured(compiler: str | None = None, march: str = "native", again: bool = F
 
 
 def _measure(meter: Meter) -> Rates:
+    from seqc.plan.rates import Rates
+
     sizes = cache_sizes()
     first, second, third = sizes
     probes = (first * 3 // 5, second * 3 // 5, min(third // 2, 4 * second), max(2 * third, 64 << 20))
@@ -120,6 +130,8 @@ def _key(compiler: str | None, march: str) -> str:
 
 
 def _known(store: Cache, key: str) -> Rates | None:
+    from seqc.plan.rates import Rates
+
     value = store.recall(key)
     if not isinstance(value, dict):
         return None

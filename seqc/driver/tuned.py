@@ -11,14 +11,16 @@ import json
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from seqc.driver import resources, toolchain
 from seqc.driver.cache import Cache, digest
 from seqc.driver.options import Options
-from seqc.plan import PlanOptions
 
-Choices = Mapping[str, PlanOptions]
+if TYPE_CHECKING:
+    from seqc.plan import PlanOptions
+
+Choices = Mapping[str, "PlanOptions"]
 NONE = "{}"
 """The text of a record without a change."""
 
@@ -41,6 +43,8 @@ def choices_of(options: Options) -> Choices:
     """What the options tell of each entry point."""
     if not options.tuned:
         return {}
+    from seqc.plan import PlanOptions  # loads the planner: a finished build is found without it
+
     record: dict[str, dict[str, Any]] = json.loads(options.tuned)
     return {
         entry: PlanOptions(

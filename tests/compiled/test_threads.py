@@ -149,7 +149,6 @@ use std.optim: SGD
 
 model Tall {
   input  text: index(6)
-  input  n: length
   target next: index(6)
   h = text |> Embedding(5) |> LSTM(20) |> GRU(18) |> LayerNormLSTM(21)
   logits = h |> Dense(17) |> Dense(6)
