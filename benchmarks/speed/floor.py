@@ -1,7 +1,9 @@
-"""The least time that a row can take on a machine of given rates: its products at the multiply-add rate, or the weights
-of its loop out of the cache level that holds them, whichever is longer.
+"""The least time that a row can take on a machine of given rates.
 
-Counts what a perfect program needs, not what anybody computes: products with a table of few symbols are made on the table.
+`seconds` is the floor: products at the multiply-add rate, or the weights of the loop out of the caches that hold them,
+whichever is longer. `parts` adds up what one core cannot do at once: products outside the loop, those of the loop or its
+weights, and elementary functions. Both count what a perfect program needs, not what anybody computes: products with a table
+of few symbols are made on the table.
 """
 
 from __future__ import annotations
@@ -15,6 +17,9 @@ GATES |= {"IndRNN": (1, 0), "Leaky": (1, 1)}
 
 DOT = {"int8": 4}
 """How many multiply-adds of few bits take the place of one in single precision."""
+
+FUNCTIONS = {"LSTM": 5, "GRU": 3, "PeepholeLSTM": 5, "MGU": 2, "LayerNormLSTM": 5, "IndRNN": 0, "Leaky": 1}
+"""For each cell, the values of tanh and sigmoid that a unit needs at a step."""
 
 BYTES = {"f32": 4, "bf16": 2, "int8": 1}
 
@@ -41,17 +46,48 @@ def operations(work: Work) -> float:
     return total + 6.0 * cells * hidden * work.vocabulary
 
 
+def loop_bytes(work: Work) -> float:
+    """Bytes of weights that one core reads at every step of the loop."""
+    past = GATES[work.cell][1]
+    return past * work.hidden * work.hidden * work.layers * BYTES[work.precision] / work.threads
+
+
+def resident(bytes: float, rates: Rates) -> float:
+    """Seconds to read bytes again that were read a step before: the caches hold what fits, each level for itself."""
+    total, left = 0.0, bytes
+    for size, rate in zip((*rates.sizes, float("inf")), rates.reads, strict=True):
+        total += min(left, size) / rate
+        left = max(0.0, left - size)
+    return total
+
+
+def _rate(work: Work, rates: Rates) -> float:
+    rate = rates.operations * DOT.get(work.precision, 1)
+    return (max(rate, rates.tiles) if work.precision == "bf16" else rate) * work.threads
+
+
 def seconds(work: Work, rates: Rates) -> float:
     """The floor of one call."""
-    rate = rates.operations * DOT.get(work.precision, 1)
-    if work.precision == "bf16":
-        rate = max(rate, rates.tiles)
-    least = operations(work) / (rate * work.threads)
-    past = GATES[work.cell][1]
-    loop = past * work.hidden * work.hidden * work.layers * BYTES[work.precision]
-    shared = rates.read(1.0, loop / work.threads)
-    if work.kind == "sequence":
-        least = max(least, work.steps * loop / work.threads * shared)
-    elif work.kind in ("samples", "block", "step"):
-        least = max(least, loop * shared)
+    least = operations(work) / _rate(work, rates)
+    if work.kind == "sequence" and work.batch == 1:
+        return max(least, work.steps * resident(loop_bytes(work), rates))
+    if work.kind in ("samples", "block", "step"):
+        return max(least, resident(loop_bytes(work), rates))
     return least
+
+
+def parts(work: Work, rates: Rates) -> float:
+    """What is needed one after the other: products, or weights where they take longer, and elementary functions."""
+    rate, values = _rate(work, rates), rates.tanh * work.threads
+    if work.kind == "pendulum":
+        return operations(work) / rate + work.steps * work.batch * 2 * 20 * FUNCTIONS["LSTM"] / values
+    cells = work.steps * work.batch if work.kind not in ("samples", "block", "step") else 1
+    functions = FUNCTIONS[work.cell] * cells * work.hidden * work.layers / values
+    if work.kind in ("training", "ragged"):
+        share = 0.5 if work.kind == "ragged" else 1.0
+        scores = cells * work.vocabulary / (rates.exp * work.threads)
+        return operations(work) / rate + share * (functions + scores)
+    weights = resident(loop_bytes(work), rates) * (work.steps if work.kind == "sequence" else 1)
+    within = 2.0 * cells * GATES[work.cell][1] * work.hidden**2 * work.layers
+    inside = max(within / rate, weights) if work.batch == 1 else within / rate
+    return (operations(work) - within) / rate + inside + functions

@@ -47,7 +47,8 @@ class Timing:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """One row as it came out. `ratio`: ours to the best peer, with its middle half; `share`: floor divided by ours."""
+    """One row as it came out. `ratio`: ours to the best peer, with its middle half; `share`: floor divided by ours;
+    `filled`: what its parts need one after the other, divided by ours."""
 
     grid: str
     work: Work
@@ -59,6 +60,7 @@ class Result:
     share: float | None
     rate: float
     notes: tuple[str, ...]
+    filled: float | None = None
 
 
 class Participant:
@@ -240,7 +242,9 @@ def conclude(
             pairs = zip(ours.rounds, timings[fastest].rounds, strict=False)
             ratio = quarters([a / b for a, b in pairs])
     share = least / ours.median if ours is not None else None
-    return Result(grid, work, ours, tuple(timings), best, ratio, least, share, rates.operations, tuple(notes))
+    filled = floor.parts(work, rates) / ours.median if ours is not None else None
+    timed = (ours, tuple(timings), best, ratio, least, share, rates.operations, tuple(notes), filled)
+    return Result(grid, work, *timed)
 
 
 def compare(work: Work, peer: Peer, ours: np.ndarray, theirs: np.ndarray) -> list[str]:

@@ -13,7 +13,19 @@ from seqc.plan.rates import LEVELS, Rates
 from speed.runner import Result, Timing
 from speed.work import REFERENCE
 
-HEAD = ("work", "ours", "spread", "best peer", "peer", "ratio", "spread", "target", "of the floor", "GFLOP/s")
+HEAD = (
+    "work",
+    "ours",
+    "spread",
+    "best peer",
+    "peer",
+    "ratio",
+    "spread",
+    "target",
+    "of the floor",
+    "of its parts",
+    "GFLOP/s",
+)
 
 
 def duration(seconds: float) -> str:
@@ -51,6 +63,7 @@ def line(result: Result, operations: float) -> tuple[str, ...]:
         spread,
         goal,
         "" if result.share is None else f"{result.share:.0%}",
+        "" if result.filled is None else f"{result.filled:.0%}",
         "" if ours is None else f"{operations / ours.median / 1e9:.3g}",
     )
 
@@ -102,7 +115,8 @@ def markdown(results: Sequence[Result], rates: Rates, notes: bool = True) -> str
     lines = [
         f"One core at the start of this run: {rates.operations / 1e9:.0f} GFLOP/s of multiply-adds{tiles}; "
         f"reads in GB/s: {reads}. "
-        "The floor of a row uses the multiply-add rate read in its own rounds. Spreads are the middle half.",
+        "The floor of a row uses the multiply-add rate read in its own rounds; its parts are products, weights of the loop and "
+        "elementary functions one after the other. Spreads are the middle half.",
         "",
         "| " + " | ".join(HEAD) + " |",
         "| " + " | ".join("---" for _ in HEAD) + " |",
