@@ -39,6 +39,9 @@ LEAST_BYTES = 512
 FEWEST, MOST = 64, 1024
 """Cells of a stretch: enough for the weights to be read rarely, and no more than helps."""
 
+DEEP = 16 * FEWEST
+"""Values summed for a result from which reading large weights anew for each stretch takes longer than what it saves."""
+
 
 @dataclass(frozen=True, slots=True)
 class Company:
@@ -79,7 +82,7 @@ def users(plan: Plan) -> dict[int, set[int]]:
 
 def company_of(plan: Plan, number: int, scan: Scan, used: dict[int, set[int]], target: Target) -> Company:
     """What may go along with a scan; `bytes` for a step of a row pass from one to the other."""
-    before, after = leading(plan, number, used), following(plan, number, scan)
+    before, after = leading(plan, number, used, target), following(plan, number, scan)
     own = written_by(plan, (*(plan.nodes[each] for each in before), *scan.kernels))
     read = {each.buffer for later in after for each in reads_and_writes(plan, plan.nodes[later])[0]}
     passed = {each for each in own if number in used[each] and (used[each] & {*before} or each in read)}
@@ -100,7 +103,7 @@ def fits(plan: Plan, number: int) -> bool:
     return buffer.home.role == "workspace" and not buffer.slots and not buffer.ring and buffer.axes == WHOLE
 
 
-def leading(plan: Plan, scan: int, used: dict[int, set[int]]) -> tuple[int, ...]:
+def leading(plan: Plan, scan: int, used: dict[int, set[int]], target: Target) -> tuple[int, ...]:
     """The nodes before a scan that work for it alone, in order; nothing where no product is among them."""
     chosen: set[int] = set()
     between: set[int] = set()
@@ -110,7 +113,7 @@ def leading(plan: Plan, scan: int, used: dict[int, set[int]]) -> tuple[int, ...]
             break
         read, written = reads_and_writes(plan, node)
         alone = all(used[each.buffer] <= {*chosen, scan, number} for each in written)
-        if alone and may_lead(plan, node) and not between & {each.buffer for each in read}:
+        if alone and may_lead(plan, node, target) and not between & {each.buffer for each in read}:
             chosen.add(number)
         else:
             between |= {each.buffer for each in written}
@@ -119,12 +122,18 @@ def leading(plan: Plan, scan: int, used: dict[int, set[int]]) -> tuple[int, ...]
     return tuple(sorted(chosen))
 
 
-def may_lead(plan: Plan, node: Node) -> bool:
-    """Whether a kernel makes every cell from that cell alone, into memory of its own that is read where it was written."""
+def may_lead(plan: Plan, node: Node, target: Target) -> bool:
+    """Whether a kernel makes every cell from that cell alone, into memory of its own that is read where it was written;
+    and a product with weights beyond the second cache does not sum so many values that its weights are what counts."""
     if not isinstance(node, Product | Pointwise | Chain | Gather | Move | Reduce) or kept_axes(node) != WHOLE:
         return False
     if (isinstance(node, Reduce) and node.summed) or not by_row(plan, node) or by_step(plan, node):
         return False
+    if isinstance(node, Product):
+        packs = [plan.packs[each.pack] for each in node.segments]
+        far = sum(each.bytes(target.real_bytes) for each in packs) > target.l2_bytes
+        if far and sum(each.depth for each in packs) > DEEP:
+            return False
     return all(fits(plan, each.buffer) for each in reads_and_writes(plan, node)[1])
 
 
