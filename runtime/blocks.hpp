@@ -176,10 +176,14 @@ static inline void sum_all(int64_t rows, int64_t sums, const R *from, int64_t fr
 // `count` alone decides.
 template <class R, class O> static inline void sum_squares(int64_t count, const R *from, O *out) {
   constexpr int narrow_lanes = lanes<double>, parts = lanes<R> / narrow_lanes;
+  constexpr int64_t ahead = 8192 / static_cast<int64_t>(sizeof(R)),
+                    line = 64 / static_cast<int64_t>(sizeof(R));
   typedef R Narrow __attribute__((vector_size(sizeof(R) * narrow_lanes)));
   Array<Vec<double>, 4 * parts> sum = {};
   int64_t i = 0;
   for (; i + 4 * lanes<R> <= count; i += 4 * lanes<R>) {
+    for (int64_t k = 0; k < 4 * lanes<R>; k += line)
+      __builtin_prefetch(from + i + ahead + k, 0, 2); // on the next pages, where nobody else looks ahead
     SEQC_UNROLL
     for (int k = 0; k < 4 * parts; ++k) {
       Narrow part;

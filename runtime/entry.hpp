@@ -221,10 +221,12 @@ static inline int generate(const ModelInfo &model, const EntryInfo &entry, const
 
 typedef int PackFunction(const void *plain, void *packed);
 
-// The second half of an update: the rules of all parameters, then packing anew.
+// The second half of an update: the rules of all parameters, which write most packed weights as well; `pack`
+// makes the others, if there are any.
 static inline int change(const EntryInfo &entry, const seqc_call *call, const seqc_trainer *trainer,
                          PackFunction *pack, Frame &frame) {
   frame.weights = static_cast<char *>(trainer->plain);
+  frame.renewed_weights = static_cast<char *>(trainer->packed);
   frame.optimizer = static_cast<char *>(trainer->optimizer);
   frame.hyper = trainer->hyper;
   frame.updates = *trainer->updates;
@@ -232,7 +234,7 @@ static inline int change(const EntryInfo &entry, const seqc_call *call, const se
   if (code != SEQC_OK)
     return code;
   ++*trainer->updates;
-  return pack(trainer->plain, trainer->packed);
+  return pack ? pack(trainer->plain, trainer->packed) : int{SEQC_OK};
 }
 
 SEQC_INLINE bool usable(const ModelInfo &model, const seqc_trainer *trainer) {

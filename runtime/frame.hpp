@@ -45,6 +45,7 @@ struct Frame {
   int64_t first_row, updates;
   char *memory, *weights, *gradients, *optimizer;
   const char *fixed_weights, *packed_weights;
+  char *renewed_weights; // packed ones, where rules change what they are made of
   const double *hyper;
   const void **inputs;
   void **outputs;
@@ -65,6 +66,9 @@ struct Frame {
   template <class T> T *gradient(int64_t offset) const { return reinterpret_cast<T *>(gradients + offset); }
   template <class T> T *changed(int64_t offset) const { return reinterpret_cast<T *>(weights + offset); }
   template <class T> T *moment(int64_t offset) const { return reinterpret_cast<T *>(optimizer + offset); }
+  template <class T> T *renewed(int64_t offset) const {
+    return reinterpret_cast<T *>(renewed_weights + offset);
+  }
   template <class T> const T *plain(int64_t offset) const {
     return reinterpret_cast<const T *>(fixed_weights + offset);
   }

@@ -126,8 +126,35 @@ template <class R, int Half> SEQC_INLINE void turn_square(Vec<R> (&v)[lanes<R>])
 }
 #endif
 
+// store_past<Far>(to, v): with Far past the caches, where a vector is a cache line and lies on one: for what
+// is read so much later that nothing keeps it till then. Whoever writes so calls `settle` in the end.
+template <bool Far, class R> SEQC_INLINE void store_past(R *to, Vec<R> v) {
+#if defined(__AVX512F__) && SEQC_VECTOR_BYTES == 64
+  if constexpr (Far)
+    if (reinterpret_cast<uintptr_t>(to) % 64 == 0) {
+#if defined(__clang__)
+      __builtin_nontemporal_store(v, reinterpret_cast<Vec<R> *>(to));
+#else
+      if constexpr (sizeof(R) == 4)
+        __builtin_ia32_movntps512(to, v);
+      else
+        __builtin_ia32_movntpd512(to, v);
+#endif
+      return;
+    }
+#endif
+  store(to, v);
+}
+
+// settle(): what was written past the caches is there for all threads.
+SEQC_INLINE void settle() {
+#if defined(__AVX512F__)
+  __builtin_ia32_sfence();
+#endif
+}
+
 // Writes up to lanes<R> matrix rows as one vector column; missing rows (null) become zeros.
-template <class R>
+template <class R, bool Far = false>
 SEQC_INLINE void transpose_rows(R *to, int64_t step, int64_t depth, const R *const (&rows)[lanes<R>]) {
   int64_t k = 0;
 #if !defined(__clang__)
@@ -139,7 +166,7 @@ SEQC_INLINE void transpose_rows(R *to, int64_t step, int64_t depth, const R *con
     turn_square<R, lanes<R> / 2>(square);
     SEQC_UNROLL
     for (int i = 0; i < lanes<R>; ++i)
-      store(to + (k + i) * step, square[i]);
+      store_past<Far>(to + (k + i) * step, square[i]);
   }
 #endif
   for (; k < depth; ++k)
@@ -184,6 +211,24 @@ template <class R> static void pack_rows(R *packed, int64_t depth, const Rows<R>
   });
 }
 
+// pack_gate(packed, depth, units, gates, gate, matrix, stride, begin, end): of what pack_gates writes the
+// rows begin … end of one matrix. `begin` is a multiple of lanes<R>, and `end` one or `units`.
+template <class R, bool Far = false>
+SEQC_INLINE void pack_gate(R *packed, int64_t depth, int64_t units, int gates, int gate, const R *matrix,
+                           int64_t stride, int64_t begin, int64_t end) {
+  const int64_t count = blocks<R>(units), wide = panel_blocks(gates);
+  for (int64_t block = begin / lanes<R>; block * lanes<R> < end; ++block) {
+    const int64_t first = block / wide * wide, width = min(count - first, wide) * gates * lanes<R>;
+    const R *rows[lanes<R>];
+    for (int lane = 0; lane < lanes<R>; ++lane) {
+      const int64_t unit = block * lanes<R> + lane;
+      rows[lane] = unit < units ? matrix + unit * stride : nullptr;
+    }
+    R *const to = packed + first * gates * lanes<R> * depth;
+    transpose_rows<R, Far>(to + ((block - first) * gates + gate) * lanes<R>, width, depth, rows);
+  }
+}
+
 // pack_gates(packed, depth, units, gates, count, stride): for y_g = W_g x of `count` gates with `units` rows
 // each; the gates of a unit become neighbours, as product_with<R, count> wants them.
 template <class R>
@@ -194,14 +239,9 @@ SEQC_KERNEL static void pack_gates(R *packed, int64_t depth, int64_t units, cons
     pack_rows(packed, depth, &source, 1);
     return;
   }
-  each_column<R>(packed, depth, units, count, [&](R *to, int64_t step, int64_t block, int gate) {
-    const R *rows[lanes<R>];
-    for (int lane = 0; lane < lanes<R>; ++lane) {
-      const int64_t unit = block * lanes<R> + lane;
-      rows[lane] = unit < units ? gates[gate] + unit * stride : nullptr;
-    }
-    transpose_rows<R>(to, step, depth, rows);
-  });
+  for (int64_t begin = 0; begin < units; begin += lanes<R>)
+    for (int gate = 0; gate < count; ++gate)
+      pack_gate(packed, depth, units, count, gate, gates[gate], stride, begin, min(begin + lanes<R>, units));
 }
 
 // pack_columns(packed, units, sources, count): for dx = W' dy with W the sources stacked, `units` columns
@@ -230,6 +270,48 @@ SEQC_KERNEL static void pack_columns(R *packed, int64_t units, const Rows<R> *so
         }
       }
     }
+}
+
+// renew_rows(packed, depth, units, gates, gate, matrix, begin, end): rows begin … end of one matrix
+// [units, depth] changed; writes them where pack_gates has put them, with Far past the caches. `begin` is a
+// multiple of lanes<R>, and `end` one or `units`.
+template <bool Far, class R>
+SEQC_KERNEL static void renew_rows(R *packed, int64_t depth, int64_t units, int gates, int gate,
+                                   const R *matrix, int64_t begin, int64_t end) {
+  if (narrow<R>(units, gates)) {
+    const int64_t padded = blocks<R>(depth) * lanes<R>;
+    for (int64_t unit = begin; unit < end; ++unit)
+      for (int64_t k = 0; k < padded; ++k)
+        packed[unit * padded + k] = k < depth ? matrix[unit * depth + k] : R(0);
+    return;
+  }
+  pack_gate<R, Far>(packed, depth, units, gates, gate, matrix, depth, begin, end);
+}
+
+// renew_columns(packed, units, depth, at, matrix, begin, end): rows begin … end of one matrix, `units`
+// wide, changed; writes them where pack_columns has put them. `depth` rows are stacked, and those of this
+// matrix begin at row `at`.
+template <bool Far, class R>
+SEQC_KERNEL static void renew_columns(R *packed, int64_t units, int64_t depth, int64_t at, const R *matrix,
+                                      int64_t begin, int64_t end) {
+  if (narrow<R>(units)) {
+    const int64_t padded = blocks<R>(depth) * lanes<R>, stop = at + end == depth ? padded : at + end;
+    for (int64_t unit = 0; unit < units; ++unit)
+      for (int64_t k = at + begin; k < stop; ++k)
+        packed[unit * padded + k] = k < depth ? matrix[(k - at) * units + unit] : R(0);
+    return;
+  }
+  constexpr int wide = panel_blocks(1);
+  for (int64_t first = 0; first < blocks<R>(units); first += wide) {
+    const int64_t width = min(int64_t{wide}, blocks<R>(units) - first);
+    R *to = packed + (first * depth + (at + begin) * width) * lanes<R>;
+    for (int64_t k = begin; k < end; ++k)
+      for (int64_t block = first; block < first + width; ++block, to += lanes<R>) {
+        const int64_t valid = units - block * lanes<R>;
+        const R *const from = matrix + k * units + block * lanes<R>;
+        store_past<Far>(to, valid >= lanes<R> ? load(from) : load_part(from, static_cast<int>(valid)));
+      }
+  }
 }
 
 } // namespace seqc

@@ -62,6 +62,15 @@ struct Share {
 
 constexpr Share alone = {nullptr, 0, 1};
 
+// by_rows(part, width, visit): calls visit(first, count) for a few rows of a matrix `width` wide after the
+// other, so many that what is done to them one after the other finds them in the second-level cache: at
+// multiples of 64 from `part.first` on.
+template <class Visit> SEQC_INLINE void by_rows(Range part, int64_t width, const Visit &visit) {
+  const int64_t few = max(int64_t{64}, 32768 / width / 64 * 64);
+  for (int64_t first = part.first; first < part.end(); first += few)
+    visit(first, min(few, part.end() - first));
+}
+
 // together(call, work, nodes): runs nodes(share), a code, by as many members of the caller's team as `work`
 // (in multiplications and additions) is worth. They all leave with the same code.
 template <class Nodes> static inline int together(const seqc_call *call, double work, const Nodes &nodes) {

@@ -59,6 +59,45 @@ template <class R, int64_t N> static void check_columns(int64_t M, int64_t K) {
     }
 }
 
+// Rows written anew, a few at a time, leave what packing everything leaves: rows of each gate, then columns of
+// two stacked matrices.
+template <class R, int Gates, int64_t Units> static void check_renewal(int64_t K) {
+  const int64_t step = 2 * lanes<R>, height = K * Gates;
+  Data<R> W(Gates * Units * K, 5);
+  Data<R> rows(seqc::packed_size<R>(K, Units, Gates), 11), again(rows.count, 12);
+  seqc::Array<const R *, Gates> gates;
+  seqc::Array<seqc::Rows<R>, Gates> sources;
+  for (int g = 0; g < Gates; ++g) {
+    gates[g] = W + g * Units * K;
+    sources[g] = {W + g * Units * K, Units, K};
+  }
+  seqc::pack_gates<R>(rows, K, Units, gates, Gates, K);
+  for (int g = 0; g < Gates; ++g)
+    for (int64_t begin = 0; begin < Units; begin += step) {
+      const int64_t end = begin + step < Units ? begin + step : Units;
+      if (g % 2 == 0)
+        seqc::renew_rows<true, R>(again, K, Units, Gates, g, gates[g], begin, end);
+      else
+        seqc::renew_rows<false, R>(again, K, Units, Gates, g, gates[g], begin, end);
+    }
+  seqc::settle();
+  CHECK(memcmp(rows.values, again.values, static_cast<size_t>(rows.count) * sizeof(R)) == 0,
+        "%d gates of %ld, %ld deep, written anew", Gates, long(Units), long(K));
+  Data<R> columns(seqc::packed_size<R>(height, Units), 11), anew(columns.count, 12);
+  seqc::pack_columns<R>(columns, Units, sources, Gates);
+  for (int g = 0; g < Gates; ++g)
+    for (int64_t begin = 0; begin < K; begin += 5) {
+      const int64_t end = begin + 5 < K ? begin + 5 : K;
+      if (g % 2 == 0)
+        seqc::renew_columns<true, R>(anew, Units, height, g * K, gates[g], begin, end);
+      else
+        seqc::renew_columns<false, R>(anew, Units, height, g * K, gates[g], begin, end);
+    }
+  seqc::settle();
+  CHECK(memcmp(columns.values, anew.values, static_cast<size_t>(columns.count) * sizeof(R)) == 0,
+        "columns of %d x %ld, %ld wide, written anew", Gates, long(K), long(Units));
+}
+
 // Two segments, all gates of each unit at once, both orders of panels.
 template <class R, int Gates, int64_t Units> static void check_gates(int64_t M, int64_t K) {
   const int64_t extra = 5;
@@ -186,6 +225,12 @@ template <class R, int64_t... N> static void check_widths() { (check_width<R, N>
 template <class R> static void check_cells() {
   for (const int64_t M : {1, 2, 5, 6, 19})
     for (const int64_t K : {1, 8, 33}) {
+      if (M == 1) {
+        check_renewal<R, 1, 2>(K);
+        check_renewal<R, 1, 40>(K);
+        check_renewal<R, 2, 65>(K);
+        check_renewal<R, 4, 33>(K);
+      }
       check_gates<R, 1, 40>(M, K);
       check_gates<R, 2, 17>(M, K);
       check_gates<R, 3, 16>(M, K);

@@ -20,6 +20,7 @@ from seqc.emit.layout import call, mentions
 from seqc.emit.memory import Numbers, address
 from seqc.emit.model import Model, only_sizes, pack_key
 from seqc.emit.names import Namer
+from seqc.emit.packing import print_rule
 from seqc.emit.pointwise import pointwise_kernel
 from seqc.emit.products import outer_kernel, product_kernel
 from seqc.emit.scan import print_scan
@@ -34,21 +35,8 @@ from seqc.plan.types import Plan
 
 LOCALS = frozenset(
     {"frame", "t", "steps", "batch", "key", "runs", "outer", "inner", "turns", "sources", "gates", "kernels"}
-    | {
-        "share",
-        "rows",
-        "cells",
-        "lot",
-        "part",
-        "alone",
-        "stretch",
-        "from",
-        "to",
-        "run",
-        "count",
-        "later",
-        *ROWS.values(),
-    }
+    | {"share", "rows", "cells", "lot", "part", "alone", "stretch", "from", "to", "run", "count", "later"}
+    | {"first", *ROWS.values()}
 )
 SHORT = 64
 """Elements that a kernel works on sooner than it is called."""
@@ -116,7 +104,7 @@ class EntryPrinter:
 
     # ---- operands -------------------------------------------------------------------------------------------------
 
-    def _base(self, operand: Operand, written: bool) -> str:
+    def base(self, operand: Operand, written: bool) -> str:
         """The local variable that points to a buffer."""
         buffer = self.plan.buffers[operand.buffer]
         changing = written or (operand.buffer in self._written and buffer.home.role != "carried")
@@ -131,7 +119,7 @@ class EntryPrinter:
         return self._pointers[key]
 
     def _pointer(self, operand: Operand, written: bool, where: Place) -> str:
-        base, first = self._base(operand, written), self.team.first(where)
+        base, first = self.base(operand, written), self.team.first(where)
         if where.sorted:
             return sorted_pointer(self.plan, operand, where, base, first)
         return pointer_text(self.plan, operand, where.by_step or bool(where.run), base, first)
@@ -142,7 +130,7 @@ class EntryPrinter:
             return self._packs[number]
         pack = self.plan.packs[number]
         if pack.sources is None:
-            name = self._base(Operand(pack.buffer, 1), True)
+            name = self.base(Operand(pack.buffer, 1), True)
         else:
             offset = next(p.offset for p in self.model.packs if pack_key(p.pack) == pack_key(pack))
             name = self._namer.name(
@@ -210,6 +198,9 @@ class EntryPrinter:
             return
         if maker is not None:
             kernel, where = maker(self, node, in_scan)
+            if isinstance(node, plan_types.Pointwise) and node.rows > 1:
+                print_rule(self, node, kernel, indent)
+                return
             where = replace(where, run=run)
             passing = in_scan and isinstance(node, plan_types.Product)
             if (self.plan.entry == "step" or passing) and is_short(self.plan, node):
@@ -236,15 +227,16 @@ class EntryPrinter:
             if isinstance(parameter, Pointer):
                 arguments.append(self._pointer(parameter.operand, parameter.written, where))
             else:
-                arguments.append(self._scalar(parameter, where, in_scan))
+                arguments.append(self.scalar(parameter, where, in_scan))
         lines = call(deeper, f"kernels::{name}", arguments)
         self._emit(lines, indent, loop, where)
         for parameter in kernel.parameters:
             if isinstance(parameter, Pointer) and parameter.written and where.single:
-                base = self._base(parameter.operand, True)
+                base = self.base(parameter.operand, True)
                 self.lines += cleared(self.plan, self.team, parameter.operand, base, indent)
 
-    def _scalar(self, parameter: Scalar, where: Place, in_scan: bool) -> str:
+    def scalar(self, parameter: Scalar, where: Place, in_scan: bool) -> str:
+        """The text of an argument that is no pointer."""
         what, number = parameter.source
         if what == "uniform":
             return self._uniform(number, parameter.kind)

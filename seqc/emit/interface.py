@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from seqc.emit.entry import read_inputs, written_buffers
 from seqc.emit.layout import call, commented
 from seqc.emit.model import ENTRIES, Model
+from seqc.emit.packing import needs_others
 from seqc.plan.types import Plan
 
 FORWARD = "const seqc_call *call, const seqc_weights *weights, const double *hyper, void *const *state"
@@ -43,12 +44,13 @@ def hyper_values(model: Model) -> list[str]:
 def interface(model: Model, plans: Mapping[str, Plan]) -> list[str]:
     """One function for each entry point, then the sizes of workspaces."""
     lines: list[str] = []
+    pack = "pack_others" if needs_others(model, plans) else "nullptr"
     for entry in ENTRIES:
         if entry in plans:
             lines += call(0, f"SEQC_KERNEL int run_{entry}", PARAMETERS[entry], ") {")
             if entry == "step" and steps_quickly(model, plans[entry]):
                 lines += _quick_step(model)
-            lines += [*_body(entry), "}", ""]
+            lines += [*_body(entry, pack), "}", ""]
     return [*lines, *_workspace(plans)]
 
 
@@ -79,9 +81,10 @@ def _quick_step(model: Model) -> list[str]:
     return [*call(2, f"if (quick_step<{sizes}>", [*arguments, nodes], "))"), "    return SEQC_OK;"]
 
 
-def _body(entry: str) -> list[str]:
+def _body(entry: str, pack: str) -> list[str]:
+    """The body of an entry; `pack` is the function for weights that rules leave unpacked."""
     if entry == "apply":
-        return ["  return apply(model_info, apply_info, call, trainer, grads, pack_weights);"]
+        return [f"  return apply(model_info, apply_info, call, trainer, grads, {pack});"]
     if entry == "update":
         arguments = [
             "model_info",
@@ -92,7 +95,7 @@ def _body(entry: str) -> list[str]:
             "state",
             "inputs",
             "scores",
-            "pack_weights",
+            pack,
         ]
         return call(2, "return update", arguments)
     fields = {"infer": ["outputs"], "step": ["outputs"], "generate": ["outputs"], "evaluate": ["scores"]}

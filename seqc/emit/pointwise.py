@@ -49,6 +49,8 @@ class Group:
         """How often the operand is read in the forms that go row by row."""
         if operand.buffer == self.sums:
             return Scope.ELEMENT
+        if self.node.rows > 1:
+            return Scope.ELEMENT if operand.size > 1 else Scope.KERNEL
         if self.plan.buffers[operand.buffer].home.role == LOCAL:
             return Scope.ELEMENT if operand.size > 1 and self.node.size > 1 else Scope.ROW
         if operand.size > 1 or (self.node.size == 1 and gate_of(self.plan, operand) is not None):
@@ -84,6 +86,8 @@ def pointwise_kernel(
 def _form(group: Group) -> Form:
     """The widest loop that the operands allow."""
     node, plan = group.node, group.plan
+    if node.rows > 1:
+        return Form.FLAT
     long = [o for o in group.operands() if group.scope(o) is Scope.ELEMENT]
     moving = [o for o in group.operands() if group.place.varies(plan, o)]
     kinds_fit = _statements_fit(group, lambda operand: Scope.ELEMENT if operand in moving else Scope.KERNEL)
@@ -224,7 +228,7 @@ def filled(
 
 def _loops(group: Group, form: Form, lines: dict[Scope, list[str]]) -> list[str]:
     """The lines of each scope inside their loops."""
-    size = group.node.size
+    size = group.node.size // group.node.rows
     out = [f"  {line}" for line in lines[Scope.KERNEL]]
     if form is Form.FLAT:
         count = "rows" if size == 1 else f"rows * {size}"
@@ -249,7 +253,7 @@ def _swept(count: str, lines: Sequence[str], indent: int) -> list[str]:
 
 
 def _loop_scope(group: Group, form: Form, operand: Operand) -> Scope:
-    if form is Form.FLAT:
+    if form is Form.FLAT and group.node.rows == 1:
         return Scope.ELEMENT if group.place.varies(group.plan, operand) else Scope.KERNEL
     return group.scope(operand)
 

@@ -11,9 +11,10 @@ from seqc.emit.contexts import EntryText, Unit
 from seqc.emit.entry import EntryPrinter, read_inputs, written_buffers
 from seqc.emit.interface import exported, hyper_values, interface, steps_quickly
 from seqc.emit.kernel import Shelf
-from seqc.emit.layout import call, comment, commented
+from seqc.emit.layout import comment, commented
 from seqc.emit.memory import Numbers
-from seqc.emit.model import ENTRIES, Model, PlacedPack, bytes_of, only_sizes
+from seqc.emit.model import ENTRIES, Model, bytes_of, only_sizes
+from seqc.emit.packing import packing
 from seqc.emit.render import render
 from seqc.flow.types import Axis, Type
 from seqc.plan.place import flat
@@ -87,7 +88,7 @@ def unit(model: Model, plans: Mapping[str, Plan], source: str, variant: str = ""
         tuple(kernel.lines for kernel in shelf.printed),
         tuple(entries),
         tuple(tuple(table) for table in tables(model, plans)),
-        tuple(packing(model)),
+        tuple(packing(model, plans)),
         tuple(first_states(model, plans)),
         tuple(interface(model, plans)),
         tuple(exported(model, plans, variant)),
@@ -198,78 +199,6 @@ def entry_tables(model: Model, plans: Mapping[str, Plan], entry: str) -> list[li
 def whole(arena: Arena) -> int:
     """Bytes for one step of one row."""
     return arena.bytes(1, 1)
-
-
-# ---- packing ------------------------------------------------------------------------------------------------------
-
-
-def packing(model: Model) -> list[str]:
-    """`pack_weights`: every packed matrix from the plain weights."""
-    offsets = {each.name: each.offset for each in model.parameters}
-    body: list[str] = []
-    for placed in model.packs:
-        body += _pack(placed, offsets, model.real_bytes)
-    if not body:
-        return ["int pack_weights(const void *, void *) { return SEQC_OK; }"]
-    head = [
-        "int pack_weights(const void *plain, void *packed) {",
-        "  if (!plain || !packed)",
-        "    return SEQC_BAD_CALL;",
-        "  const char *from = static_cast<const char *>(plain);",
-        "  char *to = static_cast<char *>(packed);",
-    ]
-    return [*head, *body, "  return SEQC_OK;", "}"]
-
-
-def _pack(placed: PlacedPack, offsets: Mapping[str, int], real_bytes: int) -> list[str]:
-    pack = placed.pack
-    assert pack.sources is not None
-    starts = [offsets[name] + offset * real_bytes for name, offset in pack.sources]
-    texts = [f"reinterpret_cast<const real *>(from + {start})" for start in starts]
-    to = f"reinterpret_cast<real *>(to + {placed.offset})"
-    if pack.kind not in ("real", "rounded"):
-        return _pack_low(placed, texts)
-    if pack.form == "columns":
-        depth = pack.depth // len(texts)
-        named = [
-            (f"{{{text}, {pack.units}, {depth}}}", name)
-            for text, (name, _) in zip(texts, pack.sources, strict=True)
-        ]
-        body = ["    const Rows<real> sources[] = {", *commented(named, 8), "    };"]
-        body += call(4, "pack_columns<real>", [to, str(pack.units), "sources", str(len(texts))])
-    else:
-        named = [(text, name) for text, (name, _) in zip(texts, pack.sources, strict=True)]
-        body = ["    const real *const gates[] = {", *commented(named, 8), "    };"]
-        sizes = [str(pack.depth), str(pack.units), "gates", str(len(texts)), str(pack.depth)]
-        body += call(4, "pack_gates<real>", [to, *sizes])
-    if pack.kind == "rounded":
-        body += call(4, "round_values", [str(pack.elements), to, to])
-    return ["  {", *body, "  }"]
-
-
-def _pack_low(placed: PlacedPack, texts: list[str]) -> list[str]:
-    """Weights of fewer bits: each number is asked for by gate, row and column."""
-    pack = placed.pack
-    assert pack.sources is not None
-    named = [(text, name) for text, (name, _) in zip(texts, pack.sources, strict=True)]
-    sizes = [f"to + {placed.offset}", str(pack.depth), str(pack.units), str(len(texts))]
-    one = pack.depth // len(texts)
-    place = f"gate][unit * {pack.depth} + k"
-    if pack.form == "columns":
-        place = f"k / {one}][k % {one} * {pack.units} + unit"
-        sizes[3] = "1"
-    weight = [
-        f"    const auto weight = [&](int{' gate' if pack.form == 'rows' else ''}, int64_t unit, int64_t k) {{",
-        f"      return gates[{place}];",
-        "    };",
-    ]
-    body = ["    const real *const gates[] = {", *commented(named, 8), "    };", *weight]
-    return [
-        "  {",
-        *body,
-        *call(4, f"pack_{pack.kind}", [*sizes, "weight"]),
-        "  }",
-    ]
 
 
 # ---- first optimizer states -----------------------------------------------------------------------------------------

@@ -24,6 +24,7 @@ from seqc.plan.stretch import make_stretches
 from seqc.plan.target import Target
 from seqc.plan.types import Plan
 from seqc.plan.verify import PlanError, verify, verify_places
+from seqc.plan.weights import by_rows
 
 PLAN_PASSES = (
     "schedule",
@@ -34,6 +35,7 @@ PLAN_PASSES = (
     "choose",
     "stretches",
     "quantise",
+    "weights",
     "place",
 )
 """The steps from a Flow to a finished Plan; `schedule` holds stacking, keeping and fusing, which work on the Flow."""
@@ -58,6 +60,7 @@ def plan(
         "choose": lambda made: choose(made, target, options),
         "stretches": lambda made: make_stretches(made, target, options.stretch),
         "quantise": lambda made: quantise(made, target),
+        "weights": lambda made: by_rows(made, program, target),
         "place": lambda made: place(made, target),
     }
     result = schedule(flow, program, entry, target, options.recompute)

@@ -149,7 +149,8 @@ def body(plan: Plan, node: Node) -> str:
 
     match node:
         case Pointwise():
-            return f"pointwise[{node.size}] {axes_text(node.axes)} {pointwise_text(plan, node)}"
+            rows = f" by {node.rows} rows" if node.rows > 1 else ""
+            return f"pointwise[{node.size}]{rows} {axes_text(node.axes)} {pointwise_text(plan, node)}"
         case Chain():
             return f"chain {axes_text(node.axes)} {chain_text(plan, node)}"
         case Product():

@@ -105,6 +105,8 @@ def split_of(plan: Plan, node: Node, lanes: int) -> Share:
         )
     if isinstance(node, Outer):
         return part_of_outer(plan, node)
+    if isinstance(node, Pointwise) and node.rows >= 2 * lanes:
+        return Share(Split.PART, count=node.rows, grain=lanes)
     if isinstance(node, Reduce) and by_column(plan, node) and node.outer * node.inner >= 4 * lanes:
         return Share(Split.PART, count=node.outer * node.inner, grain=lanes)
     if isinstance(node, Scatter) and not by_row(plan, node) and node.width >= 4 * lanes:

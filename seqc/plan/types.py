@@ -36,6 +36,10 @@ class Pointwise:
     A store converts to the element type of its buffer. Where a store hits a buffer that is also loaded, both mean the same
     elements of the same instant, or disjoint ones.
 
+    With `rows` > 1 there are no axes, and long operands are whole matrices of so many rows: weights that a rule changes, what it
+    reads of them and leaves. It runs on a few rows at a time, in any order, and what is packed of them is written anew; with `far`
+    past the caches, which will not hold it until it is read.
+
     A load of size 1 is the same for all elements; a load whose buffer lacks an axis is the same along it. "draw" loads are
     `draws`: id -> site; their element number is the element index, in the order of the value's own dims.
     """
@@ -47,6 +51,8 @@ class Pointwise:
     statements: tuple[Statement, ...]
     stores: tuple[tuple[int, Operand], ...]
     origin: str = ""
+    rows: int = 1
+    far: bool = False
 
 
 @dataclass(frozen=True, slots=True)

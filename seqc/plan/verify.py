@@ -32,6 +32,7 @@ def verify(plan: Plan) -> None:
             raise PlanError(f"kernel {position} runs over time inside a scan")
         if isinstance(node, Pointwise):
             check_ids(node, position)
+            check_rows(plan, node, position)
         if isinstance(node, Chain):
             check_chain(plan, node, position)
         if isinstance(node, Product) and node.epilogue is not None:
@@ -63,6 +64,16 @@ def check_ids(node: Pointwise, position: int) -> None:
         known.add(statement.id)
     if any(number not in known for number, _ in node.stores):
         raise PlanError(f"kernel {position} stores what it does not compute")
+
+
+def check_rows(plan: Plan, node: Pointwise, position: int) -> None:
+    """Raise if a loop by rows has axes, draws, or long operands that are not whole matrices."""
+    operands = [each for _, each, _ in node.loads] + [each for _, each in node.stores]
+    whole = all(
+        each.size == 1 or each.size == node.size == plan.buffers[each.buffer].size for each in operands
+    )
+    if node.rows > 1 and (node.axes or node.draws or node.size % node.rows or not whole):
+        raise PlanError(f"kernel {position} cannot run by {node.rows} rows")
 
 
 def check_chain(plan: Plan, node: Chain, position: int) -> None:
