@@ -134,10 +134,10 @@ SEQC_KERNEL static void bf16_tile(const S *segments, int count, int64_t row, int
         Array<WordPairs, Width> words;
         SEQC_UNROLL
         for (int w = 0; w < Width; ++w) {
-          const uint32_t *const from = b + q * jump + w * lanes<float>;
-          words[w] = load_words(from);
-          if constexpr (Height == 1) // nobody reads them again: they come from far, and four steps early
-            __builtin_prefetch(from + 4 * Width * lanes<float>);
+          words[w] = load_words(b + q * jump + w * lanes<float>);
+          if constexpr (Height == 1) { // read once, used twice: a row alone waits for reads
+            SEQC_PIN(words[w]);
+          }
         }
         SEQC_UNROLL
         for (int w = 0; w < Width; ++w) {
@@ -203,13 +203,21 @@ SEQC_INLINE void bf16_panel(int64_t begin, int64_t end, int64_t first, const S *
   }
 }
 
+// low_streams(width, panels): how many panels a row alone takes at once. Two additions to each sum follow
+// each other, so that it takes twice as many sums as gemm.hpp to keep the multipliers busy.
+constexpr int low_streams(int width, int64_t panels) {
+  constexpr int busy = SEQC_VECTOR_REGISTERS == 32 ? 16 : 8;
+  const int most = 4 * width <= busy ? 4 : 2 * width <= busy ? 2 : 1;
+  return most == 4 && panels % 4 != 0 && panels < 12 ? 2 : most;
+}
+
 // All panels, several at once for a single row.
 template <int Gates, int64_t Units, class S, class Epilogue>
 SEQC_INLINE void bf16_product(int64_t begin, int64_t end, const S *segments, int count, Epilogue &epilogue,
                               bool descending) {
   constexpr int wide = panel_blocks(Gates), last = static_cast<int>(blocks<float>(Units) % wide);
-  constexpr int width = Gates * wide, streams = width >= 8 ? 1 : 8 / width;
   constexpr int64_t panels = parts(blocks<float>(Units), wide), full = blocks<float>(Units) / wide;
+  constexpr int width = Gates * wide, streams = low_streams(width, full);
   const int64_t group = end - begin == 1 ? streams : 1;
   for (int64_t i = 0; i < panels;) {
     const bool several = group > 1 && i + group <= full;
