@@ -235,15 +235,14 @@ SEQC_INLINE void narrow_rows(int64_t begin, int64_t end, const Segment<R> *segme
           sum[u][0] = fma(factor, load(b + u * padded + k), sum[u][0]);
       }
     }
-    R lane[lanes<R>] = {};
+    Vec<R> sums = {}; // in a register: a vector loaded from lanes just stored would wait for them
     SEQC_UNROLL
     for (int u = 0; u < units; ++u) {
       Vec<R> all = sum[u][0] + sum[u][1];
       if constexpr (streams == 4)
         all += sum[u][2] + sum[u][3];
-      lane[u] = sum_lanes(all);
+      sums[u] = sum_lanes(all);
     }
-    Vec<R> sums = load(static_cast<const R *>(lane));
     epilogue(row, int64_t(0), Part{units}, &sums);
   }
 }
