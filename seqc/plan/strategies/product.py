@@ -63,9 +63,9 @@ def whole_weights(plan: Plan, node: Chosen, target: Target) -> str | None:
 
 
 def plain_seconds(work: Work, rates: Rates) -> float:
-    """One multiplication after the other."""
+    """One multiplication after the other; sums are put together to vectors, panel by panel, which waits for their stores."""
     compute = rates.multiply(2.0 * work.cells * work.useful, work.real) / PLAIN_SHARE
-    return compute + work.cells * PANEL * work.cycle
+    return compute + work.cells * work.panels * PANEL * work.cycle
 
 
 GEMM = Strategy("gemm", "product", always, panel_seconds, "product")
