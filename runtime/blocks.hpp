@@ -3,6 +3,7 @@
 // far apart its rows lie (0: the same for all), and what is summed (a number, or Steps of rows that end).
 #pragma once
 
+#include "beside.hpp"
 #include "fold.hpp"
 #include "math.hpp"
 #include "outer.hpp"

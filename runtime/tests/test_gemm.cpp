@@ -3,6 +3,7 @@
 #include "check.hpp"
 #include "naive.hpp"
 
+#include "../beside.hpp"
 #include "../outer.hpp"
 #include "../rows.hpp"
 
@@ -185,6 +186,47 @@ template <class R, int64_t N> static void check_outer(int64_t M, int64_t K) {
   }
 }
 
+// Gradients side by side: each equals its own sum, whatever part of the left side is asked for.
+template <class R, int64_t Units, int64_t N> static void check_outers(int64_t K) {
+  constexpr int slices = 3;
+  constexpr int64_t M = slices * Units, small = 2, stride = N + 3;
+  Data<R> A(K * M, 3), x(K * stride, 5), y(K * small, 7);
+  for (int add = 0; add < 2; ++add) {
+    Data<R> one(M * N, 9), two(M * small, 9), sum(M, 9), part(M * N, 9), rest(M * small, 9), third(M, 9);
+    Data<R> before(M * (N + small), 9);
+    const auto to = [&](Data<R> &all, Data<R> &few, Data<R> &sums, seqc::Range columns) {
+      const seqc::Beside<R, slices> rights[] = {
+          seqc::beside<R>(x, stride, all + 0, all + Units * N, all + 2 * Units * N),
+          seqc::beside<R>(y, small, few + 0, few + Units * small, few + 2 * Units * small),
+          seqc::ones<R>(sums + 0, sums + Units, sums + 2 * Units),
+      };
+      seqc::outers<R, slices, Units, N, small, 0>(columns, K, A, M, rights, add != 0);
+    };
+    to(one, two, sum, seqc::Range{0, M});
+    const int64_t cut = M < 128 ? M : 64;
+    to(part, rest, third, seqc::Range{0, cut});
+    if (cut < M)
+      to(part, rest, third, seqc::Range{cut, M - cut});
+    CHECK(memcmp(one.values, part.values, static_cast<size_t>(M * N) * sizeof(R)) == 0 &&
+              memcmp(two.values, rest.values, static_cast<size_t>(M * small) * sizeof(R)) == 0 &&
+              memcmp(sum.values, third.values, static_cast<size_t>(M) * sizeof(R)) == 0,
+          "divided columns of outers");
+    for (int64_t m = 0; m < M; ++m) {
+      const auto expect = [&](R found, R start, naive::Sum wanted) {
+        const double begin = add ? static_cast<double>(start) : 0.0;
+        CHECK(close<R>(static_cast<double>(found), wanted.value + begin, wanted.size + fabs(begin), 8),
+              "outers %d x %ld x %ld over %ld", slices, long(Units), long(N), long(K));
+      };
+      for (int64_t n = 0; n < N; ++n)
+        expect(one[m * N + n], before[m * N + n], naive::dot<R>(K, A + m, M, x + n, stride));
+      for (int64_t n = 0; n < small; ++n)
+        expect(two[m * small + n], before[m * small + n], naive::dot<R>(K, A + m, M, y + n, small));
+      const R unit = 1;
+      expect(sum[m], before[m], naive::dot<R>(K, A + m, M, &unit, 0));
+    }
+  }
+}
+
 // Very deep products of two segments go by stretches of k: the same bits as in one piece, and as a row alone.
 template <class R, int64_t N> static void check_deep(int64_t M) {
   const int64_t K = 8 * seqc::deep_stretch<R>() + 5;
@@ -218,6 +260,17 @@ template <class R, int64_t N> static void check_width() {
   if constexpr (N == 17 || N == 7)
     check_outer<R, N>(static_cast<int64_t>(20000 / sizeof(R)),
                       70); // its rows lie pages apart, its sums fill a cache
+}
+
+template <class R> static void check_besides() {
+  for (const int64_t K : {1, 33, 300}) {
+    check_outers<R, 1, 1>(K);
+    check_outers<R, 5, 20>(K);
+    check_outers<R, 16, 16>(K);
+    check_outers<R, 20, 7>(K);
+    check_outers<R, 43, 17>(K);
+    check_outers<R, 64, 33>(K);
+  }
 }
 
 template <class R, int64_t... N> static void check_widths() { (check_width<R, N>(), ...); }
@@ -257,6 +310,8 @@ template <class R> static void check_small() {
 int main() {
   check_widths<float, 1, 3, 8, 17, 64, 129>();
   check_widths<double, 2, 7, 33>();
+  check_besides<float>();
+  check_besides<double>();
   check_cells<float>();
   check_small<float>();
   check_small<double>();

@@ -20,9 +20,10 @@ from seqc.emit.layout import call, mentions
 from seqc.emit.memory import Numbers, address
 from seqc.emit.model import Model, only_sizes, pack_key
 from seqc.emit.names import Namer
+from seqc.emit.outers import gradient_kernel
 from seqc.emit.packing import print_rule
 from seqc.emit.pointwise import pointwise_kernel
-from seqc.emit.products import outer_kernel, product_kernel
+from seqc.emit.products import product_kernel
 from seqc.emit.scan import print_scan
 from seqc.emit.team import Team
 from seqc.flow.types import Axis, Kind
@@ -192,8 +193,8 @@ class EntryPrinter:
         what is summed then goes on where earlier stretches were `later`."""
         start = len(self.lines)
         maker = PRINTED.get(type(node))
-        if isinstance(node, plan_types.Outer):
-            kernel, where = outer_kernel(self.plan, node, in_scan, adds=run == "count")
+        if isinstance(node, plan_types.Outer | plan_types.Outers):
+            kernel, where = gradient_kernel(self.plan, node, in_scan, adds=run == "count")
             self._call_kernel(kernel, replace(where, run=run), indent, in_scan)
             return
         if maker is not None:

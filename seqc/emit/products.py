@@ -1,4 +1,4 @@
-"""Products as kernels: rows times packed matrices, and the outer products of weight gradients.
+"""Products as kernels: rows times packed matrices.
 
 Each function takes a node of the plan and gives its `Kernel` and how it is called; equal shapes share one function.
 """
@@ -9,12 +9,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from seqc.emit.expression import Scope
-from seqc.emit.kernel import Kernel, Parameter, Place, Pointer, Scalar, gate_of, place
+from seqc.emit.kernel import Kernel, Parameter, Place, Pointer, Scalar, place
 from seqc.emit.layout import call, mentions
 from seqc.emit.memory import element_type
 from seqc.emit.pointwise import Form, Group, collect, filled, key_of
 from seqc.plan.buffers import Operand
-from seqc.plan.types import Outer, Plan, Pointwise, Product
+from seqc.plan.types import Plan, Pointwise, Product
 
 Made = tuple[Kernel, Place]
 BACK = Scalar("bool", ("back", 0), "back")
@@ -169,72 +169,3 @@ def segment_type_of(plan: Plan, node: Product) -> str:
         depth = sum(-(-segment.depth // 32) * 32 for segment in node.segments)
         return f"{'RoundedSegment' if kind == 'rounded' else 'PairSegment'}<{depth}>"
     return {"real": "Segment<real>", "bf16": "Bf16Segment"}[kind]
-
-
-def outer_kernel(plan: Plan, node: Outer, in_scan: bool, adds: bool = False) -> Made:
-    """The gradient of a matrix: out[M, N] = sum over rows of left times right; with `adds` there are calls that go on."""
-    left, right = plan.buffers[node.left.buffer], plan.buffers[node.right.buffer]
-    where = replace(place(plan, node.axes, [node.left, node.right], in_scan), count=node.rows)
-    parameters = [pointer(plan, node.left), pointer(plan, node.right), pointer(plan, node.out, written=True)]
-    steps = adds or (where.by_step and not in_scan)
-    m, n = node.left.size // node.rows, node.right.size // node.rows
-    more_parameters: list[Parameter] = [*parameters, Scalar("Range", ("part", m), "part")]
-    if steps:
-        more_parameters.append(Scalar("bool", ("later", 0), "later"))
-
-    def body(names: Sequence[str]) -> list[str]:
-        lda = left.stride if where.varies(plan, node.left) else 0
-        ldb = right.stride if where.varies(plan, node.right) else 0
-        if node.rows > 1:
-            lda, ldb = m, n
-        part, more = names[3], names[4] if steps else "false"
-        way = way_of(node)
-        if gate_of(plan, node.left) is None and gate_of(plan, node.right) is None:
-            arguments = [f"{part}.first", f"{part}.end()", "rows", names[0], str(lda)]
-            arguments += [names[1], str(ldb), names[2], str(n), more]
-            return call(2, f"outer<real, {n}{way}>", arguments)
-        return _interleaved_outer(plan, node, names, lda, ldb, more)
-
-    return Kernel(plan.buffers[node.out.buffer].name, node.origin, tuple(more_parameters), body), where
-
-
-def way_of(node: Outer) -> str:
-    """The template argument that says what enters the sums."""
-    return "" if node.math == "real" else ", Rounded"
-
-
-def _interleaved_outer(
-    plan: Plan, node: Outer, names: Sequence[str], lda: int, ldb: int, more: str
-) -> list[str]:
-    """Block by block of the interleaved side; the other side must be dense."""
-    m, n, way = node.left.size, node.right.size, way_of(node)
-    on_left = gate_of(plan, node.left) is not None
-    side = node.left if on_left else node.right
-    buffer = plan.buffers[side.buffer]
-    block, gate = buffer.block, side.gate or 0
-    size = m if on_left else n
-    first = f"(block * {buffer.gates} + {gate}) * {block}"
-    part = names[3]
-    own = [f"{part}.first", f"{part}.end()", "rows"]
-    if on_left:
-        head = f"int64_t block = {part}.first / {block}; block * {block} < {part}.end(); ++block"
-        lines = [f"  for ({head}) {{"]
-        lines.append(f"    const int64_t width = min(int64_t{{{block}}}, {part}.end() - block * {block});")
-        arguments = ["0", "width", "rows", f"{names[0]} + {first}", str(lda), names[1], str(ldb)]
-        arguments += [f"{names[2]} + block * {block * n}", str(n), more]
-        lines += call(4, f"outer<real, {n}{way}>", arguments)
-        return [*lines, "  }"]
-    whole, rest = size // block, size % block
-    if whole:
-        lines = [f"  for (int64_t block = 0; block < {whole}; ++block) {{"]
-        arguments = [*own, names[0], str(lda), f"{names[1]} + {first}", str(ldb)]
-        arguments += [f"{names[2]} + block * {block}", str(n), more]
-        lines += [*call(4, f"outer<real, {block}{way}>", arguments), "  }"]
-    else:
-        lines = []
-    if rest:
-        start = (whole * buffer.gates + gate) * block
-        arguments = [*own, names[0], str(lda), f"{names[1]} + {start}", str(ldb)]
-        arguments += [f"{names[2]} + {whole * block}", str(n), more]
-        lines += call(2, f"outer<real, {rest}{way}>", arguments)
-    return lines

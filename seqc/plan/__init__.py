@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 from seqc.flow.types import Flow
 from seqc.lower.program import Program
+from seqc.plan.beside import put_beside
 from seqc.plan.chains import add_chains
 from seqc.plan.choose import PlanOptions, StrategyError, choose
 from seqc.plan.epilogue import add_epilogues
@@ -34,6 +35,7 @@ PLAN_PASSES = (
     "chains",
     "choose",
     "stretches",
+    "beside",
     "quantise",
     "weights",
     "place",
@@ -59,6 +61,7 @@ def plan(
         "chains": lambda made: add_chains(made, target) if options.chains else made,
         "choose": lambda made: choose(made, target, options),
         "stretches": lambda made: make_stretches(made, target, options.stretch),
+        "beside": lambda made: put_beside(made, target) if options.beside else made,
         "quantise": lambda made: quantise(made, target),
         "weights": lambda made: by_rows(made, program, target),
         "place": lambda made: place(made, target),

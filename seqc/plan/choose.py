@@ -29,7 +29,8 @@ class PlanOptions:
     by timing. `sizes` are those of the calls to be quick for; `recompute` lets later phases compute cheap values again;
     `epilogues` lets loops run on the sums of products; `chains` joins loops and sums over the units of a row; `stretch` is
     the number of cells of stretches of time, wherever they are legal (0: none, None: where they pay); `ragged` lets
-    rows be sorted by their lengths; `verify` checks the finished plan."""
+    rows be sorted by their lengths; `beside` sums small gradients of one left side together; `verify` checks the finished
+    plan."""
 
     force: tuple[tuple[str, str], ...] = field(default=())
     prefer: tuple[tuple[str, str], ...] = field(default=())
@@ -40,6 +41,7 @@ class PlanOptions:
     chains: bool = True
     stretch: int | None = None
     ragged: bool = True
+    beside: bool = True
     verify: bool = True
 
 

@@ -23,6 +23,7 @@ from seqc.plan.types import (
     Einsum,
     Node,
     Outer,
+    Outers,
     Plan,
     Pointwise,
     Product,
@@ -118,6 +119,8 @@ def cost(setting: Setting, node: Node, looped: bool) -> Cost:
             one = _product(setting, node, looped)
         case Outer():
             one = _outer(setting, node, looped)
+        case Outers():
+            one = _outers(setting, node, looped)
         case Einsum():
             one = _einsum(setting, node, looped)
         case Pointwise():
@@ -235,6 +238,26 @@ def _outer(setting: Setting, node: Outer, looped: bool) -> Cost:
             f"streams, {farthest}": moving,
         }
     )
+    return Cost(useful, 0.0, bytes, 0.0, 1, seconds, _multiply(setting, useful), bound)
+
+
+def _outers(setting: Setting, node: Outers, looped: bool) -> Cost:
+    cells, lanes = setting.cells(node.axes, looped), setting.target.lanes
+    wide = sum(right.operand.size for right in node.rights)
+    useful = 2.0 * cells * node.left.size * wide
+    work = Work(
+        cells,
+        node.left.size * wide,
+        -(-node.left.size // lanes) * lanes * wide,
+        real=setting.target.real_bytes,
+    )
+    read, written = reads_and_writes(setting.plan, node)
+    bytes, moving, farthest = _streams(setting, [*read, *written], cells, looped)
+    parts = {
+        "multiply-adds": _strategy("outer", "").seconds(work, setting.rates),
+        f"streams, {farthest}": moving,
+    }
+    seconds, bound = _slowest(parts)
     return Cost(useful, 0.0, bytes, 0.0, 1, seconds, _multiply(setting, useful), bound)
 
 

@@ -23,6 +23,7 @@ from seqc.plan.types import (
     Move,
     Node,
     Outer,
+    Outers,
     Pack,
     Plan,
     Pointwise,
@@ -80,6 +81,9 @@ def reads_and_writes(plan: Plan, node: Node) -> tuple[list[Operand], list[Operan
             return [*read, *(each for each in loads if each.buffer != node.out)], stores
         case Outer() | Einsum():
             return [node.left, node.right], [node.out]
+        case Outers():
+            outs = [out for right in node.rights for out in right.outs]
+            return [node.left, *(right.operand for right in node.rights)], [*outs, *node.sums]
         case Reduce() | Move() | Transpose():
             return [node.operand], [node.out]
         case Gather():

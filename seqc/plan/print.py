@@ -23,6 +23,7 @@ from seqc.plan.types import (
     Move,
     Node,
     Outer,
+    Outers,
     Pack,
     Plan,
     Pointwise,
@@ -165,6 +166,10 @@ def body(plan: Plan, node: Node) -> str:
             return (
                 f"outer{math}{rows} {axes_text(node.axes)} {show(node.out)} = {show(node.left, node.right)}"
             )
+        case Outers():
+            rights = ", ".join(f"{show(*each.outs)} by {show(each.operand)}" for each in node.rights)
+            sums = f", {show(*node.sums)} by 1" if node.sums else ""
+            return f"outers[{node.slices}] {axes_text(node.axes)} of {show(node.left)}: {rights}{sums}"
         case Einsum():
             spec = f"{node.spec} {axes_text(node.axes)} sum {axes_text(node.summed)}"
             return f"einsum {spec} {show(node.out)} = {show(node.left, node.right)}"

@@ -24,6 +24,7 @@ from seqc.plan.types import (
     Move,
     Node,
     Outer,
+    Outers,
     Pack,
     Plan,
     Pointwise,
@@ -40,6 +41,9 @@ LEAST = 1 << 15
 
 MEETING = 1 << 17
 """Weights of a step that are multiplied in about ten times the time of a meeting."""
+
+BESIDE = 64
+"""Columns of which panels of the left side of `Outers` are made, or whole parts, on any machine."""
 
 NUMBERS = 12
 """Numbers of tasks: they can be dealt evenly to 2, 3, 4, 6 or 12 members."""
@@ -107,6 +111,9 @@ def split_of(plan: Plan, node: Node, lanes: int) -> Share:
         return part_of_outer(plan, node)
     if isinstance(node, Pointwise) and node.rows >= 2 * lanes:
         return Share(Split.PART, count=node.rows, grain=lanes)
+    if isinstance(node, Outers):
+        whole = node.left.size < 2 * BESIDE
+        return Share(Split.TASK) if whole else Share(Split.PART, count=node.left.size, grain=BESIDE)
     if isinstance(node, Reduce) and by_column(plan, node) and node.outer * node.inner >= 4 * lanes:
         return Share(Split.PART, count=node.outer * node.inner, grain=lanes)
     if isinstance(node, Scatter) and not by_row(plan, node) and node.width >= 4 * lanes:
@@ -157,7 +164,7 @@ def kept_axes(node: Kernel) -> frozenset[Axis]:
 
 def by_row(plan: Plan, node: Kernel) -> bool:
     """Whether a row of the batch is made from that row alone."""
-    if isinstance(node, Outer | Pack | Reverse) or Axis.BATCH not in kept_axes(node):
+    if isinstance(node, Outer | Outers | Pack | Reverse) or Axis.BATCH not in kept_axes(node):
         return False
     if isinstance(node, Reduce | Scatter | Einsum) and Axis.BATCH in node.summed:
         return False
@@ -361,6 +368,8 @@ def _work(plan: Plan, node: Node) -> int:
         return own + (_work(plan, node.epilogue) if node.epilogue is not None else 0)
     if isinstance(node, Outer):
         return 2 * node.left.size * node.right.size // node.rows
+    if isinstance(node, Outers):
+        return 2 * node.left.size * sum(right.operand.size for right in node.rights)
     if isinstance(node, Pointwise):
         return node.size * (2 + 4 * len(node.statements))
     if isinstance(node, Chain):

@@ -104,6 +104,27 @@ class Outer:
 
 
 @dataclass(frozen=True, slots=True)
+class Right:
+    """A right side of `Outers`, and for each slice of the left one the gradient of the two."""
+
+    operand: Operand
+    outs: tuple[Operand, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Outers:
+    """Gradients that share their left side: for each of `slices` slices left_s[M] of left and each right side,
+    outs[s][M, N] = sum over (t, b) of `axes` of left_s[M] x right[N]; sums[s][M] = that of left_s alone, where there are sums."""
+
+    axes: frozenset[Axis]
+    left: Operand
+    slices: int
+    rights: tuple[Right, ...]
+    sums: tuple[Operand, ...] = ()
+    origin: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Einsum:
     """Any other contraction, as plain loops: out has `axes`; axes of the operands that it lacks are summed (`summed`)."""
 
@@ -227,7 +248,7 @@ class Pack:
 
 
 Carrying = Gather | Scatter | Move | Transpose | Reverse | Pack
-Kernel = Pointwise | Chain | Product | Outer | Einsum | Reduce | Categorical | Carrying
+Kernel = Pointwise | Chain | Product | Outer | Outers | Einsum | Reduce | Categorical | Carrying
 
 
 @dataclass(frozen=True, slots=True)

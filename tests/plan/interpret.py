@@ -24,6 +24,7 @@ from seqc.plan.types import (
     Guard,
     Move,
     Outer,
+    Outers,
     Pack,
     Plan,
     Pointwise,
@@ -227,6 +228,15 @@ class Machine:
                 left = left.reshape(-1, left.shape[2] // node.rows)
                 right = right.reshape(-1, right.shape[2] // node.rows)
                 self.put(node.out, (left.T @ right).reshape(1, 1, -1))
+            case Outers():
+                left = self.get(node.left)
+                slopes = np.split(left.reshape(-1, left.shape[2]), node.slices, axis=1)
+                for right in node.rights:
+                    given = self.get(right.operand)
+                    for out, each in zip(right.outs, slopes, strict=True):
+                        self.put(out, (each.T @ given.reshape(-1, given.shape[2])).reshape(1, 1, -1))
+                for out, each in zip(node.sums, slopes, strict=bool(node.sums)):
+                    self.put(out, each.sum(axis=0).reshape(1, 1, -1))
             case Einsum():
                 self.einsum(node)
             case Reduce():

@@ -23,7 +23,7 @@ from seqc.plan import Plan, PlanOptions, Target, plan
 from seqc.plan.choose import products_of
 from seqc.plan.cost import costs, total
 from seqc.plan.rates import Rates, usual
-from seqc.plan.types import Outer, Product, Scan
+from seqc.plan.types import Outer, Outers, Product, Scan
 
 TARGET = Target(vector_bytes=64)
 PLAIN = Rates()
@@ -74,7 +74,7 @@ def test_parts_are_within_the_whole(tmp_path: Path) -> None:
     for scan, node, each in found:
         assert each.seconds >= each.least >= 0 and each.bytes >= each.weights >= 0
         assert each.runs == (8 if scan >= 0 else 1)
-        assert (each.operations > 0) == isinstance(node, Product | Outer)
+        assert (each.operations > 0) == isinstance(node, Product | Outer | Outers)
 
 
 def test_weights_of_a_loop_come_from_the_level_that_holds_them(tmp_path: Path) -> None:
