@@ -70,14 +70,17 @@ def families(plan: Plan, nodes: Sequence[Node], target: Target) -> list[Family]:
             key = (left.buffer, left.shift, left.at, left.size)
             found.setdefault(key, {}).setdefault(node.right, {})[left.offset] = number
     made: list[Family] = []
+    taken: frozenset[int] = frozenset()
     for rights in found.values():
         starts: dict[tuple[int, ...], list[Operand]] = {}
         for right, numbers in rights.items():
             starts.setdefault(tuple(sorted(numbers)), []).append(right)
         for offsets, together in starts.items():
-            family = family_of(plan, nodes, target, offsets, {each: rights[each] for each in together})
+            sides = {each: rights[each] for each in together}
+            family = family_of(plan, nodes, target, offsets, sides, taken)
             if family is not None:
                 made.append(family)
+                taken |= family.members
     return made
 
 
@@ -95,8 +98,12 @@ def family_of(
     target: Target,
     offsets: tuple[int, ...],
     rights: dict[Operand, dict[int, int]],
+    taken: frozenset[int],
 ) -> Family | None:
-    """The kernel for slices of the left side that begin at `offsets`, unless they lie apart or it does not pay."""
+    """The kernel for slices of the left side that begin at `offsets`, unless they lie apart or it does not pay.
+
+    Sums in `taken` belong to another family: those of gates that some right sides share and others do not.
+    """
     first = next(iter(rights.values()))[offsets[0]]
     head = nodes[first]
     assert isinstance(head, Outer)
@@ -114,8 +121,9 @@ def family_of(
         outs.append(Right(right, tuple(each.out for each in outers if isinstance(each, Outer))))
         members |= {numbers[each] for each in offsets}
     sums = sums_of(plan, nodes, head.left, offsets)
-    if sums is not None:
-        members |= set(sums)
+    if sums is not None and not taken.isdisjoint(sums):
+        sums = None
+    members |= set(sums or ())
     left = replace(head.left, size=units * len(offsets))
     totals = tuple(nodes[each] for each in sums or ())
     node = Outers(

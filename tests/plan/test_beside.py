@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from seqc.passes import flow_for
 from seqc.plan import Plan, PlanOptions, plan
+from seqc.plan.buffers import Operand
 from seqc.plan.types import Outer, Outers, Reduce, Scan
 from tests.numeric.programs import lower_text
 from tests.plan.compare import TARGET
@@ -59,3 +60,15 @@ def test_one_by_one_where_asked_for() -> None:
     kinds = [type(each) for each in sums(planned("LSTM", 5, options=PlanOptions(beside=False)))]
     assert kinds.count(Outer) == 8 and Outers not in kinds
     assert kinds.count(Reduce) == 5, "four gates, and the loss"
+
+
+def test_no_bias_is_summed_twice() -> None:
+    """Gates that share the input but not the state: two kernels could sum the biases of the gates of both."""
+    for size in (4, 5, 16):
+        written: list[Operand] = []
+        for each in sums(planned("GRU", size)):
+            if isinstance(each, Outers):
+                written += [*each.sums, *(out for right in each.rights for out in right.outs)]
+            else:
+                written.append(each.out)
+        assert len(set(written)) == len(written)
