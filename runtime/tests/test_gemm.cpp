@@ -60,8 +60,8 @@ template <class R, int64_t N> static void check_columns(int64_t M, int64_t K) {
     }
 }
 
-// Rows written anew, a few at a time, leave what packing everything leaves: rows of each gate, then columns of
-// two stacked matrices.
+// Rows written anew, a few at a time, leave what packing everything leaves: rows of each gate, then columns
+// of two stacked matrices.
 template <class R, int Gates, int64_t Units> static void check_renewal(int64_t K) {
   const int64_t step = 2 * lanes<R>, height = K * Gates;
   Data<R> W(Gates * Units * K, 5);
