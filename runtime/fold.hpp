@@ -77,6 +77,22 @@ template <class How, class R> struct Folded {
   }
 };
 
+// folded_across<How>(part): the same of rows in the lanes, whose elements are the vectors `part`; the order
+// is that of `Folded`.
+template <class How, class V, size_t Count> SEQC_INLINE V folded_across(V (&part)[Count]) {
+  constexpr size_t whole = Count <= 1 ? 1 : Count <= 2 ? 2 : Count <= 4 ? 4 : 8;
+  static_assert(Count <= 8, "rows of more elements fill vectors");
+  SEQC_UNROLL
+  for (size_t half = whole / 2; half > 0; half /= 2) {
+    SEQC_UNROLL
+    for (size_t i = 0; i < half; ++i) {
+      if (i + half < Count)
+        part[i] = How::take(part[i], part[i + half]);
+    }
+  }
+  return part[0];
+}
+
 // folded<How>(count, from): of `count` values that lie side by side.
 template <class How, class R> SEQC_INLINE R folded(int64_t count, const R *from) {
   Folded<How, R> all;

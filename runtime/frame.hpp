@@ -3,9 +3,9 @@
 #pragma once
 
 #include "alive.hpp"
+#include "lanes.hpp"
 #include "random.hpp"
 #include "seqc_abi.h"
-#include "vector.hpp"
 
 namespace seqc {
 

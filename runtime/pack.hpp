@@ -6,33 +6,7 @@
 // by row instead.
 #pragma once
 
-#include "vector.hpp"
-
-#if defined(__clang__)
-#define SEQC_UNROLL _Pragma("clang loop unroll(full)")
-#else
-#define SEQC_UNROLL _Pragma("GCC unroll 32")
-#endif
-
-#if defined(__clang__)
-#define SEQC_KERNEL __attribute__((noinline))
-#else
-#define SEQC_KERNEL __attribute__((noinline, noclone))
-#endif
-
-// SEQC_PIN(v): keeps a vector that several rows share in a register; GCC would load it again for each of
-// them.
-#if defined(__clang__) || SEQC_VECTOR_BYTES < 16
-#define SEQC_PIN(v)
-#elif defined(__AVX512F__)
-#define SEQC_PIN(v) asm("" : "+v"(v))
-#elif defined(__SSE__) && (SEQC_VECTOR_BYTES == 16 || (SEQC_VECTOR_BYTES == 32 && defined(__AVX__)))
-#define SEQC_PIN(v) asm("" : "+x"(v))
-#elif defined(__aarch64__)
-#define SEQC_PIN(v) asm("" : "+w"(v))
-#else
-#define SEQC_PIN(v)
-#endif
+#include "lanes.hpp"
 
 namespace seqc {
 

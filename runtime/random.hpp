@@ -10,7 +10,7 @@
 // in numpy.
 #pragma once
 
-#include "vector.hpp"
+#include "lanes.hpp"
 
 namespace seqc {
 

@@ -1,7 +1,7 @@
 // Answers about a whole array, in an order that its size alone decides.
 #pragma once
 
-#include "vector.hpp"
+#include "lanes.hpp"
 
 namespace seqc {
 

@@ -4,8 +4,8 @@
 #pragma once
 
 #include "guard.hpp"
+#include "lanes.hpp"
 #include "seqc_abi.h"
-#include "vector.hpp"
 
 namespace seqc {
 

@@ -36,6 +36,32 @@
 #define SEQC_INLINE static inline __attribute__((always_inline))
 #define SEQC_INLINED __attribute__((always_inline)) // the same behind the parameters of a lambda
 
+#if defined(__clang__)
+#define SEQC_UNROLL _Pragma("clang loop unroll(full)")
+#else
+#define SEQC_UNROLL _Pragma("GCC unroll 32")
+#endif
+
+#if defined(__clang__)
+#define SEQC_KERNEL __attribute__((noinline))
+#else
+#define SEQC_KERNEL __attribute__((noinline, noclone))
+#endif
+
+// SEQC_PIN(v): keeps a vector that several rows share in a register; GCC would load it again for each of
+// them.
+#if defined(__clang__) || SEQC_VECTOR_BYTES < 16
+#define SEQC_PIN(v)
+#elif defined(__AVX512F__)
+#define SEQC_PIN(v) asm("" : "+v"(v))
+#elif defined(__SSE__) && (SEQC_VECTOR_BYTES == 16 || (SEQC_VECTOR_BYTES == 32 && defined(__AVX__)))
+#define SEQC_PIN(v) asm("" : "+x"(v))
+#elif defined(__aarch64__)
+#define SEQC_PIN(v) asm("" : "+w"(v))
+#else
+#define SEQC_PIN(v)
+#endif
+
 #if defined(__GNUC__) && !defined(__clang__)
 #pragma GCC diagnostic ignored "-Wpsabi" // all vector functions are inlined: no ABI is involved
 #endif
@@ -186,17 +212,6 @@ template <class R> SEQC_INLINE Vec<R> load(const R *p, Part part) { return load_
 template <class R> SEQC_INLINE void store(R *p, Vec<R> v, Whole) { store(p, v); }
 template <class R> SEQC_INLINE void store(R *p, Vec<R> v, Part part) { store_part(p, v, part.count); }
 
-// load_lanes(p, stride, which): lane i is p[i * stride], for columns of a row-major matrix.
-template <class R> SEQC_INLINE Vec<R> load_lanes(const R *p, int64_t stride, Part part) {
-  Vec<R> v = {};
-  for (int i = 0; i < part.count; ++i)
-    v[i] = p[i * stride];
-  return v;
-}
-template <class R> SEQC_INLINE Vec<R> load_lanes(const R *p, int64_t stride, Whole) {
-  return load_lanes(p, stride, Part{lanes<R>});
-}
-
 // select(mask, a, b): a where the mask holds, else b; the condition may be one bool for all lanes.
 template <class X> SEQC_INLINE X select(bool mask, X a, X b) { return mask ? a : b; }
 SEQC_INLINE Vec<float> select(Mask<float> mask, Vec<float> a, Vec<float> b) { return mask ? a : b; }
@@ -328,80 +343,5 @@ SEQC_MINMAX(double)
 #undef SEQC_MINMAX
 SEQC_INLINE int64_t min(int64_t a, int64_t b) { return a < b ? a : b; }
 SEQC_INLINE int64_t max(int64_t a, int64_t b) { return a > b ? a : b; }
-
-// lane_numbers<R>(): 0, 1, 2, … one per lane.
-template <class R> SEQC_INLINE Ints<R> lane_numbers() {
-  Ints<R> number = {};
-  for (int i = 0; i < lanes<R>; ++i)
-    number[i] = i;
-  return number;
-}
-
-// keep(v, which, other): v in the lanes that hold data, `other` in the rest, for reductions over a tail.
-SEQC_INLINE Vec<float> keep(Vec<float> v, Whole, float) { return v; }
-SEQC_INLINE Vec<double> keep(Vec<double> v, Whole, double) { return v; }
-SEQC_INLINE Vec<float> keep(Vec<float> v, Part part, float other) {
-  return select(lane_numbers<float>() < part.count, v, other);
-}
-SEQC_INLINE Vec<double> keep(Vec<double> v, Part part, double other) {
-  return select(lane_numbers<double>() < static_cast<int64_t>(part.count), v, other);
-}
-
-// Folds the lanes by halves: lane i with lane i + n/2, a fixed order.
-#if defined(__clang__)
-template <class R, int Half, class Fold> SEQC_INLINE void fold_halves(R *lane, Fold combine) {
-  if constexpr (Half > 0) {
-    for (int i = 0; i < Half; ++i)
-      lane[i] = combine(lane[i], lane[i + Half]);
-    fold_halves<R, Half / 2>(lane, combine);
-  }
-}
-template <class R, class Fold> SEQC_INLINE R fold(Vec<R> v, Fold combine) {
-  R lane[lanes<R>];
-  store(lane, v);
-  fold_halves<R, lanes<R> / 2>(lane, combine);
-  return lane[0];
-}
-#else
-template <class R, int Half, class Fold> SEQC_INLINE Vec<R> fold_halves(Vec<R> v, Fold combine) {
-  if constexpr (Half > 0)
-    return fold_halves<R, Half / 2>(combine(v, __builtin_shuffle(v, lane_numbers<R>() ^ Half)), combine);
-  else
-    return v;
-}
-template <class R, class Fold> SEQC_INLINE R fold(Vec<R> v, Fold combine) {
-  return fold_halves<R, lanes<R> / 2>(v, combine)[0];
-}
-#endif
-
-// sum_lanes, max_lanes: one value of all lanes; max is NaN if any lane is.
-SEQC_INLINE float sum_lanes(Vec<float> v) {
-  return fold<float>(v, [](auto a, auto b) { return a + b; });
-}
-SEQC_INLINE double sum_lanes(Vec<double> v) {
-  return fold<double>(v, [](auto a, auto b) { return a + b; });
-}
-SEQC_INLINE float max_lanes(Vec<float> v) {
-  return fold<float>(v, [](auto a, auto b) { return max(a, b); });
-}
-SEQC_INLINE double max_lanes(Vec<double> v) {
-  return fold<double>(v, [](auto a, auto b) { return max(a, b); });
-}
-SEQC_INLINE float min_lanes(Vec<float> v) {
-  return fold<float>(v, [](auto a, auto b) { return min(a, b); });
-}
-SEQC_INLINE double min_lanes(Vec<double> v) {
-  return fold<double>(v, [](auto a, auto b) { return min(a, b); });
-}
-
-// sweep<R>(begin, end, body): body(i, Whole{}) for whole vectors, then body(i, Part{n}) for the rest.
-// The body is a generic lambda [&](int64_t i, auto which) that uses load(p + i, which), store(…, which).
-template <class R, class Body> SEQC_INLINE void sweep(int64_t begin, int64_t end, Body &&body) {
-  int64_t i = begin;
-  for (; i + lanes<R> <= end; i += lanes<R>)
-    body(i, Whole{});
-  if (i < end)
-    body(i, Part{static_cast<int>(end - i)});
-}
 
 } // namespace seqc

@@ -1,4 +1,5 @@
-"""Chains as kernels: row by row, one loop over units behind another, with sums and picked elements between them.
+"""Chains as kernels: row by row, one loop over units behind another, with sums and picked elements between them;
+where rows have few numbers, a vector of rows at a time.
 
 Takes a `Chain` of the plan; gives its `Kernel` and how it is called. Numbers of the row are local constants; rows that one
 loop leaves for another are local arrays where the plan says so.
@@ -14,10 +15,21 @@ from seqc.emit.expression import INSTANT, UNIFORM, Scope, Term, print_statements
 from seqc.emit.kernel import Kernel, Parameter, Place, place
 from seqc.emit.layout import mentions
 from seqc.emit.memory import element_type
-from seqc.emit.pointwise import Form, Group, collect, key_of, load_text, store_text, where_text
+from seqc.emit.pointwise import (
+    OVER_ROWS,
+    Form,
+    Group,
+    collect,
+    key_of,
+    load_text,
+    store_text,
+    unrolled,
+    where_text,
+)
 from seqc.flow.types import Kind
 from seqc.plan.buffers import Operand
-from seqc.plan.chain import LOCAL, Chain, Sweep
+from seqc.plan.chain import LOCAL, Chain, Fold, Sweep
+from seqc.plan.lanes import runs_on_rows
 from seqc.plan.types import Plan, Pointwise
 
 HOW = {"sum": "Sum", "max": "Largest", "min": "Smallest"}
@@ -86,12 +98,15 @@ class ChainPrinter:
         for number, sweep in enumerate(self.node.sweeps):
             self.sweep(number, sweep)
         row = [f"    {line}" for line in self.lines]
-        return [
-            *(f"  {line}" for line in self.head),
-            "  for (int64_t row = 0; row < rows; ++row) {",
-            *row,
-            "  }",
-        ]
+        head = [f"  {line}" for line in self.head]
+        if self.form is Form.ROWS:
+            return [*head, f"  {OVER_ROWS}", *row, "  });"]
+        return [*head, "  for (int64_t row = 0; row < rows; ++row) {", *row, "  }"]
+
+    @property
+    def form(self) -> Form:
+        """What lies in the lanes of vectors: rows of few numbers, or neighbouring elements of one."""
+        return Form.ROWS if runs_on_rows(self.plan, self.node, self.lanes) else Form.VECTOR
 
     def declare_locals(self) -> None:
         """Memory for the row at hand."""
@@ -99,7 +114,10 @@ class ChainPrinter:
             if is_local(self.plan, operand) and operand.buffer not in self.local:
                 buffer, name = self.plan.buffers[operand.buffer], f"line{len(self.local) + 1}"
                 self.local[operand.buffer] = name
-                self.head.append(f"alignas(64) {element_type(buffer)} {name}[{buffer.size}];")
+                if self.form is Form.ROWS:
+                    self.lines.append(f"Vec<real> {name}[{buffer.size}];")
+                else:
+                    self.head.append(f"alignas(64) {element_type(buffer)} {name}[{buffer.size}];")
 
     def know_uniforms(self) -> None:
         """Scalars of the call by name."""
@@ -134,7 +152,7 @@ class ChainPrinter:
         results = self.fold(sweep, inner)
         for each, operand in sweep.stores:
             scope = Scope.ELEMENT if sweep.size > 1 else Scope.ROW
-            text = store_text(group, Form.VECTOR, scope, operand, self.terms[each], self.name(operand))
+            text = store_text(group, self.form, scope, operand, self.terms[each], self.name(operand))
             inner[scope].append(text)
         self.put(sweep, inner, results)
 
@@ -152,7 +170,7 @@ class ChainPrinter:
             scope = group.scope(operand)
             if scope is Scope.KERNEL and operand.buffer in written:
                 scope = Scope.ROW
-            text = load_text(group, Form.VECTOR, scope, operand, kind, self.name(operand))
+            text = load_text(group, self.form, scope, operand, kind, self.name(operand))
             self.terms[number] = self.constant(text, kind, scope, inner)
 
     def picks(self, group: Group, sweep: Sweep, inner: dict[Scope, list[str]]) -> None:
@@ -168,6 +186,9 @@ class ChainPrinter:
         for fold in sweep.folds:
             self.folds += 1
             name, how = f"fold{self.folds}", HOW[fold.how]
+            if self.form is Form.ROWS:
+                results.append(self.fold_of_rows(name, how, fold, sweep, inner))
+                continue
             inner[Scope.ROW].append(f"Folded<{how}, real> {name};")
             value = self.terms[fold.value]
             text = value.text if value.scope is Scope.ELEMENT else f"broadcast({value.text})"
@@ -177,11 +198,26 @@ class ChainPrinter:
             self.terms[fold.id] = Term(f"x{self.read}", cpp.ATOM, Kind.REAL, Scope.ROW)
         return results
 
+    def fold_of_rows(
+        self, name: str, how: str, fold: Fold, sweep: Sweep, inner: dict[Scope, list[str]]
+    ) -> str:
+        """The elements of rows in lanes, side by side; the line that folds them."""
+        inner[Scope.ROW].append(f"Vec<real> {name}[{sweep.size}];")
+        value = self.terms[fold.value]
+        text = value.text if value.scope is not Scope.KERNEL else f"broadcast({value.text})"
+        inner[Scope.ELEMENT].append(f"{name}[{'i' if sweep.size > 1 else '0'}] = {text};")
+        self.read += 1
+        self.terms[fold.id] = Term(f"x{self.read}", cpp.ATOM, Kind.REAL, Scope.ROW)
+        return f"const auto x{self.read} = folded_across<{how}>({name});"
+
     def put(self, sweep: Sweep, inner: dict[Scope, list[str]], results: list[str]) -> None:
         """The lines of a sweep in their places."""
         self.head += inner[Scope.KERNEL]
         self.lines += inner[Scope.ROW]
         if not inner[Scope.ELEMENT]:
+            return
+        if self.form is Form.ROWS:
+            self.lines += [*unrolled(sweep.size, inner[Scope.ELEMENT]), *results]
             return
         which = "auto which" if mentions(inner[Scope.ELEMENT], "which") else "auto"
         unit = "int64_t i" if mentions(inner[Scope.ELEMENT], "i") else "int64_t"

@@ -1,8 +1,8 @@
 """Pointwise groups as kernels: one loop over elements, on vectors of reals where all long operands are reals.
 
-Three forms: all rows as one long array (every long operand is dense), row by row with a vector loop inside, or row by
-row with a scalar loop (integers, booleans, other precisions). The lines of the vector loop serve a product, too, that
-runs them on its sums.
+Four forms: all rows as one long array (every long operand is dense), a row of few numbers in each lane, row by row with
+a vector loop inside, or row by row with a scalar loop (integers, booleans, other precisions). The lines of the vector
+loop serve a product, too, that runs them on its sums.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from seqc.emit.memory import element_type
 from seqc.flow.types import Axis, Kind
 from seqc.plan.buffers import Operand
 from seqc.plan.chain import LOCAL
+from seqc.plan.lanes import runs_on_rows
 from seqc.plan.ragged import row_by_row
 from seqc.plan.types import Plan, Pointwise
 
@@ -27,6 +28,7 @@ class Form(Enum):
     """How the loop runs."""
 
     FLAT = "flat"
+    ROWS = "rows"
     VECTOR = "vector"
     SCALAR = "scalar"
 
@@ -96,6 +98,8 @@ def _form(group: Group) -> Form:
     real_typed = all(_is_real(group, operand) for operand in moving)
     if moving and dense and kinds_fit and real_typed and not node.draws and all(o.size == 1 for o in still):
         return Form.FLAT
+    if runs_on_rows(plan, node, group.lanes):
+        return Form.ROWS
     elements = _statements_fit(group, group.scope)
     if node.size > 1 and elements and all(_is_real(group, operand) for operand in long):
         return Form.VECTOR
@@ -234,6 +238,10 @@ def _loops(group: Group, form: Form, lines: dict[Scope, list[str]]) -> list[str]
         count = "rows" if size == 1 else f"rows * {size}"
         return [*out, *_swept(count, lines[Scope.ELEMENT], 2)]
     inner: list[str] = [f"    {line}" for line in lines[Scope.ROW]]
+    if form is Form.ROWS:
+        if lines[Scope.ELEMENT]:
+            inner += [f"    {line}" for line in unrolled(size, lines[Scope.ELEMENT])]
+        return [*out, f"  {OVER_ROWS}", *inner, "  });"]
     if lines[Scope.ELEMENT]:
         if form is Form.VECTOR:
             inner += _swept(str(size), lines[Scope.ELEMENT], 4)
@@ -241,6 +249,16 @@ def _loops(group: Group, form: Form, lines: dict[Scope, list[str]]) -> list[str]
             inner.append(f"    for (int64_t i = 0; i < {size}; ++i) {{")
             inner += [*(f"      {line}" for line in lines[Scope.ELEMENT]), "    }"]
     return [*out, "  for (int64_t row = 0; row < rows; ++row) {", *inner, "  }"]
+
+
+OVER_ROWS = "sweep<real>(0, rows, [&](int64_t row, auto which) {"
+"""The head of a loop with a row in each lane."""
+
+
+def unrolled(size: int, lines: Sequence[str]) -> list[str]:
+    """A loop over the few elements of rows that lie in lanes."""
+    head = f"for (int64_t i = 0; i < {size}; ++i) {{"
+    return ["SEQC_UNROLL", head, *(f"  {line}" for line in lines), "}"]
 
 
 def _swept(count: str, lines: Sequence[str], indent: int) -> list[str]:
@@ -288,6 +306,8 @@ def where_text(group: Group, form: Form, scope: Scope, operand: Operand) -> list
 
 def load_text(group: Group, form: Form, scope: Scope, operand: Operand, kind: Kind, name: str) -> str:
     terms = where_text(group, form, scope, operand)
+    if form is Form.ROWS and scope is not Scope.KERNEL:
+        return _lanes_text(group, "load", operand, [name, *terms])
     if scope is Scope.ELEMENT and form is not Form.SCALAR:
         return f"load({' + '.join([name, *terms])}, which)"
     read = f"{name}[{' + '.join(terms) or '0'}]"
@@ -299,12 +319,28 @@ def load_text(group: Group, form: Form, scope: Scope, operand: Operand, kind: Ki
 
 def store_text(group: Group, form: Form, scope: Scope, operand: Operand, term: Term, name: str) -> str:
     terms = where_text(group, form, scope, operand)
+    if form is Form.ROWS:
+        value = term.text if term.scope is not Scope.KERNEL else f"broadcast({term.text})"
+        return _lanes_text(group, "store", operand, [name, *terms], value)
     if scope is Scope.ELEMENT and form is not Form.SCALAR:
         value = term.text if term.scope is Scope.ELEMENT else f"broadcast({term.text})"
         return f"store({' + '.join([name, *terms])}, {value}, which);"
     stored, found = element_type(group.plan.buffers[operand.buffer]), cpp.TYPES[term.kind]
     value = term.text if stored == found else f"static_cast<{stored}>({term.text})"
     return f"{name}[{' + '.join(terms) or '0'}] = {value};"
+
+
+def _lanes_text(group: Group, verb: str, operand: Operand, terms: Sequence[str], value: str = "") -> str:
+    """A load or a store of one element of each of the rows in the lanes."""
+    buffer, end = group.plan.buffers[operand.buffer], ";" if value else ""
+    if buffer.home.role == LOCAL:
+        place = f"{terms[0]}[{' + '.join(terms[1:]) or '0'}]"
+        return f"{place} = {value};" if value else place
+    if not group.place.varies(group.plan, operand):
+        return f"broadcast({terms[0]}[{' + '.join(terms[1:]) or '0'}])"
+    step = "" if buffer.stride == 1 else str(buffer.stride)
+    arguments = [" + ".join(terms), *([step] if step else []), *([value] if value else []), "which"]
+    return f"{verb}{'_lanes' if step else ''}({', '.join(arguments)}){end}"
 
 
 def _draw(form: Form, scope: Scope, key: str, site: str) -> str:

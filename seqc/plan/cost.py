@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from seqc.flow.types import Axis
 from seqc.plan.buffers import Operand
 from seqc.plan.chain import Chain, Sweep
+from seqc.plan.lanes import runs_on_rows
 from seqc.plan.place import element_bytes, flat, reads_and_writes
 from seqc.plan.rates import LEVELS, Rates
 from seqc.plan.strategies import STRATEGIES, Strategy
@@ -271,11 +272,14 @@ def _einsum(setting: Setting, node: Einsum, looped: bool) -> Cost:
     return Cost(2.0 * count, 0.0, bytes, 0.0, 1, seconds, work, bound)
 
 
-def _arithmetic(setting: Setting, node: Pointwise | Sweep, cells: int) -> tuple[float, float, float]:
-    """Seconds of a loop's statements, those of functions among them, and how many values functions give."""
+def _arithmetic(
+    setting: Setting, node: Pointwise | Sweep, cells: int, rows: bool = False
+) -> tuple[float, float, float]:
+    """Seconds of a loop's statements, those of functions among them, and how many values functions give; `rows`: they lie
+    in lanes."""
     rates, lanes = setting.rates, setting.target.lanes
     width = -(-node.size // lanes) * lanes if node.size > 1 else 1
-    elements = float(cells * width)
+    elements = float(-(-cells // lanes) * lanes * node.size if rows else cells * width)
     double = setting.target.real_bytes == 8
     simple = rates.operations_double / 2 if double else rates.operations / 2
     known = {"exp": rates.exp, "tanh": rates.tanh, "sigmoid": rates.sigmoid}
@@ -289,7 +293,7 @@ def _arithmetic(setting: Setting, node: Pointwise | Sweep, cells: int) -> tuple[
         elif each.op not in FREE:
             plain += elements * (DIVISION if each.op in DIVISIONS else 1) / simple
     functions += elements * len(getattr(node, "draws", ())) / (rates.exp / 4)
-    if node.size == 1:  # one number at a time, in the lanes of nothing
+    if node.size == 1 and not rows:  # one number at a time, in the lanes of nothing
         plain, functions = plain * lanes / 2, functions * lanes / 2
     return plain + functions, functions, values
 
@@ -298,7 +302,8 @@ def _pointwise(setting: Setting, node: Pointwise, looped: bool) -> Cost:
     cells = setting.cells(node.axes, looped)
     read, written = reads_and_writes(setting.plan, node)
     bytes, moving, farthest = _streams(setting, [*read, *written], cells, looped)
-    spent, functions, values = _arithmetic(setting, node, cells)
+    rows = runs_on_rows(setting.plan, node, setting.target.lanes)
+    spent, functions, values = _arithmetic(setting, node, cells, rows)
     name = "functions" if functions > spent / 2 else "arithmetic"
     seconds, bound = _slowest({name: spent, f"streams, {farthest}": moving})
     return Cost(0.0, values, bytes, 0.0, 1, seconds, 0.0, bound)
@@ -310,8 +315,9 @@ def _chain(setting: Setting, node: Chain, looped: bool) -> Cost:
     read, written = reads_and_writes(setting.plan, node)
     bytes, moving, farthest = _streams(setting, list(dict.fromkeys([*read, *written])), cells, looped)
     spent, functions, values = 0.0, 0.0, 0.0
+    rows = runs_on_rows(setting.plan, node, setting.target.lanes)
     for sweep in node.sweeps:
-        found = _arithmetic(setting, sweep, cells)
+        found = _arithmetic(setting, sweep, cells, rows)
         folded = cells * sweep.size * (len(sweep.folds) + len(sweep.spots)) / setting.rates.simple
         spent, functions, values = spent + found[0] + folded, functions + found[1], values + found[2]
     name = "functions" if functions > spent / 2 else "arithmetic"
