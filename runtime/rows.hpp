@@ -72,4 +72,19 @@ SEQC_INLINE void product_rows(int64_t begin, int64_t end, const Segment<R> *segm
   }
 }
 
+// sums_rows<R, Gates, Units, Depths…>(begin, end, segments, out, stride): the sums of all gates, block by
+// block, as product_gates stores them; of one gate as product_segments does.
+template <class R, int Gates, int64_t Units, int64_t... Depths>
+SEQC_INLINE void sums_rows(int64_t begin, int64_t end, const Segment<R> *segments, R *out, int64_t stride) {
+  const auto put = [&](int64_t row, int64_t unit, auto which, const Vec<R> *sums) SEQC_INLINED {
+    R *const to = out + row * stride + unit * Gates;
+    if constexpr (Gates == 1)
+      store(to, sums[0], which);
+    else
+      for (int gate = 0; gate < Gates; ++gate)
+        store(to + gate * lanes<R>, sums[gate]);
+  };
+  product_rows<R, Gates, Units, Depths...>(begin, end, segments, put);
+}
+
 } // namespace seqc

@@ -54,6 +54,10 @@ def product_kernel(
         if node.strategy == "plain":
             head = f"  plain_sums<real, {max(1, pack.gates)}, {pack.units}>"
             return [*lines, f"{head}(0, rows, segments, {count}, {result}, {stride});"]
+        if node.strategy == "rows":
+            sizes = [max(1, pack.gates), pack.units, *(segment.depth for segment in node.segments)]
+            head = f"sums_rows<real, {', '.join(str(each) for each in sizes)}>"
+            return [*lines, *call(2, head, ["0", "rows", "segments", result, str(stride)])]
         head = f"  product_gates<real, {pack.gates}, {pack.units}>"
         if pack.gates <= 1:
             head = f"  product_segments<real, {pack.units}>"

@@ -9,7 +9,10 @@ from seqc.plan.types import Plan, Product
 
 MOST_SUMS = 8
 """Vectors of sums that stay in registers beside what a row needs else."""
-
+FEW_SUMS = 3
+"""Vectors of sums of a row that are so few that they are cut into parts, which panels of many rows do slowly."""
+SHALLOW = 32
+"""Terms of a sum up to which this shows."""
 
 PLAIN_SHARE = 1 / 32
 """Share of the multiply-add rate that plain loops over packed weights reach."""
@@ -34,13 +37,16 @@ def rows_fit(plan: Plan, node: Chosen, target: Target) -> str | None:
     """All sums of a row in registers, all weights in the first cache."""
     assert isinstance(node, Product)
     pack = plan.packs[node.segments[0].pack]
-    if node.epilogue is None:
-        return "nothing runs on its sums"
+    vectors = -(-pack.units // target.lanes) * pack.gates
+    depth = sum(each.depth for each in node.segments)
+    alone = vectors <= FEW_SUMS and depth <= SHALLOW and node.rows == 1 and not node.turns
+    if node.epilogue is None and not alone:
+        return "nothing runs on its sums, which are many or deep"
     if target.weights != "real" or target.math != "real":
         return "its weights may have fewer bits"
     if pack.gates == 1 and pack.units * 4 <= target.lanes:
         return "it has so few units that each is a dot product"
-    if -(-pack.units // target.lanes) * pack.gates > MOST_SUMS:
+    if vectors > MOST_SUMS:
         return f"the sums of a row fill more than {MOST_SUMS} vectors"
     if (
         sum(plan.packs[each.pack].elements for each in node.segments) * target.real_bytes
