@@ -111,7 +111,7 @@ SEQC_INLINE void beside_sums(int64_t depth, const R *a, int64_t lda, R *to) {
 
 // Vectors of a panel of the left side: all where registers hold enough rows of sums beside them.
 constexpr int beside_width(int64_t vectors) {
-  return static_cast<int>(vectors <= 6 ? vectors : panel_blocks(1));
+  return static_cast<int>(vectors <= 6 ? vectors : tile_vectors);
 }
 
 // One panel with one right side, from step `k` on; N = 0 stands for ones.

@@ -21,13 +21,13 @@ template <class R, int64_t N> struct Deep<Segment<R>, R, N> {
   static constexpr bool value = !narrow<R>(N) && chains(blocks<R>(N)) == 1;
 };
 
-// is_deep<R>(rows, segments, count): whether stretches pay: more than one tile of rows passes over long
-// panels.
+// is_deep<R>(rows, segments, count): whether stretches pay: more than one tile of rows passes over panels
+// that fill the second-level cache.
 template <class R> SEQC_INLINE bool is_deep(int64_t rows, const Segment<R> *segments, int count) {
   int64_t depth = 0;
   for (int s = 0; s < count; ++s)
     depth += segments[s].depth;
-  return rows > row_limit(panel_blocks(1)) && depth >= 8 * deep_stretch<R>();
+  return rows > row_limit(panel_blocks(1)) && depth >= 32 * deep_stretch<R>();
 }
 
 // One stretch of k for Height rows x Width vectors: goes on with the sums in C, or begins. A sum is the same

@@ -25,7 +25,7 @@ struct Ahead {
 };
 
 // Sums of Height rows x Width vectors over all segments, in `Streams` independent streams. With Chains a
-// stream is a stretch of k, and the streams are added in the end; otherwise (one row) it is a panel of its
+// stream is a stretch of k, and the streams are added in the end; otherwise (few rows) it is a panel of its
 // own. Far: the weights come from beyond the second-level cache, and are asked for a page ahead.
 template <class R, int Height, int Width, int Streams, bool Chains, bool Far = false>
 SEQC_KERNEL static void tile(const Segment<R> *segments, int count, int64_t row, int64_t first_vector,
@@ -164,10 +164,10 @@ SEQC_INLINE void any_panel(int64_t begin, int64_t end, int64_t first, int64_t ne
     panel_rows<R, Gates, Units, wide>(begin, end, first, next, segments, count, epilogue);
 }
 
-// One row, Streams whole panels at once, then those left over one by one.
-template <class R, int Gates, int64_t Units, int Streams, bool Far, class Epilogue>
-SEQC_INLINE void one_row_by(int64_t row, const Segment<R> *segments, int count, Epilogue &epilogue,
-                            bool descending, const Lot &lot) {
+// Few rows, Height of them with Streams whole panels at once, then the panels left over one by one.
+template <class R, int Gates, int64_t Units, int Height, int Streams, bool Far, class Epilogue>
+SEQC_INLINE void few_rows_by(int64_t row, const Segment<R> *segments, int count, Epilogue &epilogue,
+                             bool descending, const Lot &lot) {
   constexpr int wide = panel_blocks(Gates), width = Gates * wide;
   constexpr int64_t panels = (blocks<R>(Units) + wide - 1) / wide;
   constexpr int64_t groups = Streams > 1 ? blocks<R>(Units) / (wide * Streams) : 0, left = groups * Streams;
@@ -176,34 +176,42 @@ SEQC_INLINE void one_row_by(int64_t row, const Segment<R> *segments, int count, 
     const int64_t at = descending ? own.end() - 1 - i : own.first + i;
     if constexpr (groups > 0)
       if (at < groups) {
-        Array<Vec<R>, Streams * width> sums;
+        Array<Vec<R>, Streams * Height * width> sums;
         const int64_t first = at * Streams * wide;
-        tile<R, 1, width, Streams, false, Far>(segments, count, row, first * Gates, Ahead{0, 0}, sums);
-        finish<R, Gates, Units>(row, first, Streams * wide, sums, epilogue);
+        tile<R, Height, width, Streams, false, Far>(segments, count, row, first * Gates, Ahead{0, 0}, sums);
+        for (int q = 0; q < Streams; ++q)
+          for (int r = 0; r < Height; ++r)
+            finish<R, Gates, Units>(row + r, first + q * wide, wide, sums + (q * Height + r) * width,
+                                    epilogue);
         continue;
       }
     const int64_t first = (left + at - groups) * wide;
-    any_panel<R, Gates, Units>(row, row + 1, first, first, segments, count, epilogue);
+    any_panel<R, Gates, Units>(row, row + Height, first, first, segments, count, epilogue);
   }
 }
 
-// One row: as many panels at once as keep the multipliers busy. Where weights are a few times the first-level
-// cache, fewer of them at once let more be found there by the next step.
-template <class R, int Gates, int64_t Units, class Epilogue>
-SEQC_INLINE void one_row(int64_t row, const Segment<R> *segments, int count, Epilogue &epilogue,
-                         bool descending, const Lot &lot) {
-  constexpr int width = Gates * panel_blocks(Gates), streams = (8 + width - 1) / width;
+// One, two or three rows: as many panels at once as keep the multipliers busy. Where the weights of one row
+// are a few times the first-level cache, fewer of them at once let more be found there by the next step.
+template <class R, int Gates, int64_t Units, int Height, class Epilogue>
+SEQC_INLINE void few_rows(int64_t row, const Segment<R> *segments, int count, Epilogue &epilogue,
+                          bool descending, const Lot &lot) {
+  constexpr int width = Gates * panel_blocks(Gates), streams = (8 + width * Height - 1) / (width * Height);
   constexpr int few = (streams + 1) / 2;
   int64_t depth = 0;
   for (int s = 0; s < count; ++s)
     depth += segments[s].depth;
   const int64_t bytes = depth * Units * Gates * static_cast<int64_t>(sizeof(R)), first_level = 49152;
-  if (bytes > 32 * first_level)
-    one_row_by<R, Gates, Units, streams, true>(row, segments, count, epilogue, descending, lot);
-  else if (width >= 3 && bytes > 2 * first_level && bytes <= 16 * first_level)
-    one_row_by<R, Gates, Units, few, false>(row, segments, count, epilogue, descending, lot);
-  else
-    one_row_by<R, Gates, Units, streams, false>(row, segments, count, epilogue, descending, lot);
+  if constexpr (Height == 1) {
+    if (bytes > 32 * first_level) {
+      few_rows_by<R, Gates, Units, 1, streams, true>(row, segments, count, epilogue, descending, lot);
+      return;
+    }
+    if ((tile_vectors > 2 || width >= 3) && bytes > 2 * first_level && bytes <= 16 * first_level) {
+      few_rows_by<R, Gates, Units, 1, few, false>(row, segments, count, epilogue, descending, lot);
+      return;
+    }
+  }
+  few_rows_by<R, Gates, Units, Height, streams, false>(row, segments, count, epilogue, descending, lot);
 }
 
 // Few columns: each result is a dot product in two or four vector sums; the columns share the loads of a.
@@ -264,11 +272,22 @@ SEQC_INLINE void product_with(int64_t begin, int64_t end, const Segment<R> *segm
     narrow_rows<R, Units>(begin, end, segments, count, epilogue);
     return;
   } else {
-    if constexpr (chains(blocks<R>(Units) * Gates) == 1)
+    if constexpr (chains(blocks<R>(Units) * Gates) == 1) {
       if (end - begin == 1) {
-        one_row<R, Gates, Units>(begin, segments, count, epilogue, descending, lot);
+        few_rows<R, Gates, Units, 1>(begin, segments, count, epilogue, descending, lot);
         return;
       }
+      if constexpr (Gates * wide < 4) {
+        if (end - begin == 2) {
+          few_rows<R, Gates, Units, 2>(begin, segments, count, epilogue, descending, lot);
+          return;
+        }
+        if (end - begin == 3) {
+          few_rows<R, Gates, Units, 3>(begin, segments, count, epilogue, descending, lot);
+          return;
+        }
+      }
+    }
     int64_t depth = 1;
     for (int s = 0; s < count; ++s)
       depth += segments[s].depth;

@@ -172,7 +172,7 @@ SEQC_INLINE void int8_panel(int64_t begin, int64_t end, int64_t first, const Int
 template <class R, int Gates, int64_t Units, int64_t Depth, class Epilogue>
 SEQC_INLINE void product_with(int64_t begin, int64_t end, const Int8Segment<Depth> *segments, int count,
                               Epilogue &&epilogue, bool descending = false) {
-  constexpr int wide = panel_blocks(Gates), last = static_cast<int>(blocks<float>(Units) % wide);
+  constexpr int wide = low_blocks(Gates), last = static_cast<int>(blocks<float>(Units) % wide);
   constexpr int width = Gates * wide, streams = width >= 8 ? 1 : 8 / width;
   constexpr int64_t panels = parts(blocks<float>(Units), wide), full = blocks<float>(Units) / wide;
   constexpr int64_t columns = vectors_of(Units, Gates) * lanes<float>;

@@ -98,7 +98,7 @@ template <class R> SEQC_INLINE void fetch_panel(int64_t depth, int64_t valid, co
 
 // How many steps of k are summed before they go to C: a copied panel takes at most 16 KB of stack.
 template <class R> constexpr int64_t outer_depth() {
-  constexpr int64_t fitting = 16384 / (panel_blocks(1) * lanes<R> * static_cast<int64_t>(sizeof(R)));
+  constexpr int64_t fitting = 16384 / (tile_vectors * lanes<R> * static_cast<int64_t>(sizeof(R)));
   return fitting < 256 ? fitting : 256;
 }
 
@@ -106,7 +106,7 @@ template <class R> constexpr int64_t outer_depth() {
 template <class R, int64_t N, class Taken>
 SEQC_INLINE void outer_narrow(int64_t begin, int64_t end, int64_t K, const R *A, int64_t lda, const R *B,
                               int64_t ldb, R *C, int64_t ldc, bool accumulate) {
-  constexpr int wide = panel_blocks(1);
+  constexpr int wide = tile_vectors;
   constexpr int64_t width = wide * lanes<R>;
   alignas(64) R panel[static_cast<size_t>(outer_depth<R>() * width)];
   Array<Vec<R>, static_cast<int>(N) * wide> sums;
@@ -142,7 +142,7 @@ constexpr int group_panels = 4;
 // Copies one stretch of k of panels first … last - 1 (counted in blocks of lanes), each by itself.
 template <class R, int64_t N, class Taken>
 SEQC_INLINE void copy_group(int64_t first, int64_t last, int64_t depth, const R *b, int64_t ldb, R *to) {
-  constexpr int wide = panel_blocks(1), rest = static_cast<int>(blocks<R>(N) % wide);
+  constexpr int wide = tile_vectors, rest = static_cast<int>(blocks<R>(N) % wide);
   for (int64_t block = first; block < last; block += wide, to += outer_depth<R>() * wide * lanes<R>) {
     const R *const from = b + block * lanes<R>;
     if constexpr (rest != 0)
@@ -158,7 +158,7 @@ SEQC_INLINE void copy_group(int64_t first, int64_t last, int64_t depth, const R 
 template <class R, int64_t N>
 SEQC_INLINE void outer_group(int64_t begin, int64_t end, int64_t first, int64_t last, int64_t depth,
                              const R *a, int64_t lda, const R *b, R *C, int64_t ldc, bool add) {
-  constexpr int wide = panel_blocks(1), rest = static_cast<int>(blocks<R>(N) % wide);
+  constexpr int wide = tile_vectors, rest = static_cast<int>(blocks<R>(N) % wide);
   for (int64_t block = first; block < last; block += wide, b += outer_depth<R>() * wide * lanes<R>) {
     if constexpr (rest != 0)
       if (blocks<R>(N) - block < wide) {
@@ -193,7 +193,7 @@ SEQC_INLINE void outer(int64_t begin, int64_t end, int64_t K, const R *A, int64_
   if constexpr (narrow<R>(N)) {
     outer_narrow<R, N, Taken>(begin, end, K, A, lda, B, ldb, C, ldc, accumulate);
   } else {
-    constexpr int wide = panel_blocks(1);
+    constexpr int wide = tile_vectors;
     constexpr int64_t most = (blocks<R>(N) + wide - 1) / wide,
                       group = (most < group_panels ? most : group_panels) * wide;
     constexpr int64_t width = chunk_vectors<R>() * lanes<R>;

@@ -30,16 +30,20 @@ template <class R> struct Rows {
 // blocks<R>(units): how many vectors hold so many units.
 template <class R> constexpr int64_t blocks(int64_t units) { return (units + lanes<R> - 1) / lanes<R>; }
 
-// panel_blocks(gates): unit blocks that share a panel, so that it is about 4 (or 2) vectors wide.
+// tile_vectors: how wide a tile of sums is, at least six rows high.
+constexpr int tile_vectors = SEQC_VECTOR_REGISTERS == 32 ? 4 : 2;
+
+// panel_blocks(gates): unit blocks that share a panel, so that it is about tile_vectors wide. Of one gate it
+// is 2 vectors: twelve rows at once read weights from beyond the first-level cache half as often as six do.
 constexpr int panel_blocks(int gates) {
-  constexpr int wide = SEQC_VECTOR_REGISTERS == 32 ? 4 : 2;
-  return gates >= wide ? 1 : wide / gates;
+  return gates >= tile_vectors ? 1 : gates == 1 ? 2 : tile_vectors / gates;
 }
 
 // row_limit(vectors): rows whose sums, so many vectors each, fit the registers.
 constexpr int row_limit(int vectors) {
   constexpr int registers = SEQC_VECTOR_REGISTERS == 32 ? 26 : 12;
-  return registers < vectors ? 1 : registers / vectors > 8 ? 8 : registers / vectors;
+  const int most = vectors == 2 ? 12 : 8;
+  return registers < vectors ? 1 : registers / vectors > most ? most : registers / vectors;
 }
 
 // pinned(sums, width, height): several rows share each vector of weights, and registers are left for `width`

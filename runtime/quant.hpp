@@ -31,11 +31,14 @@ constexpr int64_t parts(int64_t depth, int64_t size) { return (depth + size - 1)
 // vectors_of(units, gates): vector columns of a packed matrix.
 constexpr int64_t vectors_of(int64_t units, int gates) { return blocks<float>(units) * gates; }
 
+// low_blocks(gates): unit blocks that share a panel of weights of few bits.
+constexpr int low_blocks(int gates) { return gates >= tile_vectors ? 1 : tile_vectors / gates; }
+
 // Calls fill(index, first, block, gate) for each vector column: group g of its lanes belongs at
 // index + g * step, in vectors, with `groups` groups of k.
 template <class Fill>
 SEQC_INLINE void each_low_column(int64_t groups, int64_t units, int gates, Fill &&fill) {
-  const int64_t count = blocks<float>(units), wide = panel_blocks(gates);
+  const int64_t count = blocks<float>(units), wide = low_blocks(gates);
   for (int64_t block = 0; block < count; ++block) {
     const int64_t first = block / wide * wide;
     const int64_t width = (count - first < wide ? count - first : wide) * gates;
@@ -215,7 +218,7 @@ constexpr int low_streams(int width, int64_t panels) {
 template <int Gates, int64_t Units, class S, class Epilogue>
 SEQC_INLINE void bf16_product(int64_t begin, int64_t end, const S *segments, int count, Epilogue &epilogue,
                               bool descending) {
-  constexpr int wide = panel_blocks(Gates), last = static_cast<int>(blocks<float>(Units) % wide);
+  constexpr int wide = low_blocks(Gates), last = static_cast<int>(blocks<float>(Units) % wide);
   constexpr int64_t panels = parts(blocks<float>(Units), wide), full = blocks<float>(Units) / wide;
   constexpr int width = Gates * wide, streams = low_streams(width, full);
   const int64_t group = end - begin == 1 ? streams : 1;

@@ -154,7 +154,7 @@ SEQC_INLINE void tile_panel(int64_t row, int64_t height, int64_t first, const Ti
 template <int Gates, int64_t Units, class Epilogue>
 SEQC_INLINE void tile_panels(int64_t from, int64_t height, TileTerm *terms, int count, int64_t stride,
                              Epilogue &epilogue, bool descending) {
-  constexpr int wide = panel_blocks(Gates), last = static_cast<int>(blocks<float>(Units) % wide);
+  constexpr int wide = low_blocks(Gates), last = static_cast<int>(blocks<float>(Units) % wide);
   constexpr int64_t panels = parts(blocks<float>(Units), wide);
   for (int64_t i = 0; i < panels; ++i) {
     const int64_t first = (descending ? panels - 1 - i : i) * wide;

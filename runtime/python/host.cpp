@@ -224,7 +224,8 @@ static void bind_runner(py::module_ &module) {
   py::class_<Runner>(module, "Runner", py::module_local())
       .def(py::init<std::shared_ptr<Memory>, const py::list &, const py::list &>(), py::arg("memory"),
            py::arg("inputs"), py::arg("outputs"))
-      .def("__call__", &Runner::run, py::arg("args"), py::arg("out"));
+      .def("infer", &Runner::infer, py::arg("args"), py::arg("out"))
+      .def("update", &Runner::update, py::arg("args"), py::arg("seed"));
 }
 
 } // namespace seqc_host

@@ -1,8 +1,8 @@
-// The Runner: whole sequences by the shortest way from Python.
+// The Runner: whole sequences by the shortest way from Python, through `infer` or `update`.
 //
-// Arrays that are exactly what `infer` takes (ndarray, kind of element, sizes that agree, dense, aligned) are
-// checked by hand; for everything else it answers NotImplemented, and the caller converts, explains mistakes
-// and gives the same result.
+// Arrays that are exactly what the entry point takes (ndarray, kind of element, sizes that agree, dense,
+// aligned) are checked by hand; for everything else it answers NotImplemented, and the caller converts,
+// explains mistakes and gives the same result.
 #ifndef SEQC_RUNNER_HPP
 #define SEQC_RUNNER_HPP
 
@@ -39,7 +39,7 @@ public:
   Runner(std::shared_ptr<Memory> memory_, const py::list &inputs_, const py::list &outputs_)
       : memory(std::move(memory_)) {
     const seqc_model &m = *memory->library->model;
-    if (m.infer == nullptr || inputs_.size() != m.inputs || outputs_.size() != m.outputs)
+    if (inputs_.size() != m.inputs || (!outputs_.empty() && outputs_.size() != m.outputs))
       throw py::value_error("the arrays do not fit this model");
     if (inputs_.size() > MOST || outputs_.size() > MOST)
       throw py::value_error("too many arrays for the fast way");
@@ -49,10 +49,10 @@ public:
       outputs.push_back(stream_of(each));
   }
 
-  // The result, `out` itself where it is given; NotImplemented where the slow way is to be taken.
-  py::object run(const py::tuple &args, const py::object &out) const {
+  // The outputs, `out` itself where it is given; NotImplemented where the slow way is to be taken.
+  py::object infer(const py::tuple &args, const py::object &out) const {
     const py::object slow = py::reinterpret_borrow<py::object>(Py_NotImplemented);
-    if (memory->stale || memory->writing != 0 || !memory->packed)
+    if (memory->stale || memory->writing != 0 || !memory->packed || !memory->library->has(SEQC_INFER))
       return slow;
     Arguments call;
     Extent extent;
@@ -76,6 +76,32 @@ public:
                     })
                      .is_none()
                  ? result
+                 : slow;
+    } catch (const std::bad_alloc &) {
+      return slow;
+    }
+  }
+
+  // One update on fresh states: loss and metrics; NotImplemented where the slow way is to be taken.
+  py::object update(const py::tuple &args, std::uint64_t seed) const {
+    const py::object slow = py::reinterpret_borrow<py::object>(Py_NotImplemented);
+    if (memory->stale || memory->writing != 0 || memory->readers != 0 || !memory->packed ||
+        !memory->library->has(SEQC_UPDATE))
+      return slow;
+    Arguments call;
+    Extent extent;
+    if (!take_all(args, call, extent))
+      return slow;
+    const seqc_model &m = *memory->library->model;
+    py::array_t<double> scores(static_cast<py::ssize_t>(1 + m.metrics));
+    double *const score = scores.mutable_data();
+    try {
+      Running running(*memory, SEQC_UPDATE, true, extent.steps, extent.batch, seed,
+                      static_cast<std::uint64_t>(*memory->updates));
+      const seqc_trainer trainer = running.trainer();
+      // An update that fails changes nothing: the slow way finds the mistake again and names it.
+      return running.run([&] { return m.update(&running.call, &trainer, nullptr, call.in, score); }).is_none()
+                 ? py::object(std::move(scores))
                  : slow;
     } catch (const std::bad_alloc &) {
       return slow;

@@ -233,25 +233,22 @@ class LibraryEngine:
         )
         return made
 
-    def runner(self) -> Callable[[tuple[Any, ...], Any], Any] | None:
-        """A C callable for `infer` that takes arrays as they are and answers NotImplemented to all unusual calls."""
-        entries = [*self.manifest["inputs"], *self.manifest["outputs"]]
-        count = len(self.manifest["inputs"])
-        several = max(count, len(entries) - count) > MOST
-        if any(each.get("length", False) for each in entries) or several or not hasattr(self._host, "Runner"):
+    def runner(self, entry: str) -> Callable[[tuple[Any, ...], Any], Any] | None:
+        """A C callable for `infer` or `update` that takes arrays as they are and answers NotImplemented to all unusual
+        calls. Its second argument is `out`, or the seed."""
+        inputs = self.manifest["inputs"]
+        outputs = self.manifest["outputs"] if entry == "infer" else []
+        several = max(len(inputs), len(outputs)) > MOST
+        if any(each["length"] for each in inputs) or several or not hasattr(self._host, "Runner"):
             return None
 
-        def stream(entry: Any) -> Any:
-            axes = entry["axes"]
-            kind = dtype_of(entry["kind"], self.manifest)
-            return (
-                None if entry.get("target") else (kind, list(entry["dims"]), "time" in axes, "batch" in axes)
-            )
+        def stream(port: Any) -> Any:
+            axes = port["axes"]
+            return dtype_of(port["kind"], self.manifest), list(port["dims"]), "time" in axes, "batch" in axes
 
-        ports = [stream(each) for each in entries]
-        made: Callable[[tuple[Any, ...], Any], Any] = self._host.Runner(
-            self.memory, ports[:count], ports[count:]
-        )
+        taken = [None if each["target"] and entry == "infer" else stream(each) for each in inputs]
+        runner = self._host.Runner(self.memory, taken, [stream(each) for each in outputs])
+        made: Callable[[tuple[Any, ...], Any], Any] = getattr(runner, entry)
         return made
 
     def _scores(self) -> Array:

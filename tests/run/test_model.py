@@ -78,6 +78,39 @@ def test_the_short_way_gives_the_same_and_leaves_the_rest_to_the_long_one(toy: M
     np.testing.assert_allclose(toy.infer(X, GAIN, KIND), expected(np.full(2, 0.25)), rtol=1e-5)
 
 
+def test_the_short_way_to_update_gives_the_same_and_leaves_the_rest_to_the_long_one(toy: Model) -> None:
+    short, start = toy._short_update, toy.engine.arenas.plain.copy()
+    scores = short((X, GAIN, KIND, GOAL), {}, 0)
+    after = toy.engine.arenas.plain.copy()
+    toy.initialise(0)
+    np.testing.assert_array_equal(toy.engine.arenas.plain, start)
+    toy.infer(X, GAIN, KIND)  # packs the weights
+    named = {"gain": GAIN, "goal": GOAL, "kind": KIND, "x": X}
+    np.testing.assert_array_equal(short((), named, 0), scores)
+    np.testing.assert_array_equal(toy.engine.arenas.plain, after)
+    toy.initialise(0)
+    assert toy.update(X.astype(np.float64), GAIN, KIND, GOAL) == scores[0] and toy.updates == 1
+    np.testing.assert_array_equal(toy.engine.arenas.plain, after)
+    wrong = KIND.copy()
+    wrong[1, 2] = 7
+    for args, given in (
+        ((X, GAIN, KIND), {}),
+        ((X, GAIN, KIND), {"goal": GOAL}),
+        ((), {"gain": GAIN, "goal": GOAL, "kind": KIND}),
+        ((), {"gain": GAIN, "goal": GOAL, "kind": KIND, "y": X}),
+        ((X, GAIN, wrong, GOAL), {}),
+        ((X[:2], GAIN, KIND, GOAL), {}),
+        ((X, GAIN, KIND, GOAL.astype(np.float64)), {}),
+        ((X * np.nan, GAIN, KIND, GOAL), {}),
+    ):
+        assert short(args, given, 0) is NotImplemented
+    assert toy.updates == 1
+    np.testing.assert_array_equal(toy.engine.arenas.plain, after)
+    held = toy.params["net.W"]
+    held[:] = 0.25
+    assert short((X, GAIN, KIND, GOAL), {}, 0) is NotImplemented
+
+
 def test_state_goes_on(toy: Model) -> None:
     whole = toy.infer(X, GAIN, KIND)
     state = toy.state(B)
