@@ -35,6 +35,12 @@ template <> inline double missing<double>() { return __builtin_nan(""); }
 // real_number<T>: whether there are vectors of T.
 template <class T> constexpr bool real_number = Same<T, float>::value || Same<T, double>::value;
 
+// row_of(index, count): the row of a table that an index names, which was checked before; never one outside.
+template <class I> SEQC_INLINE int64_t row_of(I index, int64_t count) {
+  const auto at = static_cast<uint64_t>(static_cast<int64_t>(index));
+  return at < static_cast<uint64_t>(count) ? static_cast<int64_t>(at) : 0;
+}
+
 // gather(rows, table, table_row, count, …): out = table[index] with `count` rows of `width`; NaN for no row.
 template <class T, class I, class O>
 static inline void gather(int64_t rows, const T *table, int64_t table_row, int64_t count, int64_t width,

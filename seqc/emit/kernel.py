@@ -110,7 +110,7 @@ class Shelf:
                     name,
                     *(f"x{n}" for n in range(200)),
                     *(f"v{n}" for n in range(400)),
-                    *(f"{kind}{n}" for kind in ("fold", "line") for n in range(40)),
+                    *(f"{kind}{n}" for kind in ("fold", "line", "r") for n in range(40)),
                 }
             )
         )

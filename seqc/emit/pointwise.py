@@ -155,11 +155,12 @@ def collect(group: Group, parameters: list[Parameter], index: dict[object, int])
     if node.draws:
         index["key"] = len(parameters)
         parameters.append(Scalar("const DrawKey &", ("key", 0), "key"))
-    reads = [(key_of(operand), operand) for _, operand, _ in node.loads if operand.buffer != group.sums]
+    loads = [operand for _, operand, _ in node.loads if operand.buffer != group.sums]
+    reads = [(key_of(each), each) for each in (*(i for i in map(index_of, loads) if i is not None), *loads)]
     for key, operand in [*reads, *((_stored(group, operand), operand) for _, operand in node.stores)]:
         if key not in index:
             buffer = plan.buffers[operand.buffer]
-            bare = replace(operand, gate=None)
+            bare = replace(operand, gate=None, lookup=None)
             index[key] = len(parameters)
             parameters.append(Pointer(element_type(buffer), bare, key in written, buffer.name))
     if any(statement.op == "instant" for statement in node.statements):
@@ -174,6 +175,11 @@ def collect(group: Group, parameters: list[Parameter], index: dict[object, int])
         if ("site", site) not in index:
             index["site", site] = len(parameters)
             parameters.append(Scalar("uint32_t", ("site", site), "site"))
+
+
+def index_of(operand: Operand) -> Operand | None:
+    """What says which row of its table an operand lies in."""
+    return None if operand.lookup is None else Operand(operand.lookup.index, 1)
 
 
 def key_of(operand: Operand) -> tuple[object, ...]:
@@ -193,12 +199,22 @@ def filled(
     """The lines of each scope: loads, statements, stores."""
     known: dict[int, Term] = {}
     reading: dict[Scope, list[str]] = {scope: [] for scope in Scope}
+    rows: dict[Operand, str] = {}
+    for operand in [each for _, each, _ in group.node.loads if each.lookup is not None]:
+        at = index_of(operand)
+        assert at is not None and operand.lookup is not None
+        if at not in rows:
+            rows[at] = f"r{len(rows) + 1}"
+            found = f"row_of({names[index[key_of(at)]]}[row], {operand.lookup.count})"
+            reading[Scope.ELEMENT].append(f"const auto {rows[at]} = {found} * {operand.lookup.width};")
     for count, (number, operand, kind) in enumerate(group.node.loads, start=1):
         scope = _loop_scope(group, form, operand)
         if operand.buffer == group.sums:
             known[number] = Term(f"sums[{operand.gate or 0}]", cpp.ATOM, kind, scope)
             continue
-        text = load_text(group, form, scope, operand, kind, names[index[key_of(operand)]])
+        pointer, at = names[index[key_of(operand)]], index_of(operand)
+        base = pointer if at is None else f"{pointer} + {rows[at]}"
+        text = load_text(group, form, scope, operand, kind, base)
         name = f"x{count}"
         reading[scope].append(f"const auto {name} = {text};")
         known[number] = Term(name, cpp.ATOM, kind, scope)

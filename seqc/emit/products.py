@@ -12,7 +12,7 @@ from seqc.emit.expression import Scope
 from seqc.emit.kernel import Kernel, Parameter, Place, Pointer, Scalar, place
 from seqc.emit.layout import call, mentions
 from seqc.emit.memory import element_type
-from seqc.emit.pointwise import Form, Group, collect, filled, key_of
+from seqc.emit.pointwise import Form, Group, collect, filled, index_of, key_of
 from seqc.plan.buffers import Operand
 from seqc.plan.types import Plan, Pointwise, Product
 
@@ -98,6 +98,7 @@ def fused_kernel(
     """All rows times packed matrices; the equations that follow run on the sums while these are in registers."""
     operands = [segment.operand for segment in node.segments]
     operands += [operand for _, operand, _ in epilogue.loads if operand.buffer != node.out]
+    operands += [at for at in map(index_of, operands) if at is not None]
     operands += [operand for _, operand in epilogue.stores]
     counts = any(statement.op == "instant" for statement in epilogue.statements)
     where = place(plan, node.axes, operands, in_scan, stepwise=bool(epilogue.draws) or counts)

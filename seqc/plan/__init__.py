@@ -15,6 +15,7 @@ from seqc.plan.chains import add_chains
 from seqc.plan.choose import PlanOptions, StrategyError, choose
 from seqc.plan.epilogue import add_epilogues
 from seqc.plan.layout import optimizer_layout, pack_layout, plain_layout
+from seqc.plan.lookup import look_up
 from seqc.plan.place import place, workspace_bytes
 from seqc.plan.print import counts, print_plan
 from seqc.plan.quantise import quantise
@@ -32,6 +33,7 @@ PLAN_PASSES = (
     "ragged",
     "rings",
     "epilogues",
+    "lookup",
     "chains",
     "choose",
     "stretches",
@@ -58,6 +60,7 @@ def plan(
         "ragged": lambda made: make_ragged(made, length) if options.ragged else made,
         "rings": make_rings,
         "epilogues": lambda made: add_epilogues(made) if options.epilogues else made,
+        "lookup": lambda made: look_up(made, program),
         "chains": lambda made: add_chains(made, target) if options.chains else made,
         "choose": lambda made: choose(made, target, options),
         "stretches": lambda made: make_stretches(made, target, options.stretch),

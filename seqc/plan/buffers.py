@@ -56,11 +56,21 @@ class Buffer:
 
 
 @dataclass(frozen=True, slots=True)
+class Lookup:
+    """Which row of a table: its number is what lies in buffer `index` at the instant at hand; `count` rows of `width`."""
+
+    index: int
+    count: int
+    width: int
+
+
+@dataclass(frozen=True, slots=True)
 class Operand:
     """A part of a buffer: `size` elements from `offset` on (contiguous), or row `gate` of an interleaved one.
 
     `at` "first" or "last" (buffers with TIME only) stands for the instant 0 or T - 1 + slots whatever t is; such an operand
-    has no TIME, and `shift` is 0.
+    has no TIME, and `shift` is 0. With `lookup` the buffer is a table without axes, `offset` counts from the start of the row
+    that is looked up; loads of loops that run on the sums of a product may have it.
     """
 
     buffer: int
@@ -69,6 +79,7 @@ class Operand:
     shift: int = 0
     gate: int | None = None
     at: str = ""
+    lookup: Lookup | None = None
 
 
 @dataclass(frozen=True, slots=True)

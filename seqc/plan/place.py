@@ -7,7 +7,7 @@ by first fit in plain numbers, so that T and B may change from call to call. A s
 from __future__ import annotations
 
 from bisect import insort
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from seqc.flow.types import Axis, Kind
@@ -68,7 +68,8 @@ def reads_and_writes(plan: Plan, node: Node) -> tuple[list[Operand], list[Operan
     """The operands that a kernel reads, and those that it writes."""
     match node:
         case Pointwise():
-            return [operand for _, operand, _ in node.loads], [operand for _, operand in node.stores]
+            loads = [operand for _, operand, _ in node.loads]
+            return [*loads, *indices(loads)], [operand for _, operand in node.stores]
         case Chain():
             return chain_reads_and_writes(plan, node)
         case Product():
@@ -101,6 +102,13 @@ def reads_and_writes(plan: Plan, node: Node) -> tuple[list[Operand], list[Operan
             return [node.condition], []
         case Scan():
             return [], []
+
+
+def indices(operands: Iterable[Operand]) -> list[Operand]:
+    """What says which rows are looked up, each once."""
+    return [
+        Operand(number, 1) for number in dict.fromkeys(each.lookup.index for each in operands if each.lookup)
+    ]
 
 
 def chain_reads_and_writes(plan: Plan, node: Chain) -> tuple[list[Operand], list[Operand]]:

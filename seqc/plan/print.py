@@ -132,6 +132,8 @@ def operand_text(plan: Plan, operand: Operand) -> str:
         text += f".{operand.gate}"
     elif operand.size != buffer.size:
         text += f"[{operand.offset}:{operand.offset + operand.size}]"
+    if operand.lookup:
+        text += f"(b{operand.lookup.index})"
     if operand.at:
         return f"{text}@{operand.at}"
     return f"{text}@t+{operand.shift}" if operand.shift else text

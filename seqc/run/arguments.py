@@ -203,6 +203,13 @@ def _count(value: Any, what: str) -> int:
     return int(value)
 
 
+def rows_of(value: Any) -> int:
+    """A number of rows."""
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
+        raise ModelError(f"`batch`: expected a whole number from 1, found {value!r}")
+    return int(value)
+
+
 def seed_of(value: Any) -> int:
     """A seed as 64 bits."""
     seed = _count(value, "seed")
@@ -230,4 +237,4 @@ def check_out(
     return out
 
 
-__all__ = ["OPTIONS", "Binder", "Call", "check_out", "public", "raw", "seed_of"]
+__all__ = ["OPTIONS", "Binder", "Call", "check_out", "public", "raw", "rows_of", "seed_of"]

@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .arguments import Binder, Call, seed_of
+from .arguments import Binder, Call, rows_of, seed_of
 from .engine import Array, Engine, EngineFault, Manifest
 from .fault import ModelError, explain
 from .initial import initial
 from .layout import aligned, real_dtype
 from .results import Results, by_name, zeros_like
-from .short import ShortUpdate, short_way
+from .short import ShortWays
 from .state import State, arrays_of
 from .views import Gradients, Hypers, Lease, Score, Views, parameter_views
 from .weights import load_weights, parameters, save_weights
@@ -57,8 +57,7 @@ class Model:
         self._stale = True
         self._living: weakref.ref[Lease] | None = None
         self._results = Results(self.manifest)
-        self._short = short_way(engine, "infer")
-        self._short_update = ShortUpdate(engine)
+        self._short = ShortWays(engine)
         if seed is not None and not getattr(engine, "embedded", False):
             self.initialise(seed)
 
@@ -129,11 +128,7 @@ class Model:
 
     def state(self, batch: int | None = None) -> State:
         """A fresh state of `batch` rows, or of one sequence whose arrays have no batch axis."""
-        if batch is not None and (
-            isinstance(batch, bool) or not isinstance(batch, int | np.integer) or batch < 1
-        ):
-            raise ModelError(f"`batch`: expected a whole number from 1, found {batch!r}")
-        return State(self.manifest, None if batch is None else int(batch))
+        return State(self.manifest, None if batch is None else rows_of(batch))
 
     def infer(
         self,
@@ -147,7 +142,7 @@ class Model:
     ) -> Any:
         """Runs whole sequences; gives the output, or a named tuple of outputs. `state` is advanced in place."""
         usual = state is None and steps is None and batch is None and type(seed) is int
-        if usual and not (seed or named) and (done := self._short(args, out)) is not NotImplemented:
+        if usual and not (seed or named) and (done := self._short.infer(args, out)) is not NotImplemented:
             return done
         call = self._bind("infer", args, named, steps, batch, state)
         outputs = self._results.make(call, call.steps, out, self.engine.arenas.plain)
@@ -296,8 +291,8 @@ class Model:
         **named: Any,
     ) -> Score:
         """Forward, backward, optimizer: one update. Gives loss and metrics from before it."""
-        usual = state is None and steps is None and batch is None and type(seed) is int and seed >> 64 == 0
-        if usual and (done := self._short_update(args, named, seed)) is not NotImplemented:
+        usual = state is None and steps is None and batch is None
+        if usual and (done := self._short.update(args, named, seed)) is not NotImplemented:
             return Score(done, self._metrics)
         call = self._bind("update", args, named, steps, batch, state)
         key = seed_of(seed)

@@ -15,7 +15,7 @@ import numpy as np
 from seqc.flow.types import Axis, Kind, Way
 from seqc.ops.elementwise import erf, sigmoid, softplus
 from seqc.ops.random import draw
-from seqc.plan.buffers import Buffer, Home, Operand, Statement
+from seqc.plan.buffers import Buffer, Home, Lookup, Operand, Statement
 from seqc.plan.chain import LOCAL, Chain
 from seqc.plan.types import (
     Categorical,
@@ -164,11 +164,18 @@ class Machine:
         return window.reshape(*window.shape[:2], blocks, buffer.gates, buffer.block)[..., operand.gate, :]
 
     def get(self, operand: Operand, kind: Kind | None = None) -> Array:
+        if operand.lookup is not None:
+            return self.looked_up(operand, operand.lookup)
         found = self.part(operand)
         if operand.gate is not None:
             found = found.reshape(*found.shape[:2], -1)[..., : operand.size]
         kind = kind or self.plan.buffers[operand.buffer].kind
         return found.astype(self.dtype(kind))
+
+    def looked_up(self, operand: Operand, lookup: Lookup) -> Array:
+        table = self.get(Operand(operand.buffer, lookup.count * lookup.width)).reshape(lookup.count, -1)
+        index = self.get(Operand(lookup.index, 1))[..., 0]
+        return table[index][..., operand.offset : operand.offset + operand.size]
 
     def put(self, operand: Operand, value: Array) -> None:
         part = self.part(operand)

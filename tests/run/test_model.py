@@ -48,12 +48,12 @@ def test_out_is_used(toy: Model) -> None:
 
 def test_the_short_way_gives_the_same_and_leaves_the_rest_to_the_long_one(toy: Model) -> None:
     long = toy.infer(X, GAIN, kind=KIND)
-    short = toy._short((X, GAIN, KIND), None)
+    short = toy._short.infer((X, GAIN, KIND), None)
     assert short is not NotImplemented and short.shape == (T, B)
     np.testing.assert_array_equal(short, long)
     out = np.empty(T, np.float32)
     one = np.ascontiguousarray(X[:, 1]), GAIN[1:2].reshape(()), np.ascontiguousarray(KIND[:, 1])
-    assert toy._short(one, out) is out
+    assert toy._short.infer(one, out) is out
     np.testing.assert_array_equal(out, long[:, 1])
     wrong = KIND.copy()
     wrong[1, 2] = 7
@@ -70,26 +70,27 @@ def test_the_short_way_gives_the_same_and_leaves_the_rest_to_the_long_one(toy: M
         ((X, GAIN, KIND), np.broadcast_to(np.float32(0), (T, B))),
         ((X, GAIN, KIND), (out, out)),
     ):
-        assert toy._short(arguments, given) is NotImplemented
+        assert toy._short.infer(arguments, given) is NotImplemented
     view = toy.params
     held = view["net.W"]
     held[:] = 0.25
-    assert toy._short((X, GAIN, KIND), None) is NotImplemented
+    assert toy._short.infer((X, GAIN, KIND), None) is NotImplemented
     np.testing.assert_allclose(toy.infer(X, GAIN, KIND), expected(np.full(2, 0.25)), rtol=1e-5)
 
 
 def test_the_short_way_to_update_gives_the_same_and_leaves_the_rest_to_the_long_one(toy: Model) -> None:
-    short, start = toy._short_update, toy.engine.arenas.plain.copy()
+    short, start = toy._short.update, toy.engine.arenas.plain.copy()
+    toy.infer(X, GAIN, KIND)  # packs the weights
     scores = short((X, GAIN, KIND, GOAL), {}, 0)
     after = toy.engine.arenas.plain.copy()
     toy.initialise(0)
     np.testing.assert_array_equal(toy.engine.arenas.plain, start)
-    toy.infer(X, GAIN, KIND)  # packs the weights
+    toy.infer(X, GAIN, KIND)
     named = {"gain": GAIN, "goal": GOAL, "kind": KIND, "x": X}
     np.testing.assert_array_equal(short((), named, 0), scores)
     np.testing.assert_array_equal(toy.engine.arenas.plain, after)
     toy.initialise(0)
-    assert toy.update(X.astype(np.float64), GAIN, KIND, GOAL) == scores[0] and toy.updates == 1
+    assert toy.update(np.asfortranarray(X), GAIN, KIND, GOAL) == scores[0] and toy.updates == 1
     np.testing.assert_array_equal(toy.engine.arenas.plain, after)
     wrong = KIND.copy()
     wrong[1, 2] = 7
