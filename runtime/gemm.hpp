@@ -131,12 +131,59 @@ SEQC_INLINE void finish(int64_t row, int64_t first, int count, Vec<R> *sums, Epi
   }
 }
 
+// The same where results are cut into Streams stretches of k, for many rows: more of them at a time, one
+// stretch after another, which are added up in the order of `tile`.
+template <class R, int Gates, int64_t Units, int Count, int Streams, class Epilogue>
+SEQC_INLINE void stretched_rows(int64_t begin, int64_t end, int64_t first, const Segment<R> *segments,
+                                int count, Epilogue &epilogue) {
+  constexpr int width = Gates * Count, limit = row_limit(width);
+  alignas(64) Array<Array<R, limit * width * lanes<R>>, Streams> part;
+  int64_t row = begin;
+  for (int64_t i = 0; row < end; ++i) {
+    const int64_t height = part_size(end - begin, limit, i);
+    for (int q = 0; q < Streams; ++q)
+      for (int s = 0; s < count; ++s) {
+        const Segment<R> &segment = segments[s];
+        const int64_t length = segment.depth / Streams, at = q * length;
+        deep_tile_of<R, width, limit>(
+            height, q + 1 < Streams ? length : segment.depth - at, segment.a + row * segment.stride + at,
+            segment.stride, segment.packed + (first * Gates * segment.depth + at * width) * lanes<R>, part[q],
+            width * lanes<R>, lanes<R>, s == 0);
+      }
+    for (int64_t r = 0; r < height; ++r) {
+      Array<Array<Vec<R>, width>, Streams> sum;
+      SEQC_UNROLL
+      for (int q = 0; q < Streams; ++q) {
+        SEQC_UNROLL
+        for (int w = 0; w < width; ++w)
+          sum[q][w] = load(static_cast<const R *>(part[q]) + (r * width + w) * lanes<R>);
+      }
+      SEQC_UNROLL
+      for (int half = Streams / 2; half > 0; half /= 2) {
+        SEQC_UNROLL
+        for (int q = 0; q < half; ++q) {
+          SEQC_UNROLL
+          for (int w = 0; w < width; ++w)
+            sum[q][w] += sum[q + half][w];
+        }
+      }
+      finish<R, Gates, Units>(row + r, first, Count, sum[0], epilogue);
+    }
+    row += height;
+  }
+}
+
 // All rows of one panel that holds Count blocks.
 template <class R, int Gates, int64_t Units, int Count, class Epilogue>
 SEQC_INLINE void panel_rows(int64_t begin, int64_t end, int64_t first, int64_t next,
                             const Segment<R> *segments, int count, Epilogue &epilogue) {
   constexpr int width = Gates * Count, streams = chains(blocks<R>(Units) * Gates);
   constexpr int limit = row_limit(width * streams);
+  if constexpr (streams > 2)
+    if (end - begin > 2 * limit) {
+      stretched_rows<R, Gates, Units, Count, streams>(begin, end, first, segments, count, epilogue);
+      return;
+    }
   Array<Vec<R>, limit * width> sums;
   int64_t row = begin;
   for (int64_t i = 0; row < end; ++i) {

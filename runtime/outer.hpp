@@ -49,19 +49,27 @@ SEQC_INLINE void outer_tile_of(int64_t height, int64_t depth, const R *a, int64_
   outer_tile<R, Limit, Width>(depth, a, lda, b, ldb, out);
 }
 
+// What becomes of sums: they are put in their places, or added to what stands there, which may lie so far
+// away that it is asked for while they are made.
+enum class Sums { Put, Add, AddFar };
+
 // Adds the sums of one panel and one stretch of k to C, or puts them there. `a` points to column `begin`.
 template <class R, int64_t N, int Count>
 SEQC_INLINE void outer_panel(int64_t begin, int64_t end, int64_t first, int64_t depth, const R *a,
-                             int64_t lda, const R *b, int64_t ldb, R *C, int64_t ldc, bool add) {
+                             int64_t lda, const R *b, int64_t ldb, R *C, int64_t ldc, Sums how) {
   constexpr int limit = row_limit(Count);
   Array<Vec<R>, limit * Count> sums;
   int64_t row = begin;
   for (int64_t i = 0; row < end; ++i) {
     const int64_t height = part_size(end - begin, limit, i);
+    if (how == Sums::AddFar)
+      for (int64_t r = 0; r < height; ++r)
+        for (int w = 0; w < Count; ++w)
+          __builtin_prefetch(C + (row + r) * ldc + (first + w) * lanes<R>, 1, 3);
     outer_tile_of<R, Count, limit>(height, depth, a + (row - begin), lda, b, ldb, sums);
     const auto put = [&](int64_t at, int64_t unit, auto which, const Vec<R> *sum) {
       R *to = C + at * ldc + unit;
-      store(to, add ? *sum + load(static_cast<const R *>(to), which) : *sum, which);
+      store(to, how != Sums::Put ? *sum + load(static_cast<const R *>(to), which) : *sum, which);
     };
     for (int64_t r = 0; r < height; ++r)
       finish<R, 1, N>(row + r, first, Count, sums + r * Count, put);
@@ -157,16 +165,16 @@ SEQC_INLINE void copy_group(int64_t first, int64_t last, int64_t depth, const R 
 // All copied panels of a group times one copied chunk of A, columns begin … end.
 template <class R, int64_t N>
 SEQC_INLINE void outer_group(int64_t begin, int64_t end, int64_t first, int64_t last, int64_t depth,
-                             const R *a, int64_t lda, const R *b, R *C, int64_t ldc, bool add) {
+                             const R *a, int64_t lda, const R *b, R *C, int64_t ldc, Sums how) {
   constexpr int wide = tile_vectors, rest = static_cast<int>(blocks<R>(N) % wide);
   for (int64_t block = first; block < last; block += wide, b += outer_depth<R>() * wide * lanes<R>) {
     if constexpr (rest != 0)
       if (blocks<R>(N) - block < wide) {
-        outer_panel<R, N, rest>(begin, end, block, depth, a, lda, b, rest * lanes<R>, C, ldc, add);
+        outer_panel<R, N, rest>(begin, end, block, depth, a, lda, b, rest * lanes<R>, C, ldc, how);
         continue;
       }
     if constexpr (blocks<R>(N) >= wide)
-      outer_panel<R, N, wide>(begin, end, block, depth, a, lda, b, wide * lanes<R>, C, ldc, add);
+      outer_panel<R, N, wide>(begin, end, block, depth, a, lda, b, wide * lanes<R>, C, ldc, how);
   }
 }
 
@@ -201,17 +209,18 @@ SEQC_INLINE void outer(int64_t begin, int64_t end, int64_t K, const R *A, int64_
     const int64_t stride = lda * static_cast<int64_t>(sizeof(R));
     const bool far = !Taken::same || (stride > 0 && (stride % 4096 == 0 || stride > 16384));
     const int64_t together = far ? group : wide;
+    const bool far_sums = (end - begin) * N * static_cast<int64_t>(sizeof(R)) > 131072;
     alignas(64) R chunk[static_cast<size_t>(outer_depth<R>() * width)];
     for (int64_t top = begin; top < end; top += outer_rows<R>(N)) {
       const int64_t bottom = min(top + outer_rows<R>(N), end);
       for (int64_t k = 0; k < K; k += outer_depth<R>()) {
         const int64_t length = min(outer_depth<R>(), K - k);
-        const bool add = accumulate || k > 0;
+        const Sums how = !accumulate && k == 0 ? Sums::Put : far_sums ? Sums::AddFar : Sums::Add;
         for (int64_t first = 0; first < blocks<R>(N); first += together) {
           const int64_t last = min(first + together, blocks<R>(N));
           copy_group<R, N, Taken>(first, last, length, B + k * ldb, ldb, columns);
           if (!far) {
-            outer_group<R, N>(top, bottom, first, last, length, A + k * lda + top, lda, columns, C, ldc, add);
+            outer_group<R, N>(top, bottom, first, last, length, A + k * lda + top, lda, columns, C, ldc, how);
             continue;
           }
           for (int64_t from = top; from < bottom; from += width) {
@@ -219,7 +228,7 @@ SEQC_INLINE void outer(int64_t begin, int64_t end, int64_t K, const R *A, int64_
             copy_panel<R, chunk_vectors<R>(), Taken>(length, to - from, A + k * lda + from, lda, chunk);
             if (to < bottom)
               fetch_panel(length, min(width, bottom - to), A + k * lda + to, lda);
-            outer_group<R, N>(from, to, first, last, length, chunk, width, columns, C, ldc, add);
+            outer_group<R, N>(from, to, first, last, length, chunk, width, columns, C, ldc, how);
           }
         }
       }
