@@ -200,8 +200,9 @@ template <class R, class O> static inline void sum_squares(int64_t count, const 
     }
   }
   double total = 0.0;
-  for (; i < count; ++i)
-    total += static_cast<double>(from[i]) * static_cast<double>(from[i]);
+  const R *const rest = from + i;
+  for (int64_t k = 0; k < count % (4 * lanes<R>); ++k)
+    total += static_cast<double>(rest[k]) * static_cast<double>(rest[k]);
   for (int k = 0; k < parts; ++k) {
     const Vec<double> all = (sum[k] + sum[k + parts]) + (sum[k + 2 * parts] + sum[k + 3 * parts]);
     for (int lane = 0; lane < narrow_lanes; ++lane)

@@ -2,13 +2,15 @@
 where rows have few numbers, a vector of rows at a time.
 
 Takes a `Chain` of the plan; gives its `Kernel` and how it is called. Numbers of the row are local constants; rows that one
-loop leaves for another are local arrays where the plan says so.
+loop leaves for another are local arrays where the plan says so. Many short rows go through each loop together, as many as
+a vector has lanes: then no row waits for its own sums, and numbers of the rows are computed side by side.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from seqc.emit import cpp
 from seqc.emit.expression import INSTANT, UNIFORM, Scope, Term, print_statements
@@ -26,13 +28,21 @@ from seqc.emit.pointwise import (
     unrolled,
     where_text,
 )
-from seqc.flow.types import Kind
+from seqc.flow.types import Axis, Kind
 from seqc.plan.buffers import Operand
 from seqc.plan.chain import LOCAL, Chain, Fold, Sweep
 from seqc.plan.lanes import runs_on_rows
 from seqc.plan.types import Plan, Pointwise
 
 HOW = {"sum": "Sum", "max": "Largest", "min": "Smallest"}
+
+SHORT = 256
+"""Elements of rows so many of which lie in the first cache side by side."""
+
+NAMED = re.compile(r"const auto (v\d+) = (.*);")
+SIDE = re.compile(r"\b([xv]\d+)\[r\]")
+SCALAR = re.compile(r"select|static_cast|number|opposite|either|both|[<>=]")
+"""What is not written alike for a number and for a vector."""
 
 
 def chain_kernel(plan: Plan, node: Chain, in_scan: bool, real: str, lanes: int) -> tuple[Kernel, Place]:
@@ -45,10 +55,19 @@ def chain_kernel(plan: Plan, node: Chain, in_scan: bool, real: str, lanes: int) 
     collect(everything, parameters, index)
 
     def body(names: Sequence[str]) -> list[str]:
-        return ChainPrinter(plan, node, where, real, lanes, names, index).run()
+        printer = BlockPrinter if in_blocks(plan, node, in_scan, lanes) else ChainPrinter
+        return printer(plan, node, where, real, lanes, names, index).run()
 
     written = [each for each in node.writes() if not is_local(plan, each)]
     return Kernel(plan.buffers[written[-1].buffer].name, node.origin, tuple(parameters), body), where
+
+
+def in_blocks(plan: Plan, node: Chain, in_scan: bool, lanes: int) -> bool:
+    """Whether rows go through each loop together: there are many as a rule, they are short, and no vector holds several."""
+    alone = plan.entry == "step" or (in_scan and plan.entry == "infer") or Axis.BATCH not in node.axes
+    sizes = [each.size for each in node.sweeps]
+    loops = sum(size > 1 for size in sizes)
+    return not alone and loops > 1 and max(sizes) <= SHORT and not runs_on_rows(plan, node, lanes)
 
 
 def is_local(plan: Plan, operand: Operand) -> bool:
@@ -147,7 +166,7 @@ class ChainPrinter:
         printed = print_statements(sweep.statements, self.terms, outside, self.real, count=self.named)
         self.terms = dict(printed.terms)
         for scope in Scope:
-            inner[scope] += printed.lines[scope]
+            inner[scope] += self.statements(printed.lines[scope], scope)
             self.named += len(printed.lines[scope])
         results = self.fold(sweep, inner)
         for each, operand in sweep.stores:
@@ -155,6 +174,14 @@ class ChainPrinter:
             text = store_text(group, self.form, scope, operand, self.terms[each], self.name(operand))
             inner[scope].append(text)
         self.put(sweep, inner, results)
+
+    def statements(self, lines: Sequence[str], scope: Scope) -> Sequence[str]:
+        """What is computed in a scope, as it stands there."""
+        return lines
+
+    def result(self, fold: str) -> str:
+        """The line that has the answer of a fold, as `x` of the number at hand."""
+        return f"const real x{self.read} = {fold}.result();"
 
     def constant(self, text: str, kind: Kind, scope: Scope, inner: dict[Scope, list[str]]) -> Term:
         """A value behind a name of its own."""
@@ -172,6 +199,10 @@ class ChainPrinter:
                 scope = Scope.ROW
             text = load_text(group, self.form, scope, operand, kind, self.name(operand))
             self.terms[number] = self.constant(text, kind, scope, inner)
+
+    def number(self, name: str) -> str:
+        """How a number of the row is read."""
+        return name
 
     def picks(self, group: Group, sweep: Sweep, inner: dict[Scope, list[str]]) -> None:
         """Elements by their numbers."""
@@ -194,8 +225,8 @@ class ChainPrinter:
             text = value.text if value.scope is Scope.ELEMENT else f"broadcast({value.text})"
             inner[Scope.ELEMENT].append(f"{name}.take({text}, which, slot);")
             self.read += 1
-            results.append(f"const real x{self.read} = {name}.result();")
-            self.terms[fold.id] = Term(f"x{self.read}", cpp.ATOM, Kind.REAL, Scope.ROW)
+            results.append(self.result(name))
+            self.terms[fold.id] = Term(self.number(f"x{self.read}"), cpp.ATOM, Kind.REAL, Scope.ROW)
         return results
 
     def fold_of_rows(
@@ -226,6 +257,123 @@ class ChainPrinter:
         else:
             head = f"sweep<real>(0, {sweep.size}, [&]({unit}, {which}) {{"
         self.lines += [head, *(f"  {line}" for line in inner[Scope.ELEMENT]), "});", *results]
+
+
+class BlockPrinter(ChainPrinter):
+    """The lines of a chain whose loops take a block of rows each; numbers of the rows lie in arrays, at `r`."""
+
+    def run(self) -> list[str]:
+        """The body of the function."""
+        self.declare_locals()
+        self.know_uniforms()
+        for number, sweep in enumerate(self.node.sweeps):
+            self.sweep(number, sweep)
+        return [
+            *(f"  {line}" for line in self.head),
+            f"  for (int64_t first = 0; first < rows; first += {self.lanes}) {{",
+            f"    const int64_t many = min(rows - first, int64_t{{{self.lanes}}});",
+            *(f"    {line}" for line in self.lines),
+            "  }",
+        ]
+
+    def declare_locals(self) -> None:
+        """Memory for the rows at hand."""
+        for operand in self.node.writes():
+            if is_local(self.plan, operand) and operand.buffer not in self.local:
+                buffer, name = self.plan.buffers[operand.buffer], f"line{len(self.local) + 1}"
+                self.local[operand.buffer] = f"{name} + r * {buffer.size}" if buffer.size > 1 else name
+                self.head.append(f"alignas(64) {element_type(buffer)} {name}[{self.lanes * buffer.size}];")
+
+    def declare(self, name: str, kind: Kind) -> None:
+        """An array for a number of each row."""
+        self.head.append(f"alignas(64) {cpp.TYPES[kind]} {name}[{self.lanes}];")
+
+    def number(self, name: str) -> str:
+        """How a number of the row is read."""
+        return f"{name}[r]"
+
+    def constant(self, text: str, kind: Kind, scope: Scope, inner: dict[Scope, list[str]]) -> Term:
+        """A value behind a name of its own."""
+        term = ChainPrinter.constant(self, text, kind, scope, inner)
+        if scope is not Scope.ROW:
+            return term
+        self.declare(term.text, kind)
+        inner[scope][-1] = f"{term.text}[r] = {text};"
+        return replace(term, text=self.number(term.text))
+
+    def statements(self, lines: Sequence[str], scope: Scope) -> Sequence[str]:
+        """What is computed in a scope; numbers of the rows are put into their arrays."""
+        if scope is not Scope.ROW:
+            return lines
+        kinds = {term.text: term.kind for term in self.terms.values()}
+        names = [NAMED.fullmatch(line) for line in lines]
+        found = {each[1]: kinds[each[1]] for each in names if each is not None}
+        for name, kind in found.items():
+            self.declare(name, kind)
+
+        def arrays(text: str) -> str:
+            return re.sub(r"\bv\d+\b(?!\[)", lambda m: f"{m[0]}[r]" if m[0] in found else m[0], text)
+
+        self.terms = {
+            number: replace(term, text=arrays(term.text)) if term.scope >= Scope.ROW else term
+            for number, term in self.terms.items()
+        }
+        return [f"{each[1]}[r] = {arrays(each[2])};" for each in names if each is not None]
+
+    def result(self, fold: str) -> str:
+        """The line that has the answer of a fold."""
+        self.declare(f"x{self.read}", Kind.REAL)
+        return f"x{self.read}[r] = {fold}.result();"
+
+    def put(self, sweep: Sweep, inner: dict[Scope, list[str]], results: list[str]) -> None:
+        """The lines of a sweep in loops over the rows: what is computed for each, then the loop over its elements."""
+        self.head += inner[Scope.KERNEL]
+        before = [line for line in inner[Scope.ROW] if not line.startswith("Folded<")]
+        folds = [line for line in inner[Scope.ROW] if line.startswith("Folded<")]
+        self.lines += self.side_by_side(before)
+        lines, self.lines = self.lines, folds
+        ChainPrinter.put(self, sweep, {**inner, Scope.KERNEL: [], Scope.ROW: []}, results)
+        lines, self.lines = self.lines, lines
+        self.lines += over_rows(lines)
+
+    def side_by_side(self, lines: Sequence[str]) -> list[str]:
+        """Numbers of the rows, by vectors where all of them are reals that are only computed with."""
+        if not lines or any(not self.fits_vector(line) for line in lines):
+            return over_rows(lines)
+        return [
+            "sweep<real>(0, many, [&](int64_t r, auto which) {",
+            *(f"  {side(line)}" for line in lines),
+            "});",
+        ]
+
+    def fits_vector(self, line: str) -> bool:
+        """Whether a line that puts or stores a real can do so for neighbouring rows at once."""
+        target, text = line.removesuffix(";").split(" = ", 1)
+        reals = {
+            name
+            for name in SIDE.findall(line)
+            if f"alignas(64) {cpp.TYPES[Kind.REAL]} {name}[{self.lanes}];" in self.head
+        }
+        own = SIDE.fullmatch(target) is not None or target.endswith("[row]")
+        return own and set(SIDE.findall(line)) == reals and "[row" not in text and not SCALAR.search(text)
+
+
+def over_rows(lines: Sequence[str]) -> list[str]:
+    """A loop over the rows of a block; `row` and `r` are the row among all and in the block."""
+    if not lines:
+        return []
+    head = ["for (int64_t r = 0; r < many; ++r) {"]
+    if mentions(lines, "row"):
+        head.append("  const int64_t row = first + r;")
+    return [*head, *(f"  {line}" for line in lines), "}"]
+
+
+def side(line: str) -> str:
+    """A line of `side_by_side`, on vectors."""
+    target, text = line.removesuffix(";").split(" = ", 1)
+    place = f"{target[:-3]} + r" if target.endswith("[r]") else f"{target[: -len('[row]')]} + first + r"
+    value = SIDE.sub(r"load(\1 + r, which)", text)
+    return f"store({place}, {value}, which);"
 
 
 def used_later(sweeps: Sequence[Sweep]) -> list[int]:
