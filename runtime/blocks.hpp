@@ -111,53 +111,70 @@ static inline void reduce(int64_t rows, int64_t sums, const T *from, int64_t fro
       }
 }
 
+// Sums of Many neighbouring vectors, `sums` of each, `step` apart: stretches of 64 are added up by
+// themselves, Side of them side by side, and taken in one after the other.
+template <int Many, int Side, class R, class Which>
+SEQC_INLINE void sum_stretches(int64_t sums, const R *from, int64_t step, Which which,
+                               Array<Vec<R>, Many> &total) {
+  int64_t begin = 0;
+  const auto stretch = [&](auto side, int64_t count) SEQC_INLINED {
+    constexpr int several = decltype(side)::value;
+    Array<Array<Vec<R>, Many>, several> part = {};
+    for (int64_t s = 0; s < count; ++s) {
+      SEQC_UNROLL
+      for (int q = 0; q < several; ++q) {
+        SEQC_UNROLL
+        for (int k = 0; k < Many; ++k)
+          part[q][k] += load(from + (begin + q * 64 + s) * step + k * lanes<R>, which);
+      }
+    }
+    SEQC_UNROLL
+    for (int q = 0; q < several; ++q) {
+      SEQC_UNROLL
+      for (int k = 0; k < Many; ++k)
+        total[k] += part[q][k];
+    }
+  };
+  if constexpr (Side > 1)
+    for (; begin + Side * 64 <= sums; begin += Side * 64)
+      stretch(Slot<Side>{}, 64);
+  for (; begin < sums; begin += 64)
+    stretch(Slot<1>{}, min(sums - begin, int64_t(64)));
+}
+
 // sum_rows(rows, sums, …): the sum of `sums` dense vectors of `width`, for each row. Stretches of 64 are
 // added up by themselves, so that single precision keeps its digits over long sequences, in an order that
 // sizes alone decide. With `later` the sums are added to what out holds.
 template <class R, class Far, class O>
 static inline void sum_rows(int64_t rows, int64_t sums, const R *from, int64_t from_row, Far from_sum,
                             int64_t width, O *out, int64_t out_row, bool later = false) {
-  constexpr int many = 8;
   for (int64_t row = 0; row < rows; ++row) {
     int64_t done = 0;
-    if constexpr (sizeof(O) == sizeof(R))
+    const auto whole = [&](auto size) SEQC_INLINED {
+      constexpr int many = decltype(size)::value;
       for (; done + many * lanes<R> <= width; done += many * lanes<R>) {
-        const R *const first = from + row * from_row + done;
         Array<Vec<R>, many> total = {};
-        for (int64_t begin = 0; begin < sums; begin += 64) {
-          Array<Vec<R>, many> part = {};
-          const int64_t end = min(begin + 64, sums);
-          for (int64_t s = begin; s < end; ++s) {
-            SEQC_UNROLL
-            for (int k = 0; k < many; ++k)
-              part[k] += load(first + s * from_sum + k * lanes<R>);
-          }
-          SEQC_UNROLL
-          for (int k = 0; k < many; ++k)
-            total[k] += part[k];
-        }
+        sum_stretches<many, 1, R>(sums, from + row * from_row + done, from_sum, Whole{}, total);
         SEQC_UNROLL
         for (int k = 0; k < many; ++k) {
-          O *const to = out + row * out_row + done + k * lanes<R>;
+          R *const to = out + row * out_row + done + k * lanes<R>;
           store(to, later ? load(static_cast<const R *>(to)) + total[k] : total[k]);
         }
       }
+    };
+    if constexpr (Same<O, R>::value) {
+      whole(Slot<8>{});
+      whole(Slot<4>{});
+    }
     sweep<R>(done, width, [&](int64_t i, auto which) {
-      const R *const first = from + row * from_row + i;
-      Vec<R> total = {};
-      for (int64_t begin = 0; begin < sums; begin += 64) {
-        Vec<R> part = {};
-        const int64_t end = min(begin + 64, sums);
-        for (int64_t s = begin; s < end; ++s)
-          part += load(first + s * from_sum, which);
-        total += part;
-      }
-      if constexpr (sizeof(O) == sizeof(R)) {
+      Array<Vec<R>, 1> total = {};
+      sum_stretches<1, 4, R>(sums, from + row * from_row + i, from_sum, which, total);
+      if constexpr (Same<O, R>::value) {
         O *const to = out + row * out_row + i;
-        store(to, later ? load(static_cast<const R *>(to), which) + total : total, which);
+        store(to, later ? load(static_cast<const R *>(to), which) + total[0] : total[0], which);
       } else {
         R lane[lanes<R>];
-        store(lane, total);
+        store(lane, total[0]);
         for (int64_t k = 0; k < lanes<R> && i + k < width; ++k) {
           O *const to = out + row * out_row + i + k;
           *to = static_cast<O>(later ? *to + static_cast<O>(lane[k]) : static_cast<O>(lane[k]));

@@ -41,8 +41,8 @@ SHORT = 256
 
 NAMED = re.compile(r"const auto (v\d+) = (.*);")
 SIDE = re.compile(r"\b([xv]\d+)\[r\]")
-SCALAR = re.compile(r"select|static_cast|number|opposite|either|both|[<>=]")
-"""What is not written alike for a number and for a vector."""
+SCALAR = re.compile(r"select|static_cast|number|opposite|either|both|[<>=]|\bline|\[row")
+"""What is not written alike for a number and for a vector, and what lies elsewhere than side by side."""
 
 
 def chain_kernel(plan: Plan, node: Chain, in_scan: bool, real: str, lanes: int) -> tuple[Kernel, Place]:
@@ -106,6 +106,7 @@ class ChainPrinter:
     head: list[str] = field(default_factory=list)
     lines: list[str] = field(default_factory=list)
     local: dict[int, str] = field(default_factory=dict)
+    block: bool = False
     read: int = 0
     named: int = 0
     folds: int = 0
@@ -153,7 +154,8 @@ class ChainPrinter:
 
     def sweep(self, number: int, sweep: Sweep) -> None:
         """One sweep: what is known before its loop, the loop, the sums behind it."""
-        group = Group(self.plan, as_loop(self.plan, self.node, (sweep,)), self.where, self.real, self.lanes)
+        loop = as_loop(self.plan, self.node, (sweep,))
+        group = Group(self.plan, loop, self.where, self.real, self.lanes, block=self.block)
         inner: dict[Scope, list[str]] = {scope: [] for scope in Scope}
         self.loads(group, sweep, inner)
         self.picks(group, sweep, inner)
@@ -264,6 +266,7 @@ class BlockPrinter(ChainPrinter):
 
     def run(self) -> list[str]:
         """The body of the function."""
+        self.block = True
         self.declare_locals()
         self.know_uniforms()
         for number, sweep in enumerate(self.node.sweeps):
@@ -281,7 +284,7 @@ class BlockPrinter(ChainPrinter):
         for operand in self.node.writes():
             if is_local(self.plan, operand) and operand.buffer not in self.local:
                 buffer, name = self.plan.buffers[operand.buffer], f"line{len(self.local) + 1}"
-                self.local[operand.buffer] = f"{name} + r * {buffer.size}" if buffer.size > 1 else name
+                self.local[operand.buffer] = name
                 self.head.append(f"alignas(64) {element_type(buffer)} {name}[{self.lanes * buffer.size}];")
 
     def declare(self, name: str, kind: Kind) -> None:
@@ -355,7 +358,7 @@ class BlockPrinter(ChainPrinter):
             if f"alignas(64) {cpp.TYPES[Kind.REAL]} {name}[{self.lanes}];" in self.head
         }
         own = SIDE.fullmatch(target) is not None or target.endswith("[row]")
-        return own and set(SIDE.findall(line)) == reals and "[row" not in text and not SCALAR.search(text)
+        return own and set(SIDE.findall(line)) == reals and not SCALAR.search(text)
 
 
 def over_rows(lines: Sequence[str]) -> list[str]:

@@ -35,7 +35,8 @@ class Form(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """A pointwise node in its plan, and where it runs. Loads of buffer `sums` are the sums of a product at hand."""
+    """A pointwise node in its plan, and where it runs. Loads of buffer `sums` are the sums of a product at hand. With
+    `block`, memory of the kernel holds as many rows as a block; the one at hand is `r`."""
 
     plan: Plan
     node: Pointwise
@@ -43,6 +44,7 @@ class Group:
     real: str
     lanes: int
     sums: int = -1
+    block: bool = False
 
     def operands(self) -> list[Operand]:
         return [operand for _, operand, _ in self.node.loads] + [operand for _, operand in self.node.stores]
@@ -305,8 +307,9 @@ def where_text(group: Group, form: Form, scope: Scope, operand: Operand) -> list
     terms = []
     if group.place.varies(group.plan, operand):
         terms.append("row" if buffer.stride == 1 else f"row * {buffer.stride}")
-    if buffer.home.role == LOCAL and operand.offset:
-        terms.append(str(operand.offset))
+    if buffer.home.role == LOCAL:
+        terms += [f"r * {buffer.size}" if buffer.size > 1 else "r"] if group.block else []
+        terms += [str(operand.offset)] if operand.offset else []
     gate = gate_of(group.plan, operand)
     if gate is not None:
         start = gate * buffer.block
