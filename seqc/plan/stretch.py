@@ -37,7 +37,8 @@ LEAST_BYTES = 512
 """Bytes for a step of a row below which all steps of usual calls fit the second cache."""
 
 FEWEST, MOST = 64, 1024
-"""Cells of a stretch: enough for the weights to be read rarely, and no more than helps."""
+"""Cells of a stretch: enough for the weights to be read rarely, and no more than helps; in between multiples of the least,
+which is what weight gradients sum up at a time."""
 
 DEEP = 16 * FEWEST
 """Values summed for a result from which reading large weights anew for each stretch takes longer than what it saves."""
@@ -183,7 +184,8 @@ def with_stretches(plan: Plan, found: dict[int, Company], target: Target, cells:
             continue
         if isinstance(node, Scan) and number in found:
             company = found[number]
-            fitting = min(MOST, max(FEWEST, target.l2_bytes // 4 // company.bytes)) // 16 * 16
+            fitting = min(MOST, max(FEWEST, target.l2_bytes // 4 // company.bytes))
+            fitting -= fitting % FEWEST
             before, after = kernels(plan, company.before), kernels(plan, company.after)
             node = replace(node, before=before, after=after, stretch=cells or fitting)
         nodes.append(node)
