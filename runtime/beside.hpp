@@ -78,7 +78,8 @@ SEQC_INLINE void beside_tile_of(int64_t height, int64_t depth, const R *a, int64
       return;
     }
   }
-  beside_tile<R, Limit, Width, Valid>(depth, a, lda, b, ldb, to, to_row);
+  if constexpr (!odd_height(Limit, Width))
+    beside_tile<R, Limit, Width, Valid>(depth, a, lda, b, ldb, to, to_row);
 }
 
 // One panel of Width vectors of the left side with all N columns of one right side.
@@ -86,9 +87,8 @@ template <class R, int64_t N, int Width, int Valid>
 SEQC_INLINE void beside_panel(int64_t depth, const R *a, int64_t lda, const R *b, int64_t ldb, R *to,
                               int64_t to_row) {
   constexpr int limit = row_limit(Width);
-  int64_t n = 0;
-  for (int64_t i = 0; n < N; ++i) {
-    const int64_t height = part_size(N, limit, i);
+  for (int64_t n = 0; n < N;) {
+    const int64_t height = tile_rows(N - n, limit, Width);
     beside_tile_of<R, Width, Valid, limit>(height, depth, a, lda, b + n, ldb, to + n * to_row, to_row);
     n += height;
   }

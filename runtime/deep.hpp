@@ -81,7 +81,8 @@ SEQC_INLINE void deep_tile_of(int64_t height, int64_t length, const R *a, int64_
       return;
     }
   }
-  deep_tile<R, Limit, Width>(length, a, stride, b, c, ldc, last, begin);
+  if constexpr (!odd_height(Limit, Width))
+    deep_tile<R, Limit, Width>(length, a, stride, b, c, ldc, last, begin);
 }
 
 // All rows over one stretch of one panel of Width vectors.
@@ -89,8 +90,8 @@ template <class R, int Width>
 SEQC_INLINE void deep_rows(int64_t rows, int64_t length, const R *a, int64_t stride, const R *b, R *c,
                            int64_t ldc, int last, bool begin) {
   constexpr int limit = row_limit(Width);
-  for (int64_t row = 0, i = 0; row < rows; ++i) {
-    const int64_t height = part_size(rows, limit, i), next = row + height;
+  for (int64_t row = 0; row < rows;) {
+    const int64_t height = tile_rows(rows - row, limit, Width), next = row + height;
     for (int64_t r = next; r < min(next + height, rows); ++r)
       for (int64_t k = 0; k < length; k += 64 / static_cast<int64_t>(sizeof(R)))
         __builtin_prefetch(a + r * stride + k);

@@ -25,7 +25,7 @@ struct Ahead {
 };
 
 // Sums of Height rows x Width vectors over all segments, in `Streams` independent streams. With Chains a
-// stream is a stretch of k, and the streams are added in the end; otherwise (few rows) it is a panel of its
+// stream is a stretch of k, and the streams are added in the end; otherwise (one row) it is a panel of its
 // own. Far: the weights come from beyond the second-level cache, and are asked for a page ahead.
 template <class R, int Height, int Width, int Streams, bool Chains, bool Far = false>
 SEQC_KERNEL static void tile(const Segment<R> *segments, int count, int64_t row, int64_t first_vector,
@@ -114,7 +114,8 @@ SEQC_INLINE void tile_of(int64_t height, const Segment<R> *segments, int count, 
       return;
     }
   }
-  tile<R, Limit, Width, Chains, true>(segments, count, row, first_vector, ahead, out);
+  if constexpr (!odd_height(Limit, Width))
+    tile<R, Limit, Width, Chains, true>(segments, count, row, first_vector, ahead, out);
 }
 
 // Hands the sums of one row and panel to the epilogue, block by block.
@@ -138,9 +139,8 @@ SEQC_INLINE void stretched_rows(int64_t begin, int64_t end, int64_t first, const
                                 int count, Epilogue &epilogue) {
   constexpr int width = Gates * Count, limit = row_limit(width);
   alignas(64) Array<Array<R, limit * width * lanes<R>>, Streams> part;
-  int64_t row = begin;
-  for (int64_t i = 0; row < end; ++i) {
-    const int64_t height = part_size(end - begin, limit, i);
+  for (int64_t row = begin; row < end;) {
+    const int64_t height = tile_rows(end - row, limit, width);
     for (int q = 0; q < Streams; ++q)
       for (int s = 0; s < count; ++s) {
         const Segment<R> &segment = segments[s];
@@ -187,7 +187,7 @@ SEQC_INLINE void panel_rows(int64_t begin, int64_t end, int64_t first, int64_t n
   Array<Vec<R>, limit * width> sums;
   int64_t row = begin;
   for (int64_t i = 0; row < end; ++i) {
-    const int64_t height = part_size(end - begin, limit, i);
+    const int64_t height = tile_rows(end - row, limit, width);
     constexpr int64_t lines = SEQC_VECTOR_BYTES > 0 ? (width * SEQC_VECTOR_BYTES + 63) / 64 : 1;
     tile_of<R, width, streams, limit>(height, segments, count, row, first * Gates,
                                       Ahead{next * Gates, i % lines}, sums);
@@ -211,10 +211,10 @@ SEQC_INLINE void any_panel(int64_t begin, int64_t end, int64_t first, int64_t ne
     panel_rows<R, Gates, Units, wide>(begin, end, first, next, segments, count, epilogue);
 }
 
-// Few rows, Height of them with Streams whole panels at once, then the panels left over one by one.
-template <class R, int Gates, int64_t Units, int Height, int Streams, bool Far, class Epilogue>
-SEQC_INLINE void few_rows_by(int64_t row, const Segment<R> *segments, int count, Epilogue &epilogue,
-                             bool descending, const Lot &lot) {
+// One row, Streams whole panels at once, then those left over one by one.
+template <class R, int Gates, int64_t Units, int Streams, bool Far, class Epilogue>
+SEQC_INLINE void one_row_by(int64_t row, const Segment<R> *segments, int count, Epilogue &epilogue,
+                            bool descending, const Lot &lot) {
   constexpr int wide = panel_blocks(Gates), width = Gates * wide;
   constexpr int64_t panels = (blocks<R>(Units) + wide - 1) / wide;
   constexpr int64_t groups = Streams > 1 ? blocks<R>(Units) / (wide * Streams) : 0, left = groups * Streams;
@@ -223,42 +223,34 @@ SEQC_INLINE void few_rows_by(int64_t row, const Segment<R> *segments, int count,
     const int64_t at = descending ? own.end() - 1 - i : own.first + i;
     if constexpr (groups > 0)
       if (at < groups) {
-        Array<Vec<R>, Streams * Height * width> sums;
+        Array<Vec<R>, Streams * width> sums;
         const int64_t first = at * Streams * wide;
-        tile<R, Height, width, Streams, false, Far>(segments, count, row, first * Gates, Ahead{0, 0}, sums);
-        for (int q = 0; q < Streams; ++q)
-          for (int r = 0; r < Height; ++r)
-            finish<R, Gates, Units>(row + r, first + q * wide, wide, sums + (q * Height + r) * width,
-                                    epilogue);
+        tile<R, 1, width, Streams, false, Far>(segments, count, row, first * Gates, Ahead{0, 0}, sums);
+        finish<R, Gates, Units>(row, first, Streams * wide, sums, epilogue);
         continue;
       }
     const int64_t first = (left + at - groups) * wide;
-    any_panel<R, Gates, Units>(row, row + Height, first, first, segments, count, epilogue);
+    any_panel<R, Gates, Units>(row, row + 1, first, first, segments, count, epilogue);
   }
 }
 
-// One, two or three rows: as many panels at once as keep the multipliers busy. Where the weights of one row
-// are a few times the first-level cache, fewer of them at once let more be found there by the next step.
-template <class R, int Gates, int64_t Units, int Height, class Epilogue>
-SEQC_INLINE void few_rows(int64_t row, const Segment<R> *segments, int count, Epilogue &epilogue,
-                          bool descending, const Lot &lot) {
-  constexpr int width = Gates * panel_blocks(Gates), streams = (8 + width * Height - 1) / (width * Height);
+// One row: as many panels at once as keep the multipliers busy. Where weights are a few times the first-level
+// cache, fewer of them at once let more be found there by the next step.
+template <class R, int Gates, int64_t Units, class Epilogue>
+SEQC_INLINE void one_row(int64_t row, const Segment<R> *segments, int count, Epilogue &epilogue,
+                         bool descending, const Lot &lot) {
+  constexpr int width = Gates * panel_blocks(Gates), streams = (8 + width - 1) / width;
   constexpr int few = (streams + 1) / 2;
   int64_t depth = 0;
   for (int s = 0; s < count; ++s)
     depth += segments[s].depth;
   const int64_t bytes = depth * Units * Gates * static_cast<int64_t>(sizeof(R)), first_level = 49152;
-  if constexpr (Height == 1) {
-    if (bytes > 32 * first_level) {
-      few_rows_by<R, Gates, Units, 1, streams, true>(row, segments, count, epilogue, descending, lot);
-      return;
-    }
-    if ((tile_vectors > 2 || width >= 3) && bytes > 2 * first_level && bytes <= 16 * first_level) {
-      few_rows_by<R, Gates, Units, 1, few, false>(row, segments, count, epilogue, descending, lot);
-      return;
-    }
-  }
-  few_rows_by<R, Gates, Units, Height, streams, false>(row, segments, count, epilogue, descending, lot);
+  if (bytes > 32 * first_level)
+    one_row_by<R, Gates, Units, streams, true>(row, segments, count, epilogue, descending, lot);
+  else if ((tile_vectors > 2 || width >= 3) && bytes > 2 * first_level && bytes <= 16 * first_level)
+    one_row_by<R, Gates, Units, few, false>(row, segments, count, epilogue, descending, lot);
+  else
+    one_row_by<R, Gates, Units, streams, false>(row, segments, count, epilogue, descending, lot);
 }
 
 // Few columns: each result is a dot product in two or four vector sums; the columns share the loads of a.
@@ -319,22 +311,11 @@ SEQC_INLINE void product_with(int64_t begin, int64_t end, const Segment<R> *segm
     narrow_rows<R, Units>(begin, end, segments, count, epilogue);
     return;
   } else {
-    if constexpr (chains(blocks<R>(Units) * Gates) == 1) {
+    if constexpr (chains(blocks<R>(Units) * Gates) == 1)
       if (end - begin == 1) {
-        few_rows<R, Gates, Units, 1>(begin, segments, count, epilogue, descending, lot);
+        one_row<R, Gates, Units>(begin, segments, count, epilogue, descending, lot);
         return;
       }
-      if constexpr (Gates * wide < 4) {
-        if (end - begin == 2) {
-          few_rows<R, Gates, Units, 2>(begin, segments, count, epilogue, descending, lot);
-          return;
-        }
-        if (end - begin == 3) {
-          few_rows<R, Gates, Units, 3>(begin, segments, count, epilogue, descending, lot);
-          return;
-        }
-      }
-    }
     int64_t depth = 1;
     for (int s = 0; s < count; ++s)
       depth += segments[s].depth;
@@ -356,12 +337,12 @@ SEQC_INLINE void product_with(int64_t begin, int64_t end, const Segment<R> *segm
 }
 
 // product_segments<R, N>(begin, end, segments, count, C, ldc, descending, accumulate, bias): rows begin … end
-// of C[rows, N] = or += sum of the segments (+ bias[N], if not null).
-template <class R, int64_t N, class S>
+// of C[rows, N] = or += sum of the segments (+ bias[N], if not null). MayBeDeep: see deep.hpp.
+template <class R, int64_t N, bool MayBeDeep = false, class S>
 SEQC_INLINE void product_segments(int64_t begin, int64_t end, const S *segments, int count, R *C, int64_t ldc,
                                   bool descending = false, bool accumulate = false, const R *bias = nullptr,
                                   const Lot &lot = {0, 0, 1}) {
-  if constexpr (Deep<S, R, N>::value)
+  if constexpr (MayBeDeep && Deep<S, R, N>::value)
     if (!accumulate && !bias && lot.members == 1 && is_deep<R>(end - begin, segments, count)) {
       product_deep<R, N>(begin, end, segments, count, C, ldc);
       return;

@@ -66,6 +66,21 @@ SEQC_INLINE int64_t part_size(int64_t total, int64_t limit, int64_t i) {
   return total / parts + (i < total % parts ? 1 : 0);
 }
 
+// odd_height(rows, vectors): heights for which no tile of so many vectors is made: each is code of its own.
+constexpr bool odd_height(int64_t rows, int vectors) {
+  return rows > (vectors <= 2 ? 4 : 8) && rows % 2 != 0;
+}
+
+// tile_rows(left, limit, vectors): how many of the rows that are left the next tile takes, all nearly equally
+// many.
+SEQC_INLINE int64_t tile_rows(int64_t left, int64_t limit, int vectors) {
+  const int64_t parts = (left + limit - 1) / limit, equal = (left + parts - 1) / parts;
+  if (!odd_height(equal, vectors))
+    return equal;
+  const int64_t half = (equal + 1) / 2;
+  return equal < left ? equal + 1 : odd_height(half, vectors) ? half + 1 : half;
+}
+
 // packed_size<R>(depth, units, gates): how many values the packed form of a matrix takes.
 template <class R> constexpr int64_t packed_size(int64_t depth, int64_t units, int gates = 1) {
   return narrow<R>(units, gates) ? units * blocks<R>(depth) * lanes<R>

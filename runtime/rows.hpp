@@ -103,6 +103,14 @@ SEQC_INLINE void product_rows(int64_t begin, int64_t end, const Segment<R> *segm
     rows_together<R, Gates, Units, 1, Depths...>(row, segments, epilogue);
 }
 
+// product_each_row<…>: the same row by row, for a caller who has one as a rule.
+template <class R, int Gates, int64_t Units, int64_t... Depths, class Epilogue>
+SEQC_INLINE void product_each_row(int64_t begin, int64_t end, const Segment<R> *segments,
+                                  Epilogue &&epilogue) {
+  for (int64_t row = begin; row < end; ++row)
+    rows_together<R, Gates, Units, 1, Depths...>(row, segments, epilogue);
+}
+
 // sums_rows<R, Gates, Units, Depths…>(begin, end, segments, out, stride): the sums of all gates, block by
 // block, as product_gates stores them; of one gate as product_segments does.
 template <class R, int Gates, int64_t Units, int64_t... Depths>

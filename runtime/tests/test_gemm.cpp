@@ -234,9 +234,9 @@ template <class R, int64_t N> static void check_deep(int64_t M) {
   const seqc::Rows<R> source = {W + 0, N, K};
   seqc::pack_columns<R>(packed, N, &source, 1);
   const Segment<R> both[] = {{A, K, packed, K}, {A, K, packed, K}};
-  seqc::product_segments<R, N>(0, M, both, 2, C, N);
+  seqc::product_segments<R, N, true>(0, M, both, 2, C, N);
   for (int64_t m = 0; m < M; ++m)
-    seqc::product_segments<R, N>(m, m + 1, both, 2, whole, N);
+    seqc::product_segments<R, N, true>(m, m + 1, both, 2, whole, N);
   CHECK(memcmp(C.values, whole.values, static_cast<size_t>(M * N) * sizeof(R)) == 0, "deep rows alone, %ld",
         long(N));
   for (int64_t m = 0; m < M; ++m)

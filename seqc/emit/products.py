@@ -60,7 +60,8 @@ def product_kernel(
             return [*lines, *call(2, head, ["0", "rows", "segments", result, str(stride)])]
         head = f"  product_gates<real, {pack.gates}, {pack.units}>"
         if pack.gates <= 1:
-            head = f"  product_segments<real, {pack.units}>"
+            deep = ", true" if sum(segment.depth for segment in node.segments) >= DEEP else ""
+            head = f"  product_segments<real, {pack.units}{deep}>"
         order = order_arguments(node, names, shared)
         if shared and pack.gates <= 1:
             order = [*order[:1], "false", "nullptr", *order[1:]]
@@ -70,6 +71,10 @@ def product_kernel(
         ]
 
     return Kernel(buffer.name, node.origin, tuple(parameters), body), where
+
+
+DEEP = 4096
+"""Depth from which a product may be worth stretches of k, on whatever machine; the runtime decides (deep.hpp)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +128,8 @@ def fused_kernel(
         sizes = f"{max(1, pack.gates)}, {pack.units}"
         if rows:
             sizes = ", ".join([sizes, *(str(segment.depth) for segment in node.segments)])
-            last = f"  product_rows<real, {sizes}>(0, rows, segments, then);"
+            together = "each_row" if plan.entry == "step" else "rows"
+            last = f"  product_{together}<real, {sizes}>(0, rows, segments, then);"
         else:
             head = "product_plain" if node.strategy == "plain" else "product_with"
             order = "".join(f", {each}" for each in order_arguments(node, names, shared))
@@ -139,7 +145,8 @@ def fused_kernel(
 
     rows = node.strategy == "rows"
     first = plan.buffers[epilogue.stores[0][1].buffer].name
-    return Kernel(first, node.origin, tuple(parameters), body, rows and in_scan), where
+    alone = plan.entry in ("infer", "step", "generate")  # there a step may be as short as a call
+    return Kernel(first, node.origin, tuple(parameters), body, rows and in_scan and alone), where
 
 
 def segment_parameters(plan: Plan, node: Product) -> list[Parameter]:
