@@ -113,8 +113,8 @@ static inline void reduce(int64_t rows, int64_t sums, const T *from, int64_t fro
 
 // Sums of Many neighbouring vectors, `sums` of each, `step` apart: stretches of 64 are added up by
 // themselves, Side of them side by side, and taken in one after the other.
-template <int Many, int Side, class R, class Which>
-SEQC_INLINE void sum_stretches(int64_t sums, const R *from, int64_t step, Which which,
+template <int Many, int Side, class R, class Far, class Which>
+SEQC_INLINE void sum_stretches(int64_t sums, const R *from, Far step, Which which,
                                Array<Vec<R>, Many> &total) {
   int64_t begin = 0;
   const auto stretch = [&](auto side, int64_t count) SEQC_INLINED {
