@@ -111,35 +111,43 @@ static inline void reduce(int64_t rows, int64_t sums, const T *from, int64_t fro
       }
 }
 
-// Sums of Many neighbouring vectors, `sums` of each, `step` apart: stretches of 64 are added up by
-// themselves, Side of them side by side, and taken in one after the other.
+// Adds to `total` the sums of Many neighbouring vectors in Side stretches of `count`, one beside the other;
+// they are taken in one after the other. Vectors of a sum are `step` apart, and the first is number `begin`.
 template <int Many, int Side, class R, class Far, class Which>
-SEQC_INLINE void sum_stretches(int64_t sums, const R *from, Far step, Which which,
+SEQC_INLINE void sum_stretches(int64_t begin, int64_t count, const R *from, Far step, Which which,
                                Array<Vec<R>, Many> &total) {
-  int64_t begin = 0;
-  const auto stretch = [&](auto side, int64_t count) SEQC_INLINED {
-    constexpr int several = decltype(side)::value;
-    Array<Array<Vec<R>, Many>, several> part = {};
-    for (int64_t s = 0; s < count; ++s) {
-      SEQC_UNROLL
-      for (int q = 0; q < several; ++q) {
-        SEQC_UNROLL
-        for (int k = 0; k < Many; ++k)
-          part[q][k] += load(from + (begin + q * 64 + s) * step + k * lanes<R>, which);
-      }
-    }
+  Array<Array<Vec<R>, Many>, Side> part = {};
+  for (int64_t s = 0; s < count; ++s) {
     SEQC_UNROLL
-    for (int q = 0; q < several; ++q) {
+    for (int q = 0; q < Side; ++q) {
       SEQC_UNROLL
       for (int k = 0; k < Many; ++k)
-        total[k] += part[q][k];
+        part[q][k] += load(from + (begin + q * count + s) * step + k * lanes<R>, which);
     }
-  };
-  if constexpr (Side > 1)
-    for (; begin + Side * 64 <= sums; begin += Side * 64)
-      stretch(Slot<Side>{}, 64);
-  for (; begin < sums; begin += 64)
-    stretch(Slot<1>{}, min(sums - begin, int64_t(64)));
+  }
+  SEQC_UNROLL
+  for (int q = 0; q < Side; ++q) {
+    SEQC_UNROLL
+    for (int k = 0; k < Many; ++k)
+      total[k] += part[q][k];
+  }
+}
+
+// Sums of Many whole vectors at a time from `done` on, put into `out` or added to it; how far they reach.
+template <int Many, class R, class Far>
+SEQC_INLINE int64_t sum_columns(int64_t done, int64_t width, int64_t sums, const R *from, Far step, R *out,
+                                bool later) {
+  for (; done + Many * lanes<R> <= width; done += Many * lanes<R>) {
+    Array<Vec<R>, Many> total = {};
+    for (int64_t begin = 0; begin < sums; begin += 64)
+      sum_stretches<Many, 1>(begin, min(sums - begin, int64_t(64)), from + done, step, Whole{}, total);
+    SEQC_UNROLL
+    for (int k = 0; k < Many; ++k) {
+      R *const to = out + done + k * lanes<R>;
+      store(to, later ? load(static_cast<const R *>(to)) + total[k] : total[k]);
+    }
+  }
+  return done;
 }
 
 // sum_rows(rows, sums, …): the sum of `sums` dense vectors of `width`, for each row. Stretches of 64 are
@@ -148,37 +156,26 @@ SEQC_INLINE void sum_stretches(int64_t sums, const R *from, Far step, Which whic
 template <class R, class Far, class O>
 static inline void sum_rows(int64_t rows, int64_t sums, const R *from, int64_t from_row, Far from_sum,
                             int64_t width, O *out, int64_t out_row, bool later = false) {
-  for (int64_t row = 0; row < rows; ++row) {
+  for (int64_t row = 0; row < rows; ++row, from += from_row, out += out_row) {
     int64_t done = 0;
-    const auto whole = [&](auto size) SEQC_INLINED {
-      constexpr int many = decltype(size)::value;
-      for (; done + many * lanes<R> <= width; done += many * lanes<R>) {
-        Array<Vec<R>, many> total = {};
-        sum_stretches<many, 1, R>(sums, from + row * from_row + done, from_sum, Whole{}, total);
-        SEQC_UNROLL
-        for (int k = 0; k < many; ++k) {
-          R *const to = out + row * out_row + done + k * lanes<R>;
-          store(to, later ? load(static_cast<const R *>(to)) + total[k] : total[k]);
-        }
-      }
-    };
     if constexpr (Same<O, R>::value) {
-      whole(Slot<8>{});
-      whole(Slot<4>{});
+      done = sum_columns<8>(done, width, sums, from, from_sum, out, later);
+      done = sum_columns<4>(done, width, sums, from, from_sum, out, later);
     }
     sweep<R>(done, width, [&](int64_t i, auto which) {
       Array<Vec<R>, 1> total = {};
-      sum_stretches<1, 4, R>(sums, from + row * from_row + i, from_sum, which, total);
+      int64_t begin = 0;
+      for (; begin + 256 <= sums; begin += 256)
+        sum_stretches<1, 4>(begin, 64, from + i, from_sum, which, total);
+      for (; begin < sums; begin += 64)
+        sum_stretches<1, 1>(begin, min(sums - begin, int64_t(64)), from + i, from_sum, which, total);
       if constexpr (Same<O, R>::value) {
-        O *const to = out + row * out_row + i;
-        store(to, later ? load(static_cast<const R *>(to), which) + total[0] : total[0], which);
+        store(out + i, later ? load(static_cast<const R *>(out) + i, which) + total[0] : total[0], which);
       } else {
         R lane[lanes<R>];
         store(lane, total[0]);
-        for (int64_t k = 0; k < lanes<R> && i + k < width; ++k) {
-          O *const to = out + row * out_row + i + k;
-          *to = static_cast<O>(later ? *to + static_cast<O>(lane[k]) : static_cast<O>(lane[k]));
-        }
+        for (int64_t k = 0; k < lanes<R> && i + k < width; ++k)
+          out[i + k] = static_cast<O>(later ? out[i + k] + static_cast<O>(lane[k]) : static_cast<O>(lane[k]));
       }
     });
   }

@@ -158,15 +158,7 @@ SEQC_INLINE void stretched_rows(int64_t begin, int64_t end, int64_t first, const
         for (int w = 0; w < width; ++w)
           sum[q][w] = load(static_cast<const R *>(part[q]) + (r * width + w) * lanes<R>);
       }
-      SEQC_UNROLL
-      for (int half = Streams / 2; half > 0; half /= 2) {
-        SEQC_UNROLL
-        for (int q = 0; q < half; ++q) {
-          SEQC_UNROLL
-          for (int w = 0; w < width; ++w)
-            sum[q][w] += sum[q + half][w];
-        }
-      }
+      add_up(sum);
       finish<R, Gates, Units>(row + r, first, Count, sum[0], epilogue);
     }
     row += height;

@@ -60,6 +60,19 @@ template <class R> constexpr bool narrow(int64_t units, int gates = 1) {
 // chains(vectors): into how many sums a result is cut so that one row keeps the multipliers busy.
 constexpr int chains(int64_t vectors) { return vectors >= 8 ? 1 : vectors >= 4 ? 2 : vectors >= 2 ? 4 : 8; }
 
+// add_up(sum): adds the sums of all stretches to those of the first, in the order of `tile`.
+template <class V, size_t Streams, size_t Width> SEQC_INLINE void add_up(V (&sum)[Streams][Width]) {
+  SEQC_UNROLL
+  for (size_t half = Streams / 2; half > 0; half /= 2) {
+    SEQC_UNROLL
+    for (size_t q = 0; q < half; ++q) {
+      SEQC_UNROLL
+      for (size_t w = 0; w < Width; ++w)
+        sum[q][w] += sum[q + half][w];
+    }
+  }
+}
+
 // part_size: cuts `total` into the fewest parts of at most `limit`, all nearly equal; the size of part i.
 SEQC_INLINE int64_t part_size(int64_t total, int64_t limit, int64_t i) {
   const int64_t parts = (total + limit - 1) / limit;

@@ -68,15 +68,7 @@ SEQC_INLINE void rows_together(int64_t row, const Segment<R> *segment, Epilogue 
   (add_segment<R, wide, Rows, streams, vectors, Depths>(*segment++, row, sum), ...);
   SEQC_UNROLL
   for (int r = 0; r < Rows; ++r) {
-    SEQC_UNROLL
-    for (int half = streams / 2; half > 0; half /= 2) {
-      SEQC_UNROLL
-      for (int q = 0; q < half; ++q) {
-        SEQC_UNROLL
-        for (int v = 0; v < vectors; ++v)
-          sum[r][q][v] += sum[r][q + half][v];
-      }
-    }
+    add_up(sum[r]);
     const Vec<R> *const sums = sum[r][0];
     SEQC_UNROLL
     for (int64_t unit = 0; unit + lanes<R> <= Units; unit += lanes<R>)

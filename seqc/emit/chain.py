@@ -28,18 +28,14 @@ from seqc.emit.pointwise import (
     unrolled,
     where_text,
 )
-from seqc.flow.types import Axis, Kind
+from seqc.flow.types import Kind
 from seqc.plan.buffers import Operand
 from seqc.plan.chain import LOCAL, Chain, Fold, Sweep
-from seqc.plan.lanes import runs_on_rows
+from seqc.plan.lanes import runs_in_blocks, runs_on_rows
 from seqc.plan.types import Plan, Pointwise
 
 HOW = {"sum": "Sum", "max": "Largest", "min": "Smallest"}
 
-SHORT = 256
-"""Elements of rows so many of which lie in the first cache side by side."""
-
-NAMED = re.compile(r"const auto (v\d+) = (.*);")
 SIDE = re.compile(r"\b([xv]\d+)\[r\]")
 SCALAR = re.compile(r"select|static_cast|number|opposite|either|both|[<>=]|\bline|\[row")
 """What is not written alike for a number and for a vector, and what lies elsewhere than side by side."""
@@ -55,19 +51,11 @@ def chain_kernel(plan: Plan, node: Chain, in_scan: bool, real: str, lanes: int) 
     collect(everything, parameters, index)
 
     def body(names: Sequence[str]) -> list[str]:
-        printer = BlockPrinter if in_blocks(plan, node, in_scan, lanes) else ChainPrinter
+        printer = BlockPrinter if runs_in_blocks(plan, node, in_scan, lanes) else ChainPrinter
         return printer(plan, node, where, real, lanes, names, index).run()
 
     written = [each for each in node.writes() if not is_local(plan, each)]
     return Kernel(plan.buffers[written[-1].buffer].name, node.origin, tuple(parameters), body), where
-
-
-def in_blocks(plan: Plan, node: Chain, in_scan: bool, lanes: int) -> bool:
-    """Whether rows go through each loop together: there are many as a rule, they are short, and no vector holds several."""
-    alone = plan.entry == "step" or (in_scan and plan.entry == "infer") or Axis.BATCH not in node.axes
-    sizes = [each.size for each in node.sweeps]
-    loops = sum(size > 1 for size in sizes)
-    return not alone and loops > 1 and max(sizes) <= SHORT and not runs_on_rows(plan, node, lanes)
 
 
 def is_local(plan: Plan, operand: Operand) -> bool:
@@ -93,7 +81,8 @@ def as_loop(plan: Plan, node: Chain, sweeps: Sequence[Sweep]) -> Pointwise:
 
 @dataclass(slots=True)
 class ChainPrinter:
-    """The lines of one chain. `terms` are those of all ids so far; `head` are declarations, `lines` what each row does."""
+    """The lines of one chain. `terms` are those of all ids so far; `head` are declarations, `lines` what each row does. With `side`
+    numbers of a row lie in arrays, at that index."""
 
     plan: Plan
     node: Chain
@@ -106,7 +95,7 @@ class ChainPrinter:
     head: list[str] = field(default_factory=list)
     lines: list[str] = field(default_factory=list)
     local: dict[int, str] = field(default_factory=dict)
-    block: bool = False
+    side: str = ""
     read: int = 0
     named: int = 0
     folds: int = 0
@@ -155,7 +144,7 @@ class ChainPrinter:
     def sweep(self, number: int, sweep: Sweep) -> None:
         """One sweep: what is known before its loop, the loop, the sums behind it."""
         loop = as_loop(self.plan, self.node, (sweep,))
-        group = Group(self.plan, loop, self.where, self.real, self.lanes, block=self.block)
+        group = Group(self.plan, loop, self.where, self.real, self.lanes, block=bool(self.side))
         inner: dict[Scope, list[str]] = {scope: [] for scope in Scope}
         self.loads(group, sweep, inner)
         self.picks(group, sweep, inner)
@@ -165,10 +154,14 @@ class ChainPrinter:
             self.terms[spot.id] = self.constant(text, Kind.REAL, Scope.ELEMENT, inner)
         outside = [each for each, _ in sweep.stores] + [each.value for each in sweep.folds]
         outside += used_later(self.node.sweeps[number + 1 :])
-        printed = print_statements(sweep.statements, self.terms, outside, self.real, count=self.named)
+        printed = print_statements(
+            sweep.statements, self.terms, outside, self.real, count=self.named, side=self.side
+        )
         self.terms = dict(printed.terms)
+        for name, kind in printed.arrays:
+            self.declare(name, kind)
         for scope in Scope:
-            inner[scope] += self.statements(printed.lines[scope], scope)
+            inner[scope] += printed.lines[scope]
             self.named += len(printed.lines[scope])
         results = self.fold(sweep, inner)
         for each, operand in sweep.stores:
@@ -177,9 +170,9 @@ class ChainPrinter:
             inner[scope].append(text)
         self.put(sweep, inner, results)
 
-    def statements(self, lines: Sequence[str], scope: Scope) -> Sequence[str]:
-        """What is computed in a scope, as it stands there."""
-        return lines
+    def declare(self, name: str, kind: Kind) -> None:
+        """An array for a number of each row."""
+        self.head.append(f"alignas(64) {cpp.TYPES[kind]} {name}[{self.lanes}];")
 
     def result(self, fold: str) -> str:
         """The line that has the answer of a fold, as `x` of the number at hand."""
@@ -266,7 +259,7 @@ class BlockPrinter(ChainPrinter):
 
     def run(self) -> list[str]:
         """The body of the function."""
-        self.block = True
+        self.side = "r"
         self.declare_locals()
         self.know_uniforms()
         for number, sweep in enumerate(self.node.sweeps):
@@ -287,10 +280,6 @@ class BlockPrinter(ChainPrinter):
                 self.local[operand.buffer] = name
                 self.head.append(f"alignas(64) {element_type(buffer)} {name}[{self.lanes * buffer.size}];")
 
-    def declare(self, name: str, kind: Kind) -> None:
-        """An array for a number of each row."""
-        self.head.append(f"alignas(64) {cpp.TYPES[kind]} {name}[{self.lanes}];")
-
     def number(self, name: str) -> str:
         """How a number of the row is read."""
         return f"{name}[r]"
@@ -303,25 +292,6 @@ class BlockPrinter(ChainPrinter):
         self.declare(term.text, kind)
         inner[scope][-1] = f"{term.text}[r] = {text};"
         return replace(term, text=self.number(term.text))
-
-    def statements(self, lines: Sequence[str], scope: Scope) -> Sequence[str]:
-        """What is computed in a scope; numbers of the rows are put into their arrays."""
-        if scope is not Scope.ROW:
-            return lines
-        kinds = {term.text: term.kind for term in self.terms.values()}
-        names = [NAMED.fullmatch(line) for line in lines]
-        found = {each[1]: kinds[each[1]] for each in names if each is not None}
-        for name, kind in found.items():
-            self.declare(name, kind)
-
-        def arrays(text: str) -> str:
-            return re.sub(r"\bv\d+\b(?!\[)", lambda m: f"{m[0]}[r]" if m[0] in found else m[0], text)
-
-        self.terms = {
-            number: replace(term, text=arrays(term.text)) if term.scope >= Scope.ROW else term
-            for number, term in self.terms.items()
-        }
-        return [f"{each[1]}[r] = {arrays(each[2])};" for each in names if each is not None]
 
     def result(self, fold: str) -> str:
         """The line that has the answer of a fold."""

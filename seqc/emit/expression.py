@@ -7,7 +7,7 @@ once per row, once per element) and the text of every value. A value that is use
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import IntEnum
 
 from seqc.emit import cpp
@@ -50,10 +50,11 @@ class Term:
 
 @dataclass(frozen=True, slots=True)
 class Printed:
-    """`lines` of each scope, and the term of every id."""
+    """`lines` of each scope, and the term of every id; `arrays` that the lines of a row put numbers into."""
 
     lines: Mapping[Scope, tuple[str, ...]]
     terms: Mapping[int, Term]
+    arrays: tuple[tuple[str, Kind], ...] = ()
 
 
 def print_statements(
@@ -63,20 +64,23 @@ def print_statements(
     real: str,
     prefix: str = "v",
     count: int = 0,
+    side: str = "",
 ) -> Printed:
     """All statements, given the terms of loads, draws and uniforms; `used_outside` are the ids that stores read.
-    Names are numbered from `count` + 1 on."""
+    Names are numbered from `count` + 1 on. With `side` those of a row are arrays, which have it at that index."""
     uses = _count_uses(statements, used_outside)
-    writer = _Writer(dict(known), {scope: [] for scope in Scope}, prefix, count)
+    writer = _Writer(dict(known), {scope: [] for scope in Scope}, prefix, count, side)
     for statement in statements:
         term = _term(statement, [writer.terms[number] for number in statement.args], writer.terms, real)
         while len(term.text) > WIDEST and writer.shorten(statement.args):
             term = _term(statement, [writer.terms[number] for number in statement.args], writer.terms, real)
         users = uses.get(statement.id, [])
         alone = len(users) == 1 and _same_scope(users[0], term.scope, statements, writer.terms)
-        plain = term.level == cpp.ATOM and (statement.op == "const" or term.text.isidentifier())
+        short = term.text.removesuffix(f"[{side}]").isidentifier()
+        plain = term.level == cpp.ATOM and (statement.op == "const" or short)
         writer.terms[statement.id] = term if plain or alone else writer.named(term)
-    return Printed({scope: tuple(found) for scope, found in writer.lines.items()}, writer.terms)
+    lines = {scope: tuple(found) for scope, found in writer.lines.items()}
+    return Printed(lines, writer.terms, tuple(writer.arrays))
 
 
 @dataclass(slots=True)
@@ -87,10 +91,16 @@ class _Writer:
     lines: dict[Scope, list[str]]
     prefix: str
     count: int
+    side: str
+    arrays: list[tuple[str, Kind]] = field(default_factory=list)
 
     def named(self, term: Term) -> Term:
         """The term behind a name of its own."""
         name = f"{self.prefix}{self.count + sum(map(len, self.lines.values())) + 1}"
+        if self.side and term.scope is Scope.ROW:
+            self.arrays.append((name, term.kind))
+            self.lines[term.scope].append(f"{name}[{self.side}] = {term.text};")
+            return Term(f"{name}[{self.side}]", cpp.ATOM, term.kind, term.scope)
         self.lines[term.scope].append(f"const auto {name} = {term.text};")
         return Term(name, cpp.ATOM, term.kind, term.scope)
 

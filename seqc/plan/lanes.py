@@ -1,4 +1,5 @@
-"""What lies in the lanes of vectors in a loop: neighbouring elements, rows of a batch, or one number at a time.
+"""What lies in the lanes of vectors in a loop: neighbouring elements, rows of a batch, or one number at a time; and whether
+rows go through the loops of a chain one by one or in blocks.
 
 Takes a `Pointwise` or a `Chain` in its plan; gives a truth value. What differs from lane to lane must be a real or a truth
 value made of reals, and reals in memory.
@@ -16,6 +17,9 @@ from seqc.plan.types import Plan, Pointwise
 
 OF_TRUTH = frozenset({"select", "and", "or", "not", "cast"})
 """What takes truth values apart from comparisons."""
+
+SHORT = 256
+"""Elements of rows so many of which lie in the first cache side by side."""
 
 NOT_REAL = frozenset({"score", "grad.hyper", "fresh", "started", "lengths", "stop", "active", "given"})
 """Roles whose elements are of a type of their own, whatever the kind of the buffer."""
@@ -70,6 +74,14 @@ def runs_on_rows(plan: Plan, node: Pointwise | Chain, lanes: int) -> bool:
     return all(kinds[number] is Kind.REAL for number in long if long[number]) and fit_vectors(
         (each for loop in loops for each in loop.statements), long, kinds
     )
+
+
+def runs_in_blocks(plan: Plan, node: Chain, in_scan: bool, lanes: int) -> bool:
+    """Whether rows go through each loop together: there are many as a rule, they are short, and no vector holds several."""
+    alone = plan.entry == "step" or (in_scan and plan.entry == "infer") or Axis.BATCH not in node.axes
+    sizes = [each.size for each in node.sweeps]
+    loops = sum(size > 1 for size in sizes)
+    return not alone and loops > 1 and max(sizes) <= SHORT and not runs_on_rows(plan, node, lanes)
 
 
 def varies(plan: Plan, operand: Operand) -> bool:

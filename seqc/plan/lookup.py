@@ -23,14 +23,20 @@ from seqc.plan.types import Gather, Kernel, Node, Plan, Pointwise, Product, Scan
 def look_up(plan: Plan, program: Program) -> Plan:
     """The plan with every gather in a loop over time gone that need not be."""
     bounds = {each.name: each.type.bound or 0 for each in program.inputs if not each.target}
-    nodes: list[Node] = []
-    for node in plan.nodes:
-        if isinstance(node, Scan):
-            for gather in [each for each in node.kernels if isinstance(each, Gather)]:
-                if may_go(plan, node, gather, bounds):
-                    node = replace(node, kernels=without(node.kernels, gather))
-        nodes.append(node)
-    return replace(plan, nodes=tuple(nodes))
+    while (found := first_to_go(plan, bounds)) is not None:
+        scan, gather = found
+        gone = replace(scan, kernels=without(scan.kernels, gather))
+        plan = replace(plan, nodes=tuple(gone if node is scan else node for node in plan.nodes))
+    return plan
+
+
+def first_to_go(plan: Plan, bounds: Mapping[str, int]) -> tuple[Scan, Gather] | None:
+    """A gather that need not be, and the loop over time in which it stands."""
+    for scan in (node for node in plan.nodes if isinstance(node, Scan)):
+        for gather in (each for each in scan.kernels if isinstance(each, Gather)):
+            if may_go(plan, scan, gather, bounds):
+                return scan, gather
+    return None
 
 
 def may_go(plan: Plan, scan: Scan, gather: Gather, bounds: Mapping[str, int]) -> bool:

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from seqc.emit.chain import in_blocks
 from seqc.passes import flow_for
 from seqc.plan import plan
 from seqc.plan.chain import Chain
+from seqc.plan.lanes import runs_in_blocks
 from seqc.plan.types import Scan
 from tests.compiled.compare import LANES, check_gradients, check_infer, check_step, inputs_of, make
 from tests.numeric.programs import lower_text
@@ -57,5 +57,5 @@ def test_short_rows_go_in_blocks(entry: str, size: int, expected: set[bool]) -> 
     for node in made.nodes:
         for each in node.kernels if isinstance(node, Scan) else (node,):
             if isinstance(each, Chain) and sum(sweep.size > 1 for sweep in each.sweeps) > 1:
-                found.add(in_blocks(made, each, isinstance(node, Scan), TARGET.lanes))
+                found.add(runs_in_blocks(made, each, isinstance(node, Scan), TARGET.lanes))
     assert found == expected

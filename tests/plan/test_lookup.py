@@ -64,3 +64,34 @@ def test_an_index_that_may_name_no_row_is_looked_up_with_care() -> None:
     assert not any(isinstance(each, Gather) for each in forward(look_up(made, program)))
     missing = replace(program, inputs=tuple(replace(each, target=True) for each in program.inputs))
     assert look_up(made, missing) == made
+
+
+TWO = """
+use std.cells: Dense, Embedding
+use std.losses: cross_entropy
+use std.optim: SGD
+model M {
+  input  x: index(5)
+  input  k: index(7)
+  target t: index(5)
+  layer table = Embedding(6)
+  layer other = Embedding(6)
+  layer one = Dense(8)
+  layer two = Dense(8)
+  layer back = Dense(8)
+  layer out = Dense(5)
+  state h: real[8] = 0
+  h = tanh((x |> table |> one) + (k |> other |> two) + (prev h |> back))
+  z = h |> out
+  output z
+  loss = mean(cross_entropy(z, t) over time, batch)
+}
+train M { update = SGD(lr = 0.1) }
+"""
+
+
+def test_all_tables_of_a_loop_are_read_where_they_lie() -> None:
+    program = lower_text(TWO)
+    (product,) = forward(plan(flow_for(program, "update"), program, "update", TARGET))
+    assert isinstance(product, Product) and product.epilogue is not None
+    assert {each.lookup.count for _, each, _ in product.epilogue.loads if each.lookup} == {5, 7}

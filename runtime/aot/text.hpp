@@ -1,0 +1,86 @@
+// Values at the border of a program as text: numbers between separators, lines of any length.
+#pragma once
+
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+namespace seqc_aot {
+
+// A named value at the border. kind: f float, d double, i int32, b one byte; `time`: one for each step.
+struct Column {
+  const char *name;
+  char kind;
+  int64_t size;
+  bool time, target, length;
+};
+
+static inline int64_t width(char kind) { return kind == 'd' ? 8 : kind == 'b' ? 1 : 4; }
+static inline int64_t bytes(const Column &column) { return column.size * width(column.kind); }
+
+static inline void put_number(const Column &column, void *data, int64_t index, double value) {
+  if (column.kind == 'd')
+    static_cast<double *>(data)[index] = value;
+  else if (column.kind == 'f')
+    static_cast<float *>(data)[index] = static_cast<float>(value);
+  else if (column.kind == 'b')
+    static_cast<uint8_t *>(data)[index] = value != 0.0;
+  else
+    static_cast<int32_t *>(data)[index] = static_cast<int32_t>(value);
+}
+
+static inline bool is_whole(double value) {
+  return value >= -2147483648.0 && value <= 2147483647.0 &&
+         value == static_cast<double>(static_cast<int64_t>(value));
+}
+
+// One number from text, stepping over what separates numbers; false at the end of the line or at anything
+// else.
+static inline bool read_number(const char *&text, const Column &column, double &value) {
+  while (*text == ' ' || *text == '\t' || *text == ',' || *text == ';')
+    ++text;
+  char *end = nullptr;
+  value = strtod(text, &end);
+  if (end == text)
+    return false;
+  text = end;
+  return column.kind == 'f' || column.kind == 'd' || is_whole(value);
+}
+
+static inline bool at_end(const char *text) {
+  while (*text == ' ' || *text == '\t' || *text == '\r' || *text == '\n')
+    ++text;
+  return *text == 0;
+}
+
+// A line of any length from standard input; null at the end.
+static inline char *read_line(char *&buffer, size_t &room) {
+  size_t used = 0;
+  for (;;) {
+    if (room < used + 256) {
+      char *const more = static_cast<char *>(realloc(buffer, 2 * room + 4096));
+      if (!more)
+        return nullptr;
+      buffer = more;
+      room = 2 * room + 4096;
+    }
+    if (!fgets(buffer + used, static_cast<int>(room - used < 65536 ? room - used : 65536), stdin))
+      return used ? buffer : nullptr;
+    used += strlen(buffer + used);
+    if (used && buffer[used - 1] == '\n')
+      return buffer;
+  }
+}
+
+static inline void print_number(const Column &column, const void *data, int64_t index) {
+  if (column.kind == 'd')
+    printf("%.17g", static_cast<const double *>(data)[index]);
+  else if (column.kind == 'f')
+    printf("%.9g", static_cast<double>(static_cast<const float *>(data)[index]));
+  else
+    printf("%d", column.kind == 'b' ? static_cast<const uint8_t *>(data)[index]
+                                    : static_cast<const int32_t *>(data)[index]);
+}
+
+} // namespace seqc_aot
