@@ -170,15 +170,24 @@ SEQC_RATE double seqc_rate_tiles(double limit) {
   config.palette = 1;
   for (int i = 0; i < 8; ++i)
     config.rows[i] = 16, config.row_bytes[i] = 64;
+  asm volatile("" ::"r"(&config) : "memory"); // all of it is read, not only what GCC is told of
   _tile_loadconfig(&config);
   alignas(64) static uint16_t zeros[16 * 32];
-  _tile_loadd(4, zeros, 64), _tile_loadd(5, zeros, 64), _tile_loadd(6, zeros, 64), _tile_loadd(7, zeros, 64);
-  _tile_zero(0), _tile_zero(1), _tile_zero(2), _tile_zero(3);
+  _tile_loadd(4, zeros, 64); // statements: GCC has macros for these
+  _tile_loadd(5, zeros, 64);
+  _tile_loadd(6, zeros, 64);
+  _tile_loadd(7, zeros, 64);
+  _tile_zero(0);
+  _tile_zero(1);
+  _tile_zero(2);
+  _tile_zero(3);
   constexpr int turns = 1000;
   const double spent = median_time(limit, [&] {
     for (int k = 0; k < turns; ++k) {
-      _tile_dpbf16ps(0, 4, 6), _tile_dpbf16ps(1, 4, 7);
-      _tile_dpbf16ps(2, 5, 6), _tile_dpbf16ps(3, 5, 7);
+      _tile_dpbf16ps(0, 4, 6);
+      _tile_dpbf16ps(1, 4, 7);
+      _tile_dpbf16ps(2, 5, 6);
+      _tile_dpbf16ps(3, 5, 7);
     }
   });
   alignas(64) static float out[16 * 16];
