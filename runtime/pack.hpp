@@ -152,6 +152,16 @@ template <bool Far, class R> SEQC_INLINE void store_past(R *to, Vec<R> v) {
   store(to, v);
 }
 
+// store_late(far, to, v, which): past the caches if it is far, for what is read long after.
+template <class R, class Which> SEQC_INLINE void store_late(bool far, R *to, Vec<R> v, Which which) {
+  if constexpr (sizeof(Which) == sizeof(Whole))
+    if (far) {
+      store_past<true>(to, v);
+      return;
+    }
+  store(to, v, which);
+}
+
 // settle(): what was written past the caches is there for all threads.
 SEQC_INLINE void settle() {
 #if defined(__AVX512F__)

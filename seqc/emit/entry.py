@@ -247,6 +247,8 @@ class EntryPrinter:
             return "later" if where.run else "t > 0"
         if what == "lot":
             return "lot"
+        if what == "far":
+            return f"steps * batch > {number}"
         if what == "back":
             return "t % 2 != 0" if in_scan else "frame.started[0] % 2 != 0"
         if what == "site":

@@ -189,6 +189,10 @@ def key_of(operand: Operand) -> tuple[object, ...]:
     return operand.buffer, operand.shift, operand.offset, operand.at
 
 
+FAR = "far"
+"""Whether what is stored late goes past the caches: the parameter, and where its value comes from."""
+
+
 def _stored(group: Group, operand: Operand) -> tuple[object, ...]:
     """The key of what is written. A carried state is written beside what is read of it, until the call has succeeded."""
     carried = group.plan.buffers[operand.buffer].home.role == "carried"
@@ -240,11 +244,9 @@ def filled(
     lines = {scope: [*reading[scope], *printed.lines[scope]] for scope in Scope}
     for number, operand in group.node.stores:
         scope = _store_scope(group, form)
-        lines[scope].append(
-            store_text(
-                group, form, scope, operand, printed.terms[number], names[index[_stored(group, operand)]]
-            )
-        )
+        name = names[index[_stored(group, operand)]]
+        late = f"store_late({names[index[FAR]]}, " if operand.buffer in group.node.late else "store("
+        lines[scope].append(store_text(group, form, scope, operand, printed.terms[number], name, late))
     return lines
 
 
@@ -336,14 +338,17 @@ def load_text(group: Group, form: Form, scope: Scope, operand: Operand, kind: Ki
     return read if stored == wanted else f"static_cast<{wanted}>({read})"
 
 
-def store_text(group: Group, form: Form, scope: Scope, operand: Operand, term: Term, name: str) -> str:
+def store_text(
+    group: Group, form: Form, scope: Scope, operand: Operand, term: Term, name: str, way: str = "store("
+) -> str:
+    """The statement that stores a value; `way` begins the call for whole vectors."""
     terms = where_text(group, form, scope, operand)
     if form is Form.ROWS:
         value = term.text if term.scope is not Scope.KERNEL else f"broadcast({term.text})"
         return _lanes_text(group, "store", operand, [name, *terms], value)
     if scope is Scope.ELEMENT and form is not Form.SCALAR:
         value = term.text if term.scope is Scope.ELEMENT else f"broadcast({term.text})"
-        return f"store({' + '.join([name, *terms])}, {value}, which);"
+        return f"{way}{' + '.join([name, *terms])}, {value}, which);"
     stored, found = element_type(group.plan.buffers[operand.buffer]), cpp.TYPES[term.kind]
     value = term.text if stored == found else f"static_cast<{stored}>({term.text})"
     return f"{name}[{' + '.join(terms) or '0'}] = {value};"

@@ -12,7 +12,7 @@ from seqc.emit.expression import Scope
 from seqc.emit.kernel import Kernel, Parameter, Place, Pointer, Scalar, place
 from seqc.emit.layout import call, mentions
 from seqc.emit.memory import element_type
-from seqc.emit.pointwise import Form, Group, collect, filled, index_of, key_of
+from seqc.emit.pointwise import FAR, Form, Group, collect, filled, index_of, key_of
 from seqc.plan.buffers import Operand
 from seqc.plan.types import Plan, Pointwise, Product
 
@@ -116,6 +116,9 @@ def fused_kernel(
         if key_of(segment.operand) not in written
     }
     collect(group, parameters, index)
+    if epilogue.late:
+        index[FAR] = len(parameters)
+        parameters.append(Scalar("bool", (FAR, epilogue.late_cells), FAR))
     parameters += order_parameters(node, shared)
     pack = plan.packs[node.segments[0].pack]
 

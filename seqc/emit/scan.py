@@ -16,6 +16,7 @@ from seqc.emit.team import Team
 from seqc.flow.types import Way
 from seqc.plan import types as plan_types
 from seqc.plan.share import Split, split_of
+from seqc.plan.types import Product
 
 
 class Printer(Protocol):
@@ -48,6 +49,8 @@ def _loop(printer: Printer, node: plan_types.Scan, indent: int, first: str, end:
     with _block(printer, f"for ({head}) {{", indent):
         for kernel in node.kernels:
             printer.kernel(kernel, indent + 2, True)
+    if any(isinstance(each, Product) and each.epilogue and each.epilogue.late for each in node.kernels):
+        printer.lines.append(f"{' ' * indent}settle();")
 
 
 def _stretch(printer: Printer, node: plan_types.Scan, indent: int) -> None:

@@ -215,7 +215,8 @@ def pointwise_text(plan: Plan, node: Pointwise) -> str:
     names |= {number: f"draw({site})" for number, site in node.draws}
     parts = statement_texts(node.statements, names)
     stores = ", ".join(f"{operand_text(plan, operand)} = {names[number]}" for number, operand in node.stores)
-    return "; ".join([*parts, stores])
+    late = f"{' '.join(f'b{each}' for each in node.late)} late from {node.late_cells} cells"
+    return "; ".join([*parts, stores, *([late] if node.late else [])])
 
 
 def chain_text(plan: Plan, node: Chain) -> str:

@@ -40,6 +40,8 @@ class Pointwise:
     reads of them and leaves. It runs on a few rows at a time, in any order, and what is packed of them is written anew; with `far`
     past the caches, which will not hold it until it is read.
 
+    What goes to the buffers `late` is not read for long; it is stored past the caches if there are more than `late_cells` cells.
+
     A load of size 1 is the same for all elements; a load whose buffer lacks an axis is the same along it. "draw" loads are
     `draws`: id -> site; their element number is the element index, in the order of the value's own dims.
     """
@@ -53,6 +55,8 @@ class Pointwise:
     origin: str = ""
     rows: int = 1
     far: bool = False
+    late: tuple[int, ...] = ()
+    late_cells: int = 0
 
 
 @dataclass(frozen=True, slots=True)
