@@ -1,20 +1,128 @@
 // Products in bfloat16: both operands are rounded to the nearest bfloat16, ties to even, and sums are taken
 // in single precision. Weights are rounded when they are packed, rows when they enter a product.
 //
-// Rounded weights lie as reals in the panels of gemm.hpp, or in pairs as quant.hpp packs them, which matrix
-// tiles read (tiles.hpp). The values that are multiplied are the same; sums differ in their order alone.
+// Rounded weights lie as reals in the panels of gemm.hpp, or in pairs, two neighbours in k in a word, one
+// vector column after the other: 16 words of one are a matrix tile as it is read (tiles.hpp). The values that
+// are multiplied are the same; sums differ in their order alone.
 #pragma once
 
 #include "outer.hpp"
 #include "quant.hpp"
 
+#if defined(__AVX512BF16__) && SEQC_VECTOR_BYTES == 64
+#include <immintrin.h>
+#define SEQC_ROUNDS 1 // by an instruction
+#else
+#define SEQC_ROUNDS 0
+#endif
+
 namespace seqc {
+
+#if SEQC_ROUNDS
+typedef uint16_t Halves32 __attribute__((vector_size(64)));
+#endif
 
 // rounded(x): the nearest bfloat16 of each lane, as a real; NaN stays NaN.
 SEQC_INLINE Vec<float> rounded(Vec<float> x) {
   const auto bits = bits_as<WordPairs>(x);
   const auto near = (bits + 0x7fffu + ((bits >> 16) & 1u)) & 0xffff0000u;
   return select(x == x, bits_as<Vec<float>>(near), x);
+}
+
+// round_two(low, high): the nearest bfloat16 of each lane, those of `low` first, two in a word.
+SEQC_INLINE WordPairs round_two(Vec<float> low, Vec<float> high) {
+#if SEQC_ROUNDS
+  return bits_as<WordPairs>(_mm512_cvtne2ps_pbh(bits_as<__m512>(high), bits_as<__m512>(low)));
+#else
+  typedef uint16_t Halves __attribute__((vector_size(sizeof(uint16_t) * lanes<float>)));
+  const Halves both[2] = {__builtin_convertvector(bits_as<WordPairs>(rounded(low)) >> 16, Halves),
+                          __builtin_convertvector(bits_as<WordPairs>(rounded(high)) >> 16, Halves)};
+  WordPairs words;
+  __builtin_memcpy(&words, both, sizeof words);
+  return words;
+#endif
+}
+
+// pair_words(even, odd): the nearest bfloat16 of each lane, as pairs of the lanes of two rows.
+SEQC_INLINE WordPairs pair_words(Vec<float> even, Vec<float> odd) {
+#if SEQC_ROUNDS
+  constexpr Halves32 order = {0, 16, 1, 17, 2,  18, 3,  19, 4,  20, 5,  21, 6,  22, 7,  23,
+                              8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31};
+  return bits_as<WordPairs>(
+      _mm512_permutexvar_epi16(bits_as<__m512i>(order), bits_as<__m512i>(round_two(even, odd))));
+#else
+  return (bits_as<WordPairs>(rounded(even)) >> 16) | (bits_as<WordPairs>(rounded(odd)) & 0xffff0000u);
+#endif
+}
+
+// ---- weights in pairs
+
+// pairs_bytes(depth, units, gates): size of the packed form.
+constexpr int64_t pairs_bytes(int64_t depth, int64_t units, int gates = 1) {
+  return vectors_of(units, gates) * pair_count(depth) * lanes<float> * 4;
+}
+
+// transpose_pairs(to, depth, rows): writes up to lanes<float> matrix rows as one vector column of pairs;
+// missing rows (null) become zeros.
+SEQC_INLINE void transpose_pairs(uint32_t *to, int64_t depth, const float *const (&rows)[lanes<float>]) {
+  int64_t p = 0;
+#if !defined(__clang__)
+  for (; 2 * (p + lanes<float>) <= depth; p += lanes<float>) {
+    Vec<float> square[lanes<float>];
+    SEQC_UNROLL
+    for (int lane = 0; lane < lanes<float>; ++lane) {
+      square[lane] = Vec<float>{};
+      if (const float *const row = rows[lane])
+        square[lane] = bits_as<Vec<float>>(round_two(load(row + 2 * p), load(row + 2 * p + lanes<float>)));
+    }
+    turn_square<float, lanes<float> / 2>(square);
+    __builtin_memcpy(to, square, sizeof square);
+    to += lanes<float> * lanes<float>;
+  }
+#endif
+  for (int64_t k = 2 * p; k < 2 * pair_count(depth); k += 2, to += lanes<float>)
+    for (int lane = 0; lane < lanes<float>; ++lane) {
+      const float *const row = rows[lane];
+      const auto half = [&](int64_t at) { return row && at < depth ? bf16_bits(row[at]) : 0u; };
+      to[lane] = half(k) | half(k + 1) << 16;
+    }
+}
+
+// pack_pair_gates(packed, depth, units, gates, count): for y_g = W_g x of `count` gates [units, depth]; the
+// gates of a block of units become neighbours.
+SEQC_KERNEL static void pack_pair_gates(void *packed, int64_t depth, int64_t units, const float *const *gates,
+                                        int count) {
+  uint32_t *to = static_cast<uint32_t *>(packed);
+  for (int64_t first = 0; first < units; first += lanes<float>)
+    for (int gate = 0; gate < count; ++gate, to += pair_count(depth) * lanes<float>) {
+      const float *rows[lanes<float>];
+      for (int lane = 0; lane < lanes<float>; ++lane)
+        rows[lane] = first + lane < units ? gates[gate] + (first + lane) * depth : nullptr;
+      transpose_pairs(to, depth, rows);
+    }
+}
+
+// pack_pair_columns(packed, units, sources, count): for dx = W' dy with W the sources stacked, `units`
+// columns wide.
+SEQC_KERNEL static void pack_pair_columns(void *packed, int64_t units, const Rows<float> *sources,
+                                          int count) {
+  const int64_t depth = stacked_rows(sources, count), pairs = pair_count(depth);
+  for (int64_t begin = 0; begin < pairs; begin += 16) // rows that stay near while all columns take their part
+    for (int64_t block = 0; block < blocks<float>(units); ++block) {
+      uint32_t *to = static_cast<uint32_t *>(packed) + (block * pairs + begin) * lanes<float>;
+      const int64_t valid = units - block * lanes<float>;
+      const auto part = [&](int64_t k) {
+        const float *const row = stacked_row(sources, count, k);
+        if (!row)
+          return Vec<float>{};
+        const float *const from = row + block * lanes<float>;
+        return valid >= lanes<float> ? load(from) : load_part(from, static_cast<int>(valid));
+      };
+      for (int64_t p = begin; p < begin + 16; ++p, to += lanes<float>) {
+        const WordPairs pair = pair_words(part(2 * p), part(2 * p + 1));
+        __builtin_memcpy(to, &pair, sizeof pair);
+      }
+    }
 }
 
 // For outer(…): sums of products of rounded values.

@@ -10,7 +10,8 @@
 namespace seqc {
 
 // One term of a product: rows of `a` (`stride` apart, `depth` values each) times a matrix that pack_bf16 has
-// packed, or pack_int8. Depth is at least the depths of all terms, each rounded up to a multiple of four.
+// packed (`pairs`: that lies in pairs, see bf16.hpp), or pack_int8. Depth is at least the depths of all
+// terms, each rounded up to a multiple of four.
 struct LowSegment {
   const float *a;
   int64_t stride;
@@ -18,10 +19,10 @@ struct LowSegment {
   int64_t depth;
 };
 struct Bf16Segment : LowSegment {
-  static constexpr bool masked = false;
+  static constexpr bool pairs = false;
 };
 struct ExactBf16Segment : LowSegment {
-  static constexpr bool masked = true;
+  static constexpr bool pairs = true;
 };
 template <int64_t Depth> struct Int8Segment : LowSegment {};
 
@@ -72,11 +73,12 @@ SEQC_INLINE uint32_t beside(float x, uint32_t low) {
   return sign | (size - down <= up - size || up >= 0x7f800000u ? down : up) >> 16;
 }
 
-// pack_words(…): weight(gate, unit, k) gives the numbers. Two neighbours in k share a word, the even one
-// below, rounded to the nearest bfloat16; `Masked`: so is the odd one, otherwise it is chosen for a reader
-// who takes the whole word for the odd number.
-template <bool Masked, class Weight>
-SEQC_INLINE void pack_words(void *packed, int64_t depth, int64_t units, int gates, Weight &&weight) {
+// pack_bf16(packed, depth, units, gates, weight), for Bf16Segment: weight(gate, unit, k) gives the numbers.
+// Two neighbours in k share a word, the even one below, rounded to the nearest bfloat16; the odd one is read
+// with its neighbour as its last bits, which saves an instruction for each vector of weights, and chosen such
+// that it is no farther from the weight.
+template <class Weight>
+SEQC_INLINE void pack_bf16(void *packed, int64_t depth, int64_t units, int gates, Weight &&weight) {
   uint32_t *const words = static_cast<uint32_t *>(packed);
   const int64_t pairs = parts(depth, 2);
   each_low_column(pairs, units, gates, [&](int64_t at, int64_t step, int64_t block, int gate) {
@@ -87,23 +89,13 @@ SEQC_INLINE void pack_words(void *packed, int64_t depth, int64_t units, int gate
           return unit < units && index < depth ? weight(gate, unit, index) : 0.0f;
         };
         const uint32_t even = bf16_bits(value(k));
-        words[(at + p * step) * lanes<float> + lane] = even | beside(value(k + 1), Masked ? 0u : even) << 16;
+        words[(at + p * step) * lanes<float> + lane] = even | beside(value(k + 1), even) << 16;
       }
   });
 }
 
-// pack_bf16(packed, depth, units, gates, weight), for Bf16Segment: an odd number is read with its neighbour
-// as its last bits, which saves an instruction for each vector of weights, and is no farther from the weight.
-template <class Weight>
-SEQC_INLINE void pack_bf16(void *packed, int64_t depth, int64_t units, int gates, Weight &&weight) {
-  pack_words<false>(packed, depth, units, gates, weight);
-}
-
-// pack_pairs(packed, depth, units, gates, weight), for ExactBf16Segment: every number by itself.
-template <class Weight>
-SEQC_INLINE void pack_pairs(void *packed, int64_t depth, int64_t units, int gates, Weight &&weight) {
-  pack_words<true>(packed, depth, units, gates, weight);
-}
+// pair_count(depth): pairs in depth of a matrix that lies in pairs: whole tiles of 16, zeros in the last one.
+constexpr int64_t pair_count(int64_t depth) { return parts(depth, 32) * 16; }
 
 struct WithOdd {
   static constexpr bool value = true;
@@ -127,7 +119,8 @@ SEQC_KERNEL static void bf16_tile(const S *segments, int count, int64_t row, int
   Array<Array<Array<Vec<float>, Width>, Height>, Streams> sum = {};
   for (int s = 0; s < count; ++s) {
     const S segment = segments[s];
-    const int64_t pairs = parts(segment.depth, 2), whole = segment.depth / 2;
+    const int64_t pairs = S::pairs ? pair_count(segment.depth) : parts(segment.depth, 2);
+    const int64_t whole = segment.depth / 2, column = S::pairs ? pairs * lanes<float> : lanes<float>;
     const float *a = segment.a + row * segment.stride;
     const uint32_t *b = static_cast<const uint32_t *>(segment.packed) + first_vector * pairs * lanes<float>;
     const int64_t jump = pairs * Width * lanes<float>;
@@ -137,7 +130,7 @@ SEQC_KERNEL static void bf16_tile(const S *segments, int count, int64_t row, int
         Array<WordPairs, Width> words;
         SEQC_UNROLL
         for (int w = 0; w < Width; ++w) {
-          words[w] = load_words(b + q * jump + w * lanes<float>);
+          words[w] = load_words(b + q * jump + w * column);
           if constexpr (Height == 1) { // read once, used twice: a row alone waits for reads
             SEQC_PIN(words[w]);
           }
@@ -152,7 +145,7 @@ SEQC_KERNEL static void bf16_tile(const S *segments, int count, int64_t row, int
         if constexpr (decltype(odd_too)::value) {
           SEQC_UNROLL
           for (int w = 0; w < Width; ++w) {
-            const auto odd = bits_as<Vec<float>>(S::masked ? words[w] & 0xffff0000u : words[w]);
+            const auto odd = bits_as<Vec<float>>(S::pairs ? words[w] & 0xffff0000u : words[w]);
             SEQC_UNROLL
             for (int r = 0; r < Height; ++r)
               sum[q][r][w] = fma(broadcast(row_values[r * segment.stride + 1]), odd, sum[q][r][w]);
@@ -160,9 +153,10 @@ SEQC_KERNEL static void bf16_tile(const S *segments, int count, int64_t row, int
         }
       }
     };
-    for (int64_t p = 0; p < whole; ++p, a += 2, b += Width * lanes<float>)
+    constexpr int64_t next = (S::pairs ? 1 : Width) * lanes<float>;
+    for (int64_t p = 0; p < whole; ++p, a += 2, b += next)
       multiply(a, WithOdd{});
-    if (whole < pairs)
+    if (2 * whole < segment.depth)
       multiply(a, WithoutOdd{});
   }
   SEQC_UNROLL

@@ -47,143 +47,161 @@ SEQC_INLINE bool tiles_allowed() {
 // What was stored before is in memory before a tile is loaded: compilers do not know that tiles read memory.
 #define SEQC_TILE_FENCE asm volatile("" ::: "memory")
 
-// pair_words(even, odd): lanes of two rows, rounded to bfloat16, as pairs.
-SEQC_INLINE WordPairs pair_words(Vec<float> even, Vec<float> odd) {
-  return (bits_as<WordPairs>(rounded(even)) >> 16) | (bits_as<WordPairs>(rounded(odd)) & 0xffff0000u);
-}
-
-// round_row(count, from, to, padded): the nearest bfloat16 of each value, zeros behind them.
+// round_row(count, from, to, padded): the nearest bfloat16 of each value, zeros behind them, up to `padded`,
+// a multiple of 32.
 SEQC_INLINE void round_row(int64_t count, const float *from, uint16_t *to, int64_t padded) {
-  typedef uint16_t Halves __attribute__((vector_size(sizeof(uint16_t) * lanes<float>)));
   int64_t i = 0;
-  for (; i + lanes<float> <= count; i += lanes<float>) {
-    const auto half = __builtin_convertvector(bits_as<WordPairs>(rounded(load(from + i))) >> 16, Halves);
-    __builtin_memcpy(to + i, &half, sizeof half);
+  for (; i + 2 * lanes<float> <= count; i += 2 * lanes<float>) {
+    const WordPairs words = round_two(load(from + i), load(from + i + lanes<float>));
+    __builtin_memcpy(to + i, &words, sizeof words);
   }
-  for (; i < padded; ++i)
-    to[i] = i < count ? static_cast<uint16_t>(bf16_bits(from[i])) : uint16_t{0};
+  for (; i < padded; i += 2 * lanes<float>) {
+    const auto part = [&](int64_t at) {
+      const int64_t left = count - at;
+      return left >= lanes<float> ? load(from + at)
+             : left > 0           ? load_part(from + at, static_cast<int>(left))
+                                  : Vec<float>{};
+    };
+    const WordPairs words = round_two(part(i), part(i + lanes<float>));
+    __builtin_memcpy(to + i, &words, sizeof words);
+  }
 }
 
 // One term as tiles want it: `rows` are `stride` values apart and padded to whole tiles, weights are pairs.
 struct TileTerm {
   const uint16_t *rows;
   const uint32_t *pairs;
-  int64_t count; // pairs in depth
+  int64_t count; // pairs in depth, whole tiles of them
 };
 
-// Sums of 16 or 32 rows (Low: 32) and one or two vectors of a panel of Width, from `vector` on.
-template <int Width, bool Low, bool Right>
-SEQC_INLINE void tile_square(const TileTerm *terms, int count, int64_t stride, int64_t first_vector,
-                             int64_t vector, float *sums) {
-  constexpr int line = 64 * Width; // bytes between rows of weights, and of sums
-  alignas(64) uint32_t end[2][256];
-  _tile_zero(0);
-  _tile_zero(1);
-  _tile_zero(2);
-  _tile_zero(3);
-  for (int s = 0; s < count; ++s) {
-    const uint32_t *b = terms[s].pairs + (first_vector * terms[s].count + vector) * 16;
-    const uint16_t *a = terms[s].rows;
-    for (int64_t p = 0; p < terms[s].count; p += 16, b += 16 * Width * 16, a += 32) {
-      const uint32_t *left = b, *right = b + 16;
-      int64_t step = line;
-      if (terms[s].count - p < 16) { // the last pairs, with zeros behind them
-        for (int64_t i = 0; i < 256; ++i) {
-          const bool real = p + i / 16 < terms[s].count;
-          end[0][i] = real ? b[i / 16 * 16 * Width + i % 16] : 0;
-          end[1][i] = Right && real ? b[i / 16 * 16 * Width + 16 + i % 16] : 0;
-        }
-        left = end[0];
-        right = end[1];
-        step = 64;
-        SEQC_TILE_FENCE;
-      }
-      _tile_loadd(4, a, 2 * stride);
-      _tile_loadd(6, left, step);
-      _tile_dpbf16ps(0, 4, 6);
-      if constexpr (Right) {
-        _tile_loadd(7, right, step);
-        _tile_dpbf16ps(1, 4, 7);
-      }
-      if constexpr (Low) {
-        _tile_loadd(5, a + 16 * stride, 2 * stride);
-        _tile_dpbf16ps(2, 5, 6);
-        if constexpr (Right)
-          _tile_dpbf16ps(3, 5, 7);
-      }
+// The sums of up to 32 rows and one panel of `width` vectors, made step by step of k, two vectors at a time:
+// whoever wants them calls `step` as often as `steps` says and may do something else in between, while the
+// tiles are at work.
+struct TilePanel {
+  const TileTerm *terms;
+  int count;      // of terms
+  int64_t stride; // values from row to row
+  int64_t first;  // vector of the packed matrix at which the panel begins
+  int width;      // vectors
+  int64_t row, height;
+  float *sums; // [32][width][16]
+  int vector = 0, term = 0;
+  int64_t pair = 0;
+
+  int64_t steps() const {
+    int64_t found = 0;
+    for (int s = 0; s < count; ++s)
+      found += terms[s].count / 16;
+    return found * parts(width, 2);
+  }
+
+  SEQC_INLINED void step() {
+    const TileTerm &from = terms[term];
+    const bool right = vector + 1 < width, low = height > 16;
+    const uint16_t *const a = from.rows + row * stride + 2 * pair;
+    const uint32_t *const b = from.pairs + ((first + vector) * from.count + pair) * 16;
+    if (term == 0 && pair == 0) {
+      _tile_zero(0);
+      _tile_zero(1);
+      _tile_zero(2);
+      _tile_zero(3);
+    }
+    _tile_loadd(4, a, 2 * stride);
+    _tile_loadd(6, b, 64);
+    _tile_dpbf16ps(0, 4, 6);
+    if (right) {
+      _tile_loadd(7, b + from.count * 16, 64);
+      _tile_dpbf16ps(1, 4, 7);
+    }
+    if (low) {
+      _tile_loadd(5, a + 16 * stride, 2 * stride);
+      _tile_dpbf16ps(2, 5, 6);
+      if (right)
+        _tile_dpbf16ps(3, 5, 7);
+    }
+    pair += 16;
+    if (pair < from.count)
+      return;
+    pair = 0;
+    if (++term < count)
+      return;
+    term = 0;
+    put(right, low);
+    vector += 2;
+  }
+
+  SEQC_INLINED void put(bool right, bool low) const {
+    float *const to = sums + vector * 16;
+    const int64_t line = 64 * width;
+    _tile_stored(0, to, line);
+    if (right)
+      _tile_stored(1, to + 16, line);
+    if (low) {
+      _tile_stored(2, to + 16 * 16 * width, line);
+      if (right)
+        _tile_stored(3, to + 16 * 16 * width + 16, line);
     }
   }
-  _tile_stored(0, sums, line);
-  if constexpr (Right)
-    _tile_stored(1, sums + 16, line);
-  if constexpr (Low) {
-    _tile_stored(2, sums + 16 * 16 * Width, line);
-    if constexpr (Right)
-      _tile_stored(3, sums + 16 * 16 * Width + 16, line);
-  }
-  SEQC_TILE_FENCE;
-}
+};
 
-// The sums of up to 32 rows and a whole panel, handed to the epilogue block by block.
-template <int Gates, int64_t Units, int Count, class Epilogue>
-SEQC_INLINE void tile_panel(int64_t row, int64_t height, int64_t first, const TileTerm *terms, int count,
-                            int64_t stride, Epilogue &epilogue) {
-  constexpr int width = Gates * Count;
-  alignas(64) Array<float, 32 * width * 16> sums;
-  for (int w = 0; w < width; w += 2) {
-    const bool right = w + 1 < width, low = height > 16;
-    float *to = sums + w * 16;
-    if (right && low)
-      tile_square<width, true, true>(terms, count, stride, first * Gates, w, to);
-    else if (right)
-      tile_square<width, false, true>(terms, count, stride, first * Gates, w, to);
-    else if (low)
-      tile_square<width, true, false>(terms, count, stride, first * Gates, w, to);
-    else
-      tile_square<width, false, false>(terms, count, stride, first * Gates, w, to);
-  }
-  for (int64_t r = 0; r < height; ++r) {
-    Array<Vec<float>, width> own;
-    for (int w = 0; w < width; ++w)
-      own[w] = load(sums + (r * width + w) * 16);
-    finish<float, Gates, Units>(row + r, first, Count, own, epilogue);
-  }
-}
-
-// All panels of `height` rounded rows.
+// All panels of `height` rounded rows. While the epilogue runs on the sums of one panel, the tiles make those
+// of the next.
 template <int Gates, int64_t Units, class Epilogue>
-SEQC_INLINE void tile_panels(int64_t from, int64_t height, TileTerm *terms, int count, int64_t stride,
+SEQC_INLINE void tile_panels(int64_t from, int64_t height, const TileTerm *terms, int count, int64_t stride,
                              Epilogue &epilogue, bool descending) {
-  constexpr int wide = low_blocks(Gates), last = static_cast<int>(blocks<float>(Units) % wide);
-  constexpr int64_t panels = parts(blocks<float>(Units), wide);
-  for (int64_t i = 0; i < panels; ++i) {
-    const int64_t first = (descending ? panels - 1 - i : i) * wide;
-    for (int64_t row = 0; row < height; row += 32) {
-      TileTerm here[8];
-      for (int s = 0; s < count; ++s)
-        here[s] = {terms[s].rows + row * stride, terms[s].pairs, terms[s].count};
-      const int64_t some = min(height - row, int64_t(32));
-      if constexpr (last != 0)
-        if (blocks<float>(Units) - first < wide) {
-          tile_panel<Gates, Units, last>(from + row, some, first, here, count, stride, epilogue);
-          continue;
-        }
-      if constexpr (blocks<float>(Units) >= wide)
-        tile_panel<Gates, Units, wide>(from + row, some, first, here, count, stride, epilogue);
+  constexpr int64_t wide = Gates == 1 ? 2 : low_blocks(Gates), panels = parts(blocks<float>(Units), wide);
+  constexpr int most = static_cast<int>(wide * Gates);
+  alignas(64) Array<float, 2 * 32 * most * 16> sums;
+  const int64_t parted = parts(height, 32), jobs = panels * parted;
+  const auto panel_at = [&](int64_t job) {
+    const int64_t panel = descending ? panels - 1 - job / parted : job / parted, row = job % parted * 32;
+    const int64_t width = min(wide, blocks<float>(Units) - panel * wide) * Gates;
+    float *const to = sums + job % 2 * 32 * most * 16;
+    return TilePanel{
+        terms, count, stride, panel * most, static_cast<int>(width), row, min(height - row, int64_t(32)), to};
+  };
+  TilePanel made = panel_at(0);
+  for (int64_t i = made.steps(); i > 0; --i)
+    made.step();
+  for (int64_t job = 0; job < jobs; ++job) {
+    TilePanel next = panel_at(min(job + 1, jobs - 1));
+    const int64_t steps = job + 1 < jobs ? next.steps() : 0;
+    int64_t left = steps, due = 0;
+    SEQC_TILE_FENCE;
+    for (int64_t r = 0; r < made.height; ++r) {
+      for (due += steps; due > 0 && left > 0; due -= made.height, --left)
+        next.step();
+      const int64_t width = wide == 1 ? Gates : made.width;
+      for (int64_t u = 0; u < width / Gates; ++u) {
+        Array<Vec<float>, Gates> own;
+        SEQC_UNROLL
+        for (int g = 0; g < Gates; ++g)
+          own[g] = load(made.sums + (r * width + u * Gates + g) * 16);
+        finish<float, Gates, Units>(from + made.row + r, made.first / Gates + u, 1, own, epilogue);
+      }
     }
+    for (; left > 0; --left)
+      next.step();
+    SEQC_TILE_FENCE;
+    made = next;
   }
+}
+
+// tile_rows_at_once(depth): how many rows are rounded before all panels pass over them: 512 KB of them.
+constexpr int64_t tile_rows_at_once(int64_t depth) {
+  return depth <= 1024 ? 256 : depth >= 8192 ? 32 : 262144 / depth / 32 * 32;
 }
 
 template <int Gates, int64_t Units, int64_t Depth, class Epilogue>
 SEQC_INLINE void tile_product(int64_t begin, int64_t end, const PairSegment<Depth> *segments, int count,
                               Epilogue &epilogue, bool descending) {
-  constexpr int64_t together = rounded_rows(Depth) + 31, stride = Depth + 32; // 32: rows are not pages apart
+  constexpr int64_t together = tile_rows_at_once(Depth), stride = Depth + 32; // 32: rows are not pages apart
   alignas(64) uint16_t rows[static_cast<size_t>(together * stride)];
-  const TileShape shape;
+  static const TileShape shape; // in memory, all of it: GCC takes the instruction to read eight bytes
   _tile_loadconfig(&shape);
   int64_t from = begin;
-  for (int64_t part = 0; from < end; ++part) {
-    const int64_t height = part_size(end - begin, rounded_rows(Depth), part);
+  while (from < end) {
+    const int64_t height = min(end - from, together);
     TileTerm terms[8];
     uint16_t *to = rows;
     for (int s = 0; s < count; ++s) {
@@ -191,7 +209,7 @@ SEQC_INLINE void tile_product(int64_t begin, int64_t end, const PairSegment<Dept
       for (int64_t r = 0; r < parts(height, 16) * 16; ++r)
         round_row(r < height ? depth : 0, segments[s].a + (from + min(r, height - 1)) * segments[s].stride,
                   to + r * stride, padded);
-      terms[s] = {to, static_cast<const uint32_t *>(segments[s].packed), parts(depth, 2)};
+      terms[s] = {to, static_cast<const uint32_t *>(segments[s].packed), pair_count(depth)};
       to += padded;
     }
     SEQC_TILE_FENCE;
@@ -202,6 +220,13 @@ SEQC_INLINE void tile_product(int64_t begin, int64_t end, const PairSegment<Dept
 }
 
 #endif
+
+// epilogue_apart(…): an epilogue as a function of its own, where it would be copied into many places.
+template <class Which, class Sums, class Epilogue>
+SEQC_KERNEL static void epilogue_apart(int64_t row, int64_t unit, Which which, Sums *sums,
+                                       Epilogue &epilogue) {
+  epilogue(row, unit, which, sums);
+}
 
 // product_with<float, Gates, Units>(begin, end, segments, count, epilogue, descending), as in gemm.hpp, for
 // at most eight terms.
@@ -214,7 +239,21 @@ SEQC_INLINE void product_with(int64_t begin, int64_t end, const PairSegment<Dept
     return;
   }
 #endif
-  pair_product<Gates, Units>(begin, end, segments, count, epilogue, descending);
+  auto own = epilogue; // a copy: what is handed out is in memory, and tiles are said to change all memory
+  const auto apart = [&](int64_t row, int64_t unit, auto which, auto *sums) {
+    epilogue_apart(row, unit, which, sums, own);
+  };
+  pair_product<Gates, Units>(begin, end, segments, count, apart, descending);
+}
+
+// product_gates<float, Gates, Units>(…), as in blocks.hpp: column by column as they are packed, so that what
+// two of them need stays near while all rows pass.
+template <class R, int Gates, int64_t Units, int64_t Depth>
+SEQC_INLINE void product_gates(int64_t begin, int64_t end, const PairSegment<Depth> *segments, int count,
+                               R *out, int64_t stride, bool descending = false) {
+  const auto put = [&](int64_t row, int64_t column, auto, const Vec<R> *sums)
+                       SEQC_INLINED { store(out + row * stride + column, *sums); };
+  product_with<R, 1, blocks<R>(Units) * lanes<R> * Gates>(begin, end, segments, count, put, descending);
 }
 
 } // namespace seqc

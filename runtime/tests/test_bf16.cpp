@@ -8,7 +8,7 @@
 #include "tiles_emulated.hpp"
 #endif
 
-#include "../tiles.hpp"
+#include "../tile_outer.hpp"
 
 using seqc::Vec;
 
@@ -56,8 +56,11 @@ template <int Gates, int64_t Units> static void check(int64_t M, int64_t K) {
   const int64_t extra = 3, width = Gates * Units;
   Data<float> h(M * K, 2), x(M * extra, 3), U(width * K, 4), W(width * extra, 5);
   Data<double> expected(M * width, 6), size(M * width, 7);
-  const auto weight_u = [&](int g, int64_t u, int64_t k) { return U[(g * Units + u) * K + k]; };
-  const auto weight_w = [&](int g, int64_t u, int64_t k) { return W[(g * Units + u) * extra + k]; };
+  seqc::Array<const float *, Gates> gates_u, gates_w;
+  for (int g = 0; g < Gates; ++g) {
+    gates_u[g] = U + g * Units * K;
+    gates_w[g] = W + g * Units * extra;
+  }
   for (int64_t m = 0; m < M; ++m)
     for (int64_t column = 0; column < width; ++column) {
       double sum = 0, total = 0;
@@ -82,21 +85,40 @@ template <int Gates, int64_t Units> static void check(int64_t M, int64_t K) {
     };
   };
   {
-    Data<char> packed_u(seqc::bf16_bytes(K, Units, Gates)), packed_w(seqc::bf16_bytes(extra, Units, Gates));
-    seqc::pack_pairs(packed_u + 0, K, Units, Gates, weight_u);
-    seqc::pack_pairs(packed_w + 0, extra, Units, Gates, weight_w);
+    Data<float> packed_u(seqc::pairs_bytes(K, Units, Gates) / 4, 1),
+        packed_w(seqc::pairs_bytes(extra, Units, Gates) / 4, 1);
+    seqc::pack_pair_gates(packed_u + 0, K, Units, gates_u, Gates);
+    seqc::pack_pair_gates(packed_w + 0, extra, Units, gates_w, Gates);
     const seqc::PairSegment<192> segments[2] = {{{h, K, packed_u + 0, K}}, {{x, extra, packed_w + 0, extra}}};
     check_all("pairs", M, width, expected + 0, size + 0, run_on(segments));
+    if constexpr (Gates == 1) { // the transposed matrix in two parts, one below the other, packs to the same
+      Data<float> turned(Units * K, 1), again(seqc::pairs_bytes(K, Units) / 4, 2);
+      for (int64_t k = 0; k < K; ++k)
+        for (int64_t u = 0; u < Units; ++u)
+          turned[k * Units + u] = U[u * K + k];
+      const seqc::Rows<float> parts[2] = {{turned + 0, Units, K / 2},
+                                          {turned + K / 2 * Units, Units, K - K / 2}};
+      seqc::pack_pair_columns(again + 0, Units, parts, 2);
+      const size_t bytes = static_cast<size_t>(seqc::pairs_bytes(K, Units));
+      CHECK(memcmp(again + 0, packed_u + 0, bytes) == 0, "columns of pairs, %ld of %ld", long(Units),
+            long(K));
+    }
+    Data<float> sums(M * width, 1), blocks(M * Gates * seqc::blocks<float>(Units) * seqc::lanes<float>, 2);
+    run_on(segments)(0, M, sums + 0, false);
+    const int64_t stride = Gates * seqc::blocks<float>(Units) * seqc::lanes<float>;
+    seqc::product_gates<float, Gates, Units>(0, M, segments, 2, blocks + 0, stride);
+    for (int64_t m = 0; m < M; ++m)
+      for (int64_t u = 0; u < Units; ++u)
+        for (int g = 0; g < Gates; ++g) {
+          const int64_t lane = u % seqc::lanes<float>, first = u - lane;
+          const float found = blocks[m * stride + first * Gates + g * seqc::lanes<float> + lane];
+          CHECK(found == sums[(m * Gates + g) * Units + u], "gates side by side");
+        }
   }
   if constexpr (!seqc::narrow<float>(Units, Gates)) {
     const int64_t own = seqc::packed_size<float>(K, Units, Gates),
                   more = seqc::packed_size<float>(extra, Units, Gates);
     Data<float> packed_u(own, 1), packed_w(more, 1);
-    seqc::Array<const float *, Gates> gates_u, gates_w;
-    for (int g = 0; g < Gates; ++g) {
-      gates_u[g] = U + g * Units * K;
-      gates_w[g] = W + g * Units * extra;
-    }
     seqc::pack_gates<float>(packed_u + 0, K, Units, gates_u, Gates, K);
     seqc::pack_gates<float>(packed_w + 0, extra, Units, gates_w, Gates, extra);
     seqc::round_values(own, packed_u + 0, packed_u + 0);
@@ -107,14 +129,15 @@ template <int Gates, int64_t Units> static void check(int64_t M, int64_t K) {
   }
 }
 
-template <int64_t N> static void check_outer(int64_t M, int64_t K) {
+// Sums of outer products, rounded: by `run`, for all rows of C and for some after the others.
+template <int64_t N, class Run> static void check_outer(int64_t M, int64_t K, Run run) {
   Data<float> A(K * M, 1), B(K * N, 2), C(M * (N + 2), 3), divided(M * (N + 2), 3);
   for (int accumulate = 0; accumulate < 2; ++accumulate) {
     Data<float> before(M * (N + 2), 4);
     memcpy(before + 0, C + 0, static_cast<size_t>(M * (N + 2)) * sizeof(float));
-    seqc::outer<float, N, seqc::Rounded>(0, M, K, A, M, B, N, C, N + 2, accumulate != 0);
-    seqc::outer<float, N, seqc::Rounded>(0, M / 2, K, A, M, B, N, divided, N + 2, accumulate != 0);
-    seqc::outer<float, N, seqc::Rounded>(M / 2, M, K, A, M, B, N, divided, N + 2, accumulate != 0);
+    run(0, M, A + 0, B + 0, C + 0, accumulate != 0);
+    run(0, M / 2, A + 0, B + 0, divided + 0, accumulate != 0);
+    run(M / 2, M, A + 0, B + 0, divided + 0, accumulate != 0);
     for (int64_t m = 0; m < M; ++m) {
       CHECK(memcmp(C + m * (N + 2), divided + m * (N + 2), size_t(N) * 4) == 0, "outer: rows divided");
       for (int64_t n = 0; n < N; ++n) {
@@ -134,6 +157,47 @@ template <int64_t N> static void check_outer(int64_t M, int64_t K) {
   }
 }
 
+template <int64_t N> static void check_outers(int64_t M, int64_t K) {
+  using seqc::Rounded;
+  check_outer<N>(M, K, [&](int64_t begin, int64_t end, const float *a, const float *b, float *c, bool more) {
+    seqc::outer<float, N, Rounded>(begin, end, K, a, M, b, N, c, N + 2, more);
+  });
+  check_outer<N>(M, K, [&](int64_t begin, int64_t end, const float *a, const float *b, float *c, bool more) {
+    seqc::outer_rounded<N>(begin, end, K, a, M, b, N, c, N + 2, more);
+  });
+}
+
+// Three slices of a left side with a right side each of N columns, and their own sums, in two parts that cut
+// a slice; then once more on top.
+template <int64_t Units, int64_t N> static void check_slices(int64_t K) {
+  constexpr int64_t columns = 3 * Units;
+  Data<float> A(K * columns, 1), B(K * N, 2), C(columns * N, 3), sums(columns, 4);
+  const seqc::Beside<float, 3> rights[] = {
+      seqc::beside(B + 0, N, C + 0, C + Units * N, C + 2 * Units * N),
+      seqc::ones(sums + 0, sums + Units, sums + 2 * Units),
+  };
+  for (int turn = 1; turn <= 2; ++turn) {
+    const int64_t cut = Units + Units / 2;
+    seqc::outers_rounded<3, Units, N, 0>(seqc::Range{0, cut}, K, A, columns, rights, turn > 1);
+    seqc::outers_rounded<3, Units, N, 0>(seqc::Range{cut, columns - cut}, K, A, columns, rights, turn > 1);
+    for (int64_t m = 0; m < columns; ++m)
+      for (int64_t n = 0; n <= N; ++n) { // column N: ones
+        double sum = 0, total = 0;
+        for (int64_t k = 0; k < K; ++k) {
+          const float left = A[k * columns + m];
+          const double term = n == N
+                                  ? static_cast<double>(left)
+                                  : static_cast<double>(near(left)) * static_cast<double>(near(B[k * N + n]));
+          sum += turn * term;
+          total += turn * fabs(term);
+        }
+        const float found = n == N ? sums[m] : C[m * N + n];
+        CHECK(close<float>(static_cast<double>(found), sum, total, 16), "slices of %ld with %ld over %ld",
+              long(Units), long(N), long(K));
+      }
+  }
+}
+
 int main() {
   check_rounding();
   for (const int64_t M : {1, 2, 15, 17, 33, 70})
@@ -148,10 +212,15 @@ int main() {
     }
   for (const int64_t K : {1, 7, 64, 301})
     for (const int64_t M : {1, 16, 37, 64}) {
-      check_outer<1>(M, K);
-      check_outer<16>(M, K);
-      check_outer<33>(M, K);
-      check_outer<129>(M, K);
+      check_outers<1>(M, K);
+      check_outers<16>(M, K);
+      check_outers<33>(M, K);
+      check_outers<129>(M, K);
     }
+  for (const int64_t K : {1, 33, 301}) {
+    check_slices<16, 7>(K);
+    check_slices<33, 64>(K);
+    check_slices<64, 1>(K);
+  }
   return finish_tests("bf16");
 }

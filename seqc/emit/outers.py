@@ -47,7 +47,8 @@ def outers_kernel(plan: Plan, node: Outers, in_scan: bool, adds: bool) -> Made:
         sizes = [node.slices, units, *(each.size for each in operands[1:]), *([0] if node.sums else [])]
         arguments = [names[first], "rows", names[0], str(plan.buffers[node.left.buffer].stride), "rights"]
         arguments.append(names[first + 1] if steps else "false")
-        return [*lines, *call(2, f"outers<real, {', '.join(str(each) for each in sizes)}>", arguments)]
+        function = "outers<real, " if node.math == "real" else "outers_rounded<"
+        return [*lines, *call(2, f"{function}{', '.join(str(each) for each in sizes)}>", arguments)]
 
     return Kernel(plan.buffers[outs[0].buffer].name, node.origin, tuple(parameters), body), where
 
@@ -69,26 +70,28 @@ def outer_kernel(plan: Plan, node: Outer, in_scan: bool, adds: bool = False) -> 
         if node.rows > 1:
             lda, ldb = m, n
         part, more = names[3], names[4] if steps else "false"
-        way = way_of(node)
+        function = function_of(node, n)
         if gate_of(plan, node.left) is None and gate_of(plan, node.right) is None:
             arguments = [f"{part}.first", f"{part}.end()", "rows", names[0], str(lda)]
             arguments += [names[1], str(ldb), names[2], str(n), more]
-            return call(2, f"outer<real, {n}{way}>", arguments)
+            return call(2, function, arguments)
         return _interleaved_outer(plan, node, names, lda, ldb, more)
 
     return Kernel(plan.buffers[node.out.buffer].name, node.origin, tuple(more_parameters), body), where
 
 
-def way_of(node: Outer) -> str:
-    """The template argument that says what enters the sums."""
-    return "" if node.math == "real" else ", Rounded"
+def function_of(node: Outer, columns: int) -> str:
+    """What sums the outer products, for so many columns."""
+    if node.math == "tiles":
+        return f"outer_rounded<{columns}>"
+    return f"outer<real, {columns}{'' if node.math == 'real' else ', Rounded'}>"
 
 
 def _interleaved_outer(
     plan: Plan, node: Outer, names: Sequence[str], lda: int, ldb: int, more: str
 ) -> list[str]:
     """Block by block of the interleaved side; the other side must be dense."""
-    m, n, way = node.left.size, node.right.size, way_of(node)
+    m, n = node.left.size, node.right.size
     on_left = gate_of(plan, node.left) is not None
     side = node.left if on_left else node.right
     buffer = plan.buffers[side.buffer]
@@ -103,19 +106,19 @@ def _interleaved_outer(
         lines.append(f"    const int64_t width = min(int64_t{{{block}}}, {part}.end() - block * {block});")
         arguments = ["0", "width", "rows", f"{names[0]} + {first}", str(lda), names[1], str(ldb)]
         arguments += [f"{names[2]} + block * {block * n}", str(n), more]
-        lines += call(4, f"outer<real, {n}{way}>", arguments)
+        lines += call(4, function_of(node, n), arguments)
         return [*lines, "  }"]
     whole, rest = size // block, size % block
     if whole:
         lines = [f"  for (int64_t block = 0; block < {whole}; ++block) {{"]
         arguments = [*own, names[0], str(lda), f"{names[1]} + {first}", str(ldb)]
         arguments += [f"{names[2]} + block * {block}", str(n), more]
-        lines += [*call(4, f"outer<real, {block}{way}>", arguments), "  }"]
+        lines += [*call(4, function_of(node, block), arguments), "  }"]
     else:
         lines = []
     if rest:
         start = (whole * buffer.gates + gate) * block
         arguments = [*own, names[0], str(lda), f"{names[1]} + {start}", str(ldb)]
         arguments += [f"{names[2]} + {whole * block}", str(n), more]
-        lines += call(2, f"outer<real, {rest}{way}>", arguments)
+        lines += call(2, function_of(node, rest), arguments)
     return lines

@@ -147,9 +147,12 @@ def _pack(placed: PlacedPack, offsets: Mapping[str, int], real_bytes: int) -> li
     assert pack.sources is not None
     starts = [offsets[name] + offset * real_bytes for name, offset in pack.sources]
     texts = [f"reinterpret_cast<const real *>(from + {start})" for start in starts]
-    to = f"reinterpret_cast<real *>(to + {placed.offset})"
-    if pack.kind not in ("real", "rounded"):
+    to = (
+        f"to + {placed.offset}" if pack.kind == "pairs" else f"reinterpret_cast<real *>(to + {placed.offset})"
+    )
+    if pack.kind in ("bf16", "int8"):
         return _pack_low(placed, texts)
+    pairs = pack.kind == "pairs"
     if pack.form == "columns":
         depth = pack.depth // len(texts)
         named = [
@@ -157,31 +160,30 @@ def _pack(placed: PlacedPack, offsets: Mapping[str, int], real_bytes: int) -> li
             for text, (name, _) in zip(texts, pack.sources, strict=True)
         ]
         body = ["    const Rows<real> sources[] = {", *commented(named, 8), "    };"]
-        body += call(4, "pack_columns<real>", [to, str(pack.units), "sources", str(len(texts))])
+        rest = [str(pack.units), "sources", str(len(texts))]
+        body += call(4, "pack_pair_columns" if pairs else "pack_columns<real>", [to, *rest])
     else:
         named = [(text, name) for text, (name, _) in zip(texts, pack.sources, strict=True)]
         body = ["    const real *const gates[] = {", *commented(named, 8), "    };"]
-        sizes = [str(pack.depth), str(pack.units), "gates", str(len(texts)), str(pack.depth)]
-        body += call(4, "pack_gates<real>", [to, *sizes])
+        sizes = [str(pack.depth), str(pack.units), "gates", str(len(texts))]
+        if pairs:
+            body += call(4, "pack_pair_gates", [to, *sizes])
+        else:
+            body += call(4, "pack_gates<real>", [to, *sizes, str(pack.depth)])
     if pack.kind == "rounded":
         body += call(4, "round_values", [str(pack.elements), to, to])
     return ["  {", *body, "  }"]
 
 
 def _pack_low(placed: PlacedPack, texts: list[str]) -> list[str]:
-    """Weights of fewer bits: each number is asked for by gate, row and column."""
+    """Weights of fewer bits, of inference alone: each number is asked for by gate, row and column."""
     pack = placed.pack
-    assert pack.sources is not None
+    assert pack.sources is not None and pack.form == "rows"
     named = [(text, name) for text, (name, _) in zip(texts, pack.sources, strict=True)]
     sizes = [f"to + {placed.offset}", str(pack.depth), str(pack.units), str(len(texts))]
-    one = pack.depth // len(texts)
-    place = f"gate][unit * {pack.depth} + k"
-    if pack.form == "columns":
-        place = f"k / {one}][k % {one} * {pack.units} + unit"
-        sizes[3] = "1"
     weight = [
-        f"    const auto weight = [&](int{' gate' if pack.form == 'rows' else ''}, int64_t unit, int64_t k) {{",
-        f"      return gates[{place}];",
+        "    const auto weight = [&](int gate, int64_t unit, int64_t k) {",
+        f"      return gates[gate][unit * {pack.depth} + k];",
         "    };",
     ]
     body = ["    const real *const gates[] = {", *commented(named, 8), "    };", *weight]

@@ -127,7 +127,7 @@ def fused_kernel(
         inner = [*lines[Scope.ROW], *lines[Scope.ELEMENT]]
         row = "int64_t row" if mentions(inner, "row") else "int64_t"
         unit = "int64_t i" if mentions(inner, "i") else "int64_t"
-        inline = "SEQC_INLINED " if rows else ""
+        inline = "SEQC_INLINED " if rows or pack.kind == "pairs" else ""
         sizes = f"{max(1, pack.gates)}, {pack.units}"
         if rows:
             sizes = ", ".join([sizes, *(str(segment.depth) for segment in node.segments)])

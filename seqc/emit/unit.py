@@ -52,7 +52,7 @@ def includes(model: Model, plans: Mapping[str, Plan]) -> tuple[str, ...]:
     kinds = {placed.pack.kind for placed in model.packs}
     low = ["int8.hpp"] if "int8" in kinds else ["quant.hpp"] if "bf16" in kinds else []
     if model.target.math != "real":
-        low.append("tiles.hpp" if "pairs" in kinds else "bf16.hpp")
+        low.append("tile_outer.hpp" if "pairs" in kinds else "bf16.hpp")
     plain = any(
         isinstance(node, Product) and node.strategy == "plain"
         for each in plans.values()

@@ -38,7 +38,7 @@ class Family:
 
 def put_beside(plan: Plan, target: Target) -> Plan:
     """The plan with small gradients of one left side put together."""
-    if target.math != "real":
+    if target.math != "real" and not target.tiles:
         return plan
     nodes: list[Node] = []
     for node in joined(plan, plan.nodes, target):
@@ -112,7 +112,8 @@ def family_of(
         return None
     wide = sum(right.size for right in rights)
     width = -(-units * len(offsets) // lanes) * lanes
-    if (wide + 1) * width * target.real_bytes > MOST_BYTES:
+    held = target.math == "real"
+    if held and (wide + 1) * width * target.real_bytes > MOST_BYTES:
         return None
     outs = []
     members: set[int] = set()

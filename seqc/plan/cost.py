@@ -40,6 +40,10 @@ FUNCTIONS = frozenset(
     {"pow", "exp", "log", "log1p", "expm1", "sin", "cos", "tan", "atan", "tanh", "sigmoid", "softplus", "erf"}
     | {"quick_tanh", "quick_sigmoid"}
 )
+TILES_IN_LOOPS, TILES_BY_ROWS = 0.6, 0.25
+"""Shares of their rate at which matrix tiles multiply rows by weights, which they read in between, and sum outer products,
+both sides of which are rounded and turned first."""
+
 DIVISION = 16
 """Simple operations that take as long as one division."""
 INDEXED = 1 / 64
@@ -182,10 +186,14 @@ def _product(setting: Setting, node: Product, looped: bool) -> Cost:
     )
     if cells < ROWS_TOGETHER:
         compute = max(compute, _latency(setting, node, cells))
+    own, multiplied = "multiply-adds", _multiply(setting, useful)
+    if setting.target.tiles and all(pack.kind == "pairs" for pack in packs):
+        multiplied = setting.rates.multiply_tiles(useful)
+        own, compute = "matrix tiles", multiplied / TILES_IN_LOOPS
     read, written = reads_and_writes(setting.plan, node)
     bytes, moving, farthest = _streams(setting, [*read, *written], cells, looped)
     seconds, bound = _slowest(
-        {"multiply-adds": compute, f"weights from {LEVELS[level]}": loading, f"streams, {farthest}": moving}
+        {own: compute, f"weights from {LEVELS[level]}": loading, f"streams, {farthest}": moving}
     )
     values = 0.0
     if node.epilogue is not None:
@@ -193,7 +201,7 @@ def _product(setting: Setting, node: Product, looped: bool) -> Cost:
         values = inner.values
         spent, functions, _ = _arithmetic(setting, node.epilogue, cells)
         seconds += spent + (CHAIN * _cycle(setting) if looped and functions else 0.0)
-    least = max(_multiply(setting, useful), loading if looped else 0.0)
+    least = max(multiplied, loading if looped else 0.0)
     return Cost(useful, values, weights + bytes, weights, 1, seconds, least, bound)
 
 
@@ -233,13 +241,18 @@ def _outer(setting: Setting, node: Outer, looped: bool) -> Cost:
     lanes = setting.target.lanes
     work = Work(cells, left * right, left * -(-right // lanes) * lanes, real=setting.target.real_bytes)
     bytes, moving, farthest = _streams(setting, [node.left, node.right, node.out], cells, looped)
-    seconds, bound = _slowest(
-        {
-            "multiply-adds": _strategy("outer", node.strategy).seconds(work, setting.rates),
-            f"streams, {farthest}": moving,
-        }
-    )
-    return Cost(useful, 0.0, bytes, 0.0, 1, seconds, _multiply(setting, useful), bound)
+    own, compute, least = _summing(setting, node, useful, work)
+    seconds, bound = _slowest({own: compute, f"streams, {farthest}": moving})
+    return Cost(useful, 0.0, bytes, 0.0, 1, seconds, least, bound)
+
+
+def _summing(setting: Setting, node: Outer | Outers, useful: float, work: Work) -> tuple[str, float, float]:
+    """What sums outer products, how long it takes, and how long it takes at the least."""
+    if node.math == "tiles":
+        least = setting.rates.multiply_tiles(useful)
+        return "matrix tiles", least / TILES_BY_ROWS, least
+    strategy = _strategy("outer", node.strategy if isinstance(node, Outer) else "")
+    return "multiply-adds", strategy.seconds(work, setting.rates), _multiply(setting, useful)
 
 
 def _outers(setting: Setting, node: Outers, looped: bool) -> Cost:
@@ -254,12 +267,9 @@ def _outers(setting: Setting, node: Outers, looped: bool) -> Cost:
     )
     read, written = reads_and_writes(setting.plan, node)
     bytes, moving, farthest = _streams(setting, [*read, *written], cells, looped)
-    parts = {
-        "multiply-adds": _strategy("outer", "").seconds(work, setting.rates),
-        f"streams, {farthest}": moving,
-    }
-    seconds, bound = _slowest(parts)
-    return Cost(useful, 0.0, bytes, 0.0, 1, seconds, _multiply(setting, useful), bound)
+    own, compute, least = _summing(setting, node, useful, work)
+    seconds, bound = _slowest({own: compute, f"streams, {farthest}": moving})
+    return Cost(useful, 0.0, bytes, 0.0, 1, seconds, least, bound)
 
 
 def _einsum(setting: Setting, node: Einsum, looped: bool) -> Cost:

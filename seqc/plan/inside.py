@@ -15,6 +15,7 @@ from dataclasses import replace
 
 from seqc.flow.types import Axis
 from seqc.plan.graph import MEMORY, Graph
+from seqc.plan.sums import is_inner_sum, may_join, sum_terms
 
 SHORT = 4
 """Terms of a sum that are multiplied anew sooner than read; results of which a loop makes some more in passing."""
@@ -23,14 +24,17 @@ LONG = 16
 """Terms of a result that a loop makes in passing."""
 
 
-def take_along(graph: Graph) -> bool:
-    """Move short products into loops; whether any was moved. Needs the uses of all values."""
+def take_along(graph: Graph, along: int = 0) -> bool:
+    """Move short products into loops; whether any was moved. Needs the uses of all values. Products of up to `along` terms are
+    moved where all that share their operand join products of the loop."""
     before: dict[int, list[int]] = {}
     behind: dict[int, list[int]] = {}
+    joining = all_joining(graph, along)
     for index, segments in sorted(graph.segments.items()):
         if graph.cyclic(graph.phase[index]) or segments[0].rows > 1:
             continue
-        found = way_into_loop(graph, index) if segments[0].depth <= SHORT else None
+        short = segments[0].depth <= SHORT or index in joining
+        found = way_into_loop(graph, index) if short else None
         moved = before
         if found is None and segments[0].units <= SHORT:
             found, moved = way_behind_loop(graph, index), behind
@@ -40,6 +44,37 @@ def take_along(graph: Graph) -> bool:
     for phase in sorted(before | behind):
         move(graph, phase, before.get(phase, []), behind.get(phase, []))
     return bool(before or behind)
+
+
+def all_joining(graph: Graph, most: int) -> set[int]:
+    """The products of up to `most` terms that would join products of one loop, as would all others with the same operand."""
+    groups: dict[tuple[int, tuple[int, int]], list[int]] = {}
+    for index, segments in sorted(graph.segments.items()):
+        if SHORT < segments[0].depth <= most and segments[0].rows == 1 and len(segments) == 1:
+            groups.setdefault((graph.phase[index], graph.ref[segments[0].vector]), []).append(index)
+    found: set[int] = set()
+    for members in groups.values():
+        loops = {joined_loop(graph, index) for index in members}
+        ways = {(way_into_loop(graph, index) or (None, None))[0] for index in members}
+        if len(ways) == 1 and None not in ways and loops != {None}:
+            found.update(members)
+    return found
+
+
+def joined_loop(graph: Graph, index: int) -> int | None:
+    """The phase of the loop in which a product would join another; None if there is none."""
+    found = None if graph.cyclic(graph.phase[index]) else way_into_loop(graph, index)
+    if found is None:
+        return None
+    phase, values = found
+    (use,) = graph.uses[values[-1]]
+    total = use.user
+    while is_inner_sum(graph, total):
+        total = graph.uses[total][0].user
+    terms = sum_terms(graph, total)[1]
+    return (
+        phase if any(graph.phase[each] == phase and may_join(graph, each, total) for each in terms) else None
+    )
 
 
 def way_behind_loop(graph: Graph, index: int) -> tuple[int, list[int]] | None:

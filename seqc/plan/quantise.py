@@ -12,7 +12,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from seqc.plan.target import Target
-from seqc.plan.types import Kernel, Node, Outer, PackedMatrix, Plan, Product, Scan
+from seqc.plan.types import Kernel, Node, Outer, Outers, PackedMatrix, Plan, Product, Scan
 
 TRAINING = ("gradients", "update", "apply", "initial")
 MOST_SEGMENTS = 8
@@ -54,14 +54,15 @@ def rounded(plan: Plan, target: Target) -> Plan:
 
 def with_math(node: Node, target: Target) -> Node:
     """A node whose outer products round what enters their sums."""
+    math = "tiles" if target.tiles else target.math
 
     def made(kernel: Kernel) -> Kernel:
-        return replace(kernel, math=target.math) if isinstance(kernel, Outer) else kernel
+        return replace(kernel, math=math) if isinstance(kernel, Outer | Outers) else kernel
 
     if isinstance(node, Scan):
         before, after = (tuple(made(each) for each in some) for some in (node.before, node.after))
         return replace(node, before=before, kernels=tuple(made(each) for each in node.kernels), after=after)
-    return replace(node, math=target.math) if isinstance(node, Outer) else node
+    return replace(node, math=math) if isinstance(node, Outer | Outers) else node
 
 
 def products(nodes: tuple[Node, ...]) -> list[Product]:

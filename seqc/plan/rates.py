@@ -11,6 +11,9 @@ from dataclasses import dataclass, replace
 LEVELS = ("L1", "L2", "L3", "memory")
 """Where bytes lie, from near to far."""
 
+NOMINAL = 16.0
+"""Operations of matrix tiles in bfloat16 for each one of a core's multiply-adds in single precision."""
+
 
 @dataclass(frozen=True, slots=True)
 class Rates:
@@ -47,6 +50,10 @@ class Rates:
     def multiply(self, operations: float, real_bytes: int = 4) -> float:
         """Seconds for so many operations of multiply-adds."""
         return operations / (self.operations_double if real_bytes == 8 else self.operations)
+
+    def multiply_tiles(self, operations: float) -> float:
+        """Seconds for so many operations on matrix tiles; where nobody measured them, at their nominal rate."""
+        return operations / (self.tiles or NOMINAL * self.operations)
 
     def origin(self) -> str:
         """Where these numbers come from, in two words."""

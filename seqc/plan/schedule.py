@@ -55,7 +55,7 @@ def schedule(flow: Flow, program: Program, entry: str, target: Target, recompute
     """The plan of one entry point, before strategies are chosen and buffers placed."""
     graph = make_graph(flow)
     find_squares(graph)
-    find_products(graph)
+    find_products(graph, target.along)
     collect_uses(graph)
     recomputed = find_recomputed(graph) if recompute else {}
     collect_uses(graph, recomputed)

@@ -11,8 +11,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from seqc.flow.types import Kind
-from seqc.plan.graph import Graph, Segment, Use, collect_uses
+from seqc.plan.graph import Graph, Segment, collect_uses
 from seqc.plan.inside import take_along
+from seqc.plan.sums import is_inner_sum, is_sum, may_join, sum_terms
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,14 +82,15 @@ def untransposed(graph: Graph, matrix: int) -> tuple[int, bool]:
     return matrix, turned
 
 
-def find_products(graph: Graph) -> None:
-    """Turn contractions with matrices into products, and sums of products into one product each."""
+def find_products(graph: Graph, along: int = 0) -> None:
+    """Turn contractions with matrices into products, and sums of products into one product each. Loops take along products of
+    up to `along` terms, besides those that are shorter than what it takes to read them."""
     for index in graph.in_order():
         segment = segment_of(graph, index)
         if segment is not None:
             graph.segments[index] = (segment,)
     collect_uses(graph)
-    if take_along(graph):
+    if take_along(graph, along):
         collect_uses(graph)
     if scale_columns(graph):
         collect_uses(graph)
@@ -119,28 +121,6 @@ def scale_columns(graph: Graph) -> bool:
         (segment,) = graph.segments.pop(index)
         graph.op[index], graph.args[index] = "mul", (segment.matrix, segment.vector)
     return bool(found)
-
-
-def is_sum(graph: Graph, index: int) -> bool:
-    """Whether a value is an addition that a kernel computes."""
-    return graph.op[index] == "add" and graph.is_computed(index) and not graph.uniform[index]
-
-
-def only_use(graph: Graph, index: int) -> Use | None:
-    """The single use of a value as a whole, if it has no other."""
-    uses = graph.uses[index]
-    return uses[0] if len(uses) == 1 and uses[0].whole and uses[0].user >= 0 else None
-
-
-def is_inner_sum(graph: Graph, index: int) -> bool:
-    """Whether a sum does nothing but enter another of the same type in the same phase."""
-    use = only_use(graph, index)
-    return use is not None and is_sum(graph, use.user) and belongs(graph, index, use.user)
-
-
-def belongs(graph: Graph, index: int, total: int) -> bool:
-    """Whether a value has the type and phase of a sum that it enters."""
-    return graph.phase[index] == graph.phase[total] and graph.type(index) == graph.type(total)
 
 
 def chain(graph: Graph, total: int) -> None:
@@ -182,26 +162,6 @@ def add_up(graph: Graph, terms: list[int], sums: list[int]) -> None:
     for term, total in zip(terms[1:], sums, strict=True):
         graph.args[total] = (running, term)
         running = total
-
-
-def may_join(graph: Graph, term: int, total: int) -> bool:
-    """Whether a term is a product that nobody else reads."""
-    return term in graph.segments and belongs(graph, term, total) and only_use(graph, term) is not None
-
-
-def sum_terms(graph: Graph, total: int) -> tuple[list[int], list[int]]:
-    """The additions of a sum in running order, and its terms."""
-    sums: list[int] = []
-    terms: list[int] = []
-    todo = [total]
-    while todo:
-        index = todo.pop()
-        sums.append(index)
-        for arg in graph.args[index]:
-            base = graph.through(arg)
-            inner = is_sum(graph, base) and only_use(graph, base) is not None and belongs(graph, base, total)
-            (todo if inner else terms).append(base)
-    return sorted(sums, key=lambda index: graph.position[index]), terms
 
 
 def find_stacks(graph: Graph) -> dict[int, Stack]:

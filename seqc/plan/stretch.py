@@ -40,6 +40,9 @@ FEWEST, MOST = 64, 1024
 """Cells of a stretch: enough for the weights to be read rarely, and no more than helps; in between multiples of the least,
 which is what weight gradients sum up at a time."""
 
+TILES = 256
+"""The least where weight gradients are summed on matrix tiles, so fast that what they add to is what takes time."""
+
 DEEP = 16 * FEWEST
 """Values summed for a result from which reading large weights anew for each stretch takes longer than what it saves."""
 
@@ -184,8 +187,9 @@ def with_stretches(plan: Plan, found: dict[int, Company], target: Target, cells:
             continue
         if isinstance(node, Scan) and number in found:
             company = found[number]
-            fitting = min(MOST, max(FEWEST, target.l2_bytes // 4 // company.bytes))
-            fitting -= fitting % FEWEST
+            least = TILES if target.tiles and target.math == "bf16" else FEWEST
+            fitting = min(MOST, max(least, target.l2_bytes // 4 // company.bytes))
+            fitting -= fitting % least
             before, after = kernels(plan, company.before), kernels(plan, company.after)
             node = replace(node, before=before, after=after, stretch=cells or fitting)
         nodes.append(node)

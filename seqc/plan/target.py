@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 from seqc.plan.rates import Rates, usual
 
+ALONG = 256
+
 
 @dataclass(frozen=True, slots=True)
 class Target:
@@ -29,6 +31,12 @@ class Target:
     @property
     def lanes(self) -> int:
         return max(1, self.vector_bytes // self.real_bytes)
+
+    @property
+    def along(self) -> int:
+        """Terms of products that a loop over time takes along rather than to read their results from memory: tiles have them
+        ready while the equations of the loop run, as long as the weights lie near."""
+        return ALONG if self.tiles and self.math == "bf16" else 0
 
     @property
     def speed(self) -> Rates:

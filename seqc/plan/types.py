@@ -94,7 +94,8 @@ class Product:
 class Outer:
     """out[M, N] = sum over (t, b) of `axes` of left[M] x right[N]: the gradient of a weight matrix, after the loop.
 
-    With `rows` > 1 there are no axes: the sum runs over the rows of left[rows, M] and right[rows, N]. `math` "bf16" rounds them.
+    With `rows` > 1 there are no axes: the sum runs over the rows of left[rows, M] and right[rows, N]. `math` "bf16" rounds them,
+    and so does "tiles", which sums on matrix tiles.
     """
 
     axes: frozenset[Axis]
@@ -118,7 +119,9 @@ class Right:
 @dataclass(frozen=True, slots=True)
 class Outers:
     """Gradients that share their left side: for each of `slices` slices left_s[M] of left and each right side,
-    outs[s][M, N] = sum over (t, b) of `axes` of left_s[M] x right[N]; sums[s][M] = that of left_s alone, where there are sums."""
+    outs[s][M, N] = sum over (t, b) of `axes` of left_s[M] x right[N]; sums[s][M] = that of left_s alone, where there are sums.
+    `math` "tiles" rounds what is multiplied and sums on matrix tiles.
+    """
 
     axes: frozenset[Axis]
     left: Operand
@@ -126,6 +129,7 @@ class Outers:
     rights: tuple[Right, ...]
     sums: tuple[Operand, ...] = ()
     origin: str = ""
+    math: str = "real"
 
 
 @dataclass(frozen=True, slots=True)
@@ -325,8 +329,11 @@ class PackedMatrix:
     def bytes(self, real_bytes: int) -> int:
         """Size of the packed form."""
         columns = -(-self.units // self.block) * self.block * self.gates
-        pairs, quads = 4 * -(-self.depth // 2), 8 + 4 * -(-self.depth // 4)
-        low = {"bf16": pairs, "pairs": pairs, "int8": quads}
+        low = {
+            "bf16": 4 * -(-self.depth // 2),
+            "pairs": 64 * -(-self.depth // 32),
+            "int8": 8 + 4 * -(-self.depth // 4),
+        }
         return columns * low[self.kind] if self.kind in low else self.elements * real_bytes
 
     @property

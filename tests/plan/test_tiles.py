@@ -1,0 +1,90 @@
+"""Plans for machines with matrix tiles: loops take products along, gradients are summed on tiles, and stretches are long."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from seqc.passes import flow_for
+from seqc.plan import Plan, plan
+from seqc.plan.cost import costs, total
+from seqc.plan.rates import usual
+from seqc.plan.stretch import TILES
+from seqc.plan.target import ALONG, Target
+from seqc.plan.types import Outer, Outers, Product, Scan
+from tests.numeric.programs import lower_text
+from tests.plan.compare import TARGET
+
+MODEL = """
+use std.cells: {cell}
+model M {{
+  input x: real[{width}]
+  y = x |> {cell}({size})
+  output y
+  loss = mean(sum(y ^ 2) over time, batch)
+}}
+"""
+TILED = replace(TARGET, vector_bytes=64, real_bytes=4, math="bf16", tiles=True)
+VECTORS = replace(TILED, tiles=False)
+
+
+def planned(cell: str, size: int, width: int, target: Target, entry: str = "infer") -> Plan:
+    """The plan of one layer."""
+    program = lower_text(MODEL.format(cell=cell, size=size, width=width))
+    return plan(flow_for(program, entry), program, entry, target)
+
+
+def inside(made: Plan) -> list[int]:
+    """How many terms each product of the loop has."""
+    (scan,) = [node for node in made.nodes if isinstance(node, Scan)]
+    return sorted(len(each.segments) for each in scan.kernels if isinstance(each, Product))
+
+
+@pytest.mark.parametrize(
+    ("width", "target", "terms"),
+    [(40, TILED, [2]), (ALONG, TILED, [2]), (ALONG + 8, TILED, [1]), (40, VECTORS, [1])],
+)
+def test_a_loop_takes_along_products_whose_weights_lie_near(
+    width: int, target: Target, terms: list[int]
+) -> None:
+    assert inside(planned("LSTM", 40, width, target)) == terms
+
+
+def test_a_gate_that_joins_nothing_goes_along_with_the_others() -> None:
+    # z and r of W x + U h, and n apart: W x, and U h that r multiplies
+    made = planned("GRU", 40, 40, TILED)
+    assert inside(made) == [1, 1, 2]
+    assert not any(isinstance(node, Product) for node in made.nodes)
+
+
+def test_products_that_join_nothing_stay() -> None:
+    made = planned("Dense", 40, 40, TILED)
+    assert [isinstance(node, Scan) for node in made.nodes] == [False]
+
+
+def test_gradients_are_summed_on_tiles_over_long_stretches() -> None:
+    for target, math, least in ((TILED, "tiles", TILES), (VECTORS, "bf16", 64)):
+        made = planned("LSTM", 512, 40, target, "gradients")
+        back = [node for node in made.nodes if isinstance(node, Scan)][-1]
+        outers = [each for each in back.after if isinstance(each, Outer | Outers)]
+        assert outers and {each.math for each in outers} == {math}
+        assert back.stretch == least
+        assert len(outers) == (
+            1 if target.tiles else 8
+        )  # on tiles all gates at once, with both that they multiply
+
+
+def test_costs_reckon_with_tiles() -> None:
+    program = lower_text(MODEL.format(cell="LSTM", size=256, width=40))
+    rates = replace(usual(64), tiles=2e12)
+    found = {}
+    for target in (TILED, VECTORS):
+        made = plan(flow_for(program, "gradients"), program, "gradients", target)
+        kernels = costs(made, target, rates, 64, 32)
+        bounds = {kernel.bound for _, node, kernel in kernels if isinstance(node, Product)}
+        found[target.tiles] = bounds, total(kernels)
+    assert found[False][0] == {"multiply-adds"}
+    assert "multiply-adds" not in found[True][0]
+    assert found[True][1].seconds < 0.5 * found[False][1].seconds
+    assert found[True][1].least < 0.2 * found[False][1].least
