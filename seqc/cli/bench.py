@@ -100,9 +100,12 @@ def _remark(report: Report) -> str:
     reads = ", ".join(f"{rate / 1e9:.0f}" for rate in rates.reads)
     cores = "one core" if report.threads == 1 else f"{report.threads} cores"
     several = "" if report.threads == 1 else f", divided by {report.threads}"
+    products = f"{rates.operations / 1e9:.0f} GFLOP/s (multiply-adds, single precision)"
+    if report.tiles:
+        products = f"{rates.tiles / 1e9:.0f} GFLOP/s (bfloat16 on matrix tiles; others at {products})"
     return (
         f"{report.model} in {report.real} on {cores}, called from Python. The floor: its products at "
-        f"{rates.operations / 1e9:.0f} GFLOP/s (multiply-adds, single precision), or the weights of its loops at the rate of "
+        f"{products}, or the weights of its loops at the rate of "
         f"their cache level ({reads} GB/s for L1, L2, L3, memory), whichever takes longer{several}."
     )
 

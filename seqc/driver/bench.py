@@ -82,13 +82,15 @@ class Wishes:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """All timings of a model, and the rates of the machine that they are held against."""
+    """All timings of a model, and the rates of the machine that they are held against. `tiles`: its products are made of
+    bfloat16 on matrix tiles."""
 
     model: str
     real: str
     threads: int
     timings: tuple[Timing, ...]
     rates: Rates
+    tiles: bool = False
 
 
 def bench(path: Path, options: Options, wishes: Wishes, note: Callable[[str], None]) -> Report:
@@ -114,7 +116,8 @@ def bench(path: Path, options: Options, wishes: Wishes, note: Callable[[str], No
         steps = 1 if entry == "step" else wishes.steps
         expected = total(costs(plans[entry], target, found, steps, wishes.batch))
         timings.append(_timing(model, entry, steps, wishes, expected))
-    return Report(program.name, options.real, wishes.threads, tuple(timings), found)
+    tiles = target.tiles and target.math == "bf16"
+    return Report(program.name, options.real, wishes.threads, tuple(timings), found, tiles)
 
 
 def _entries(program: Program, wishes: Wishes) -> tuple[str, ...]:
