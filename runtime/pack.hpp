@@ -153,14 +153,13 @@ template <bool Far, class R> SEQC_INLINE void store_past(R *to, Vec<R> v) {
 }
 
 // store_late(far, to, v, which): past the caches if it is far, for what is read long after.
-template <class R, class Which> SEQC_INLINE void store_late(bool far, R *to, Vec<R> v, Which which) {
-  if constexpr (sizeof(Which) == sizeof(Whole))
-    if (far) {
-      store_past<true>(to, v);
-      return;
-    }
-  store(to, v, which);
+template <class R> SEQC_INLINE void store_late(bool far, R *to, Vec<R> v, Whole) {
+  if (far)
+    store_past<true>(to, v);
+  else
+    store(to, v);
 }
+template <class R> SEQC_INLINE void store_late(bool, R *to, Vec<R> v, Part part) { store(to, v, part); }
 
 // settle(): what was written past the caches is there for all threads.
 SEQC_INLINE void settle() {
