@@ -103,10 +103,7 @@ SEQC_INLINE void outer_square(int64_t depth, const uint32_t *a, const uint32_t *
         _tile_loadd(3, C + 16 * ldc + 16, line);
     }
   } else {
-    _tile_zero(0);
-    _tile_zero(1);
-    _tile_zero(2);
-    _tile_zero(3);
+    clear_sums();
   }
   for (int64_t k = 0; k < depth; k += 32, a += 16, b += 16 * tile_side) {
     if (next && k < 256)
@@ -114,28 +111,9 @@ SEQC_INLINE void outer_square(int64_t depth, const uint32_t *a, const uint32_t *
         __builtin_prefetch(next + r * ldc, 1, 3);
         __builtin_prefetch(next + r * ldc + 16, 1, 3);
       }
-    _tile_loadd(4, a, turned_stride * 4);
-    _tile_loadd(6, b, tile_side * 4);
-    _tile_dpbf16ps(0, 4, 6);
-    if constexpr (Right) {
-      _tile_loadd(7, b + 16, tile_side * 4);
-      _tile_dpbf16ps(1, 4, 7);
-    }
-    if constexpr (Low) {
-      _tile_loadd(5, a + 16 * turned_stride, turned_stride * 4);
-      _tile_dpbf16ps(2, 5, 6);
-      if constexpr (Right)
-        _tile_dpbf16ps(3, 5, 7);
-    }
+    add_products(reinterpret_cast<const char *>(a), turned_stride * 4, b, 16, tile_side * 4, Low, Right);
   }
-  _tile_stored(0, C, line);
-  if constexpr (Right)
-    _tile_stored(1, C + 16, line);
-  if constexpr (Low) {
-    _tile_stored(2, C + 16 * ldc, line);
-    if constexpr (Right)
-      _tile_stored(3, C + 16 * ldc + 16, line);
-  }
+  store_sums(C, ldc, Low, Right);
 }
 
 // One square of C, of `rows` x `columns`; what is not made of whole tiles goes through a square of its own.

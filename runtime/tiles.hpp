@@ -67,6 +67,45 @@ SEQC_INLINE void round_row(int64_t count, const float *from, uint16_t *to, int64
   }
 }
 
+// Two by two sums in tiles 0 … 3: of 16 rows, or 32 (low), and 16 columns, or 32 (right).
+SEQC_INLINE void clear_sums() {
+  _tile_zero(0);
+  _tile_zero(1);
+  _tile_zero(2);
+  _tile_zero(3);
+}
+
+// store_sums(to, stride, low, right): the sums, `stride` values from row to row.
+SEQC_INLINE void store_sums(float *to, int64_t stride, bool low, bool right) {
+  _tile_stored(0, to, stride * 4);
+  if (right)
+    _tile_stored(1, to + 16, stride * 4);
+  if (low) {
+    _tile_stored(2, to + 16 * stride, stride * 4);
+    if (right)
+      _tile_stored(3, to + 16 * stride + 16, stride * 4);
+  }
+}
+
+// add_products(a, a_line, b, apart, b_line, low, right): one tile of k more: rows from a on, a_line bytes
+// apart, times 16 columns at b and, if `right`, those `apart` words behind, b_line bytes from pair to pair.
+SEQC_INLINE void add_products(const char *a, int64_t a_line, const uint32_t *b, int64_t apart, int64_t b_line,
+                              bool low, bool right) {
+  _tile_loadd(4, a, a_line);
+  _tile_loadd(6, b, b_line);
+  _tile_dpbf16ps(0, 4, 6);
+  if (right) {
+    _tile_loadd(7, b + apart, b_line);
+    _tile_dpbf16ps(1, 4, 7);
+  }
+  if (low) {
+    _tile_loadd(5, a + 16 * a_line, a_line);
+    _tile_dpbf16ps(2, 5, 6);
+    if (right)
+      _tile_dpbf16ps(3, 5, 7);
+  }
+}
+
 // One term as tiles want it: `rows` are `stride` values apart and padded to whole tiles, weights are pairs.
 struct TileTerm {
   const uint16_t *rows;
@@ -100,25 +139,9 @@ struct TilePanel {
     const bool right = vector + 1 < width, low = height > 16;
     const uint16_t *const a = from.rows + row * stride + 2 * pair;
     const uint32_t *const b = from.pairs + ((first + vector) * from.count + pair) * 16;
-    if (term == 0 && pair == 0) {
-      _tile_zero(0);
-      _tile_zero(1);
-      _tile_zero(2);
-      _tile_zero(3);
-    }
-    _tile_loadd(4, a, 2 * stride);
-    _tile_loadd(6, b, 64);
-    _tile_dpbf16ps(0, 4, 6);
-    if (right) {
-      _tile_loadd(7, b + from.count * 16, 64);
-      _tile_dpbf16ps(1, 4, 7);
-    }
-    if (low) {
-      _tile_loadd(5, a + 16 * stride, 2 * stride);
-      _tile_dpbf16ps(2, 5, 6);
-      if (right)
-        _tile_dpbf16ps(3, 5, 7);
-    }
+    if (term == 0 && pair == 0)
+      clear_sums();
+    add_products(reinterpret_cast<const char *>(a), 2 * stride, b, from.count * 16, 64, low, right);
     pair += 16;
     if (pair < from.count)
       return;
@@ -126,21 +149,8 @@ struct TilePanel {
     if (++term < count)
       return;
     term = 0;
-    put(right, low);
+    store_sums(sums + vector * 16, 16 * width, low, right);
     vector += 2;
-  }
-
-  SEQC_INLINED void put(bool right, bool low) const {
-    float *const to = sums + vector * 16;
-    const int64_t line = 64 * width;
-    _tile_stored(0, to, line);
-    if (right)
-      _tile_stored(1, to + 16, line);
-    if (low) {
-      _tile_stored(2, to + 16 * 16 * width, line);
-      if (right)
-        _tile_stored(3, to + 16 * 16 * width + 16, line);
-    }
   }
 };
 
@@ -239,9 +249,8 @@ SEQC_INLINE void product_with(int64_t begin, int64_t end, const PairSegment<Dept
     return;
   }
 #endif
-  auto own = epilogue; // a copy: what is handed out is in memory, and tiles are said to change all memory
   const auto apart = [&](int64_t row, int64_t unit, auto which, auto *sums) {
-    epilogue_apart(row, unit, which, sums, own);
+    epilogue_apart(row, unit, which, sums, epilogue);
   };
   pair_product<Gates, Units>(begin, end, segments, count, apart, descending);
 }
