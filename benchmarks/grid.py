@@ -6,7 +6,7 @@
 Needs nothing but an installed seqc (or PYTHONPATH); peers (`pip install '.[bench]'`) that are missing are named and left out. Each participant runs in a
 fresh process pinned to one core (two where a row says so) with as many threads; they take turns in short slices, from the
 same weights, and their results are compared before anything is timed. Time is what passed, or with --processor what the
-processor worked, which is steadier where others use the machine too. Rates of the machine are read in the same rounds.
+processor worked, which is steadier where others use the machine too. The multiply-add rate is read between the same calls.
 Writes grid.md, grid.json and grid.csv into the folder, and the table to standard output.
 """
 

@@ -1,7 +1,8 @@
 """Lets ours and the peers of a row take turns, each in a fresh process, and makes one result of it.
 
 All processes stay alive through a row, and one runs at a time, so that what the machine does besides meets all of them alike.
-Figures of a row are medians over rounds; a ratio is the median of the ratios within each round.
+Figures of a row are medians over rounds; a ratio is the median of the ratios within each round. The multiply-add rate that
+a row is held against is the one read between our own calls.
 """
 
 from __future__ import annotations
@@ -19,12 +20,12 @@ from typing import Any
 
 import numpy as np
 
-from seqc.driver.rates import Meter, measured
+from seqc.driver.rates import measured
 from seqc.plan.rates import Rates
 from speed import cells, floor
 from speed.peers import OURS, Peer, partners
 from speed.work import Work
-from speed.worker import serve
+from speed.worker import Turn, serve
 
 PATIENCE = 600.0
 """Seconds after which a peer that prepares itself is given up."""
@@ -79,6 +80,7 @@ class Participant:
         self.process.start()
         other.close()
         self.rounds: list[float] = []
+        self.rates: list[float] = []
 
     def answer(self, limit: float) -> tuple[str, Any]:
         """What the process says next, or why it says nothing."""
@@ -95,7 +97,9 @@ class Participant:
         self.pipe.send(seconds)
         kind, value = self.answer(PATIENCE)
         if kind == "times":
-            self.rounds.append(value[1] if processor else value[0])
+            found: Turn = value
+            self.rounds.append(found.processor if processor else found.seconds)
+            self.rates.append(found.rate)
 
     def stop(self) -> None:
         """Ends the process."""
@@ -194,25 +198,20 @@ def start_of(work: Work, cores: tuple[int, ...]) -> dict[str, np.ndarray] | None
 
 
 def take_turns(work: Work, participants: list[Participant], manner: Manner) -> Rates:
-    """Rounds until the time is over; the multiply-add rate is read in each, and its median stands in the result."""
-    base, meter, budget = measured(), Meter(), manner.budget
+    """Rounds until the time is over; what the first participant read of the multiply-add rate stands in the result."""
+    base, budget = measured(), manner.budget
     processor = manner.processor and work.threads == 1
     slice_ = min(0.05, budget / 20 / max(1, len(participants)))
-    end, readings = time.perf_counter() + budget, []
-    home = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else None
+    end, count = time.perf_counter() + budget, 0
     while True:
         for each in participants:
             each.turn(slice_, processor)
-        if home is not None:
-            os.sched_setaffinity(0, cores_of(replace(work, threads=1)))
-        readings.append(meter.multiply_adds(4, 0.003))
-        if home is not None:
-            os.sched_setaffinity(0, home)
-        if time.perf_counter() > end and len(readings) >= 5:
+        count += 1
+        if time.perf_counter() > end and count >= 5:
             break
         if time.perf_counter() > end + 3 * budget:
             break
-    return replace(base, operations=statistics.median(readings))
+    return replace(base, operations=statistics.median(participants[0].rates or [base.operations]))
 
 
 def conclude(

@@ -115,7 +115,7 @@ def markdown(results: Sequence[Result], rates: Rates, notes: bool = True) -> str
     lines = [
         f"One core at the start of this run: {rates.operations / 1e9:.0f} GFLOP/s of multiply-adds{tiles}; "
         f"reads in GB/s: {reads}. "
-        "The floor of a row uses the multiply-add rate read in its own rounds; its parts are products, weights of the loop and "
+        "The floor of a row uses the multiply-add rate read between its own calls; its parts are products, weights of the loop and "
         "elementary functions one after the other. Spreads are the middle half.",
         "",
         "| " + " | ".join(HEAD) + " |",
