@@ -111,7 +111,8 @@ SEQC_INLINE void outer_square(int64_t depth, const uint32_t *a, const uint32_t *
         __builtin_prefetch(next + r * ldc, 1, 3);
         __builtin_prefetch(next + r * ldc + 16, 1, 3);
       }
-    add_products(reinterpret_cast<const char *>(a), turned_stride * 4, b, 16, tile_side * 4, Low, Right);
+    add_products<false>(reinterpret_cast<const char *>(a), turned_stride * 4, b, 16, tile_side * 4, Low,
+                        Right);
   }
   store_sums(C, ldc, Low, Right);
 }

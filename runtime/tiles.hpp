@@ -87,15 +87,23 @@ SEQC_INLINE void store_sums(float *to, int64_t stride, bool low, bool right) {
   }
 }
 
-// add_products(a, a_line, b, apart, b_line, low, right): one tile of k more: rows from a on, a_line bytes
-// apart, times 16 columns at b and, if `right`, those `apart` words behind, b_line bytes from pair to pair.
+// add_products<Passing>(a, a_line, b, apart, b_line, low, right): one tile of k more: rows from a on, a_line
+// bytes apart, times 16 columns at b and, if `right`, those `apart` words behind, b_line bytes from pair to
+// pair. Passing: columns that are not read again soon leave the first-level cache to the rows.
+template <bool Passing>
 SEQC_INLINE void add_products(const char *a, int64_t a_line, const uint32_t *b, int64_t apart, int64_t b_line,
                               bool low, bool right) {
   _tile_loadd(4, a, a_line);
-  _tile_loadd(6, b, b_line);
+  if constexpr (Passing)
+    _tile_stream_loadd(6, b, b_line);
+  else
+    _tile_loadd(6, b, b_line);
   _tile_dpbf16ps(0, 4, 6);
   if (right) {
-    _tile_loadd(7, b + apart, b_line);
+    if constexpr (Passing)
+      _tile_stream_loadd(7, b + apart, b_line);
+    else
+      _tile_loadd(7, b + apart, b_line);
     _tile_dpbf16ps(1, 4, 7);
   }
   if (low) {
@@ -113,87 +121,56 @@ struct TileTerm {
   int64_t count; // pairs in depth, whole tiles of them
 };
 
-// The sums of up to 32 rows and one panel of `width` vectors, made step by step of k, two vectors at a time:
-// whoever wants them calls `step` as often as `steps` says and may do something else in between, while the
-// tiles are at work.
-struct TilePanel {
-  const TileTerm *terms;
-  int count;      // of terms
-  int64_t stride; // values from row to row
-  int64_t first;  // vector of the packed matrix at which the panel begins
-  int width;      // vectors
-  int64_t row, height;
-  float *sums; // [32][width][16]
-  int vector = 0, term = 0;
-  int64_t pair = 0;
-
-  int64_t steps() const {
-    int64_t found = 0;
-    for (int s = 0; s < count; ++s)
-      found += terms[s].count / 16;
-    return found * parts(width, 2);
-  }
-
-  SEQC_INLINED void step() {
-    const TileTerm &from = terms[term];
-    const bool right = vector + 1 < width, low = height > 16;
-    const uint16_t *const a = from.rows + row * stride + 2 * pair;
-    const uint32_t *const b = from.pairs + ((first + vector) * from.count + pair) * 16;
-    if (term == 0 && pair == 0)
-      clear_sums();
-    add_products(reinterpret_cast<const char *>(a), 2 * stride, b, from.count * 16, 64, low, right);
-    pair += 16;
-    if (pair < from.count)
-      return;
-    pair = 0;
-    if (++term < count)
-      return;
-    term = 0;
-    store_sums(sums + vector * 16, 16 * width, low, right);
-    vector += 2;
-  }
-};
-
-// All panels of `height` rounded rows. While the epilogue runs on the sums of one panel, the tiles make those
-// of the next.
+// All panels of `height` rounded rows, 32 rows at a time. While tiles make the sums of one of these jobs, the
+// epilogue runs on those of the job before, some rows after each step of k.
 template <int Gates, int64_t Units, class Epilogue>
 SEQC_INLINE void tile_panels(int64_t from, int64_t height, const TileTerm *terms, int count, int64_t stride,
                              Epilogue &epilogue, bool descending) {
   constexpr int64_t wide = Gates == 1 ? 2 : low_blocks(Gates), panels = parts(blocks<float>(Units), wide);
   constexpr int most = static_cast<int>(wide * Gates);
-  alignas(64) Array<float, 2 * 32 * most * 16> sums;
+  alignas(64) Array<Array<float, 32 * most * 16>, 2> sums;
+  int64_t depth = 0;
+  for (int s = 0; s < count; ++s)
+    depth += terms[s].count / 16;
   const int64_t parted = parts(height, 32), jobs = panels * parted;
-  const auto panel_at = [&](int64_t job) {
-    const int64_t panel = descending ? panels - 1 - job / parted : job / parted, row = job % parted * 32;
+  int64_t unit = 0, row = 0, rows = 0, columns = 0; // of the job whose sums are ready
+  for (int64_t job = 0; job <= jobs; ++job) {
+    const bool idle = job == jobs; // for the tiles: only the last sums are left to be used
+    const int64_t panel = descending ? panels - 1 - job / parted : job / parted, next = job % parted * 32;
     const int64_t width = min(wide, blocks<float>(Units) - panel * wide) * Gates;
-    float *const to = sums + job % 2 * 32 * most * 16;
-    return TilePanel{
-        terms, count, stride, panel * most, static_cast<int>(width), row, min(height - row, int64_t(32)), to};
-  };
-  TilePanel made = panel_at(0);
-  for (int64_t i = made.steps(); i > 0; --i)
-    made.step();
-  for (int64_t job = 0; job < jobs; ++job) {
-    TilePanel next = panel_at(min(job + 1, jobs - 1));
-    const int64_t steps = job + 1 < jobs ? next.steps() : 0;
-    int64_t left = steps, due = 0;
+    const bool low = height - next > 16;
+    const int64_t beats = idle ? 1 : depth * parts(width, 2);
+    const float *const ready = sums[(job + 1) % 2];
+    int64_t r = 0, due = 0;
     SEQC_TILE_FENCE;
-    for (int64_t r = 0; r < made.height; ++r) {
-      for (due += steps; due > 0 && left > 0; due -= made.height, --left)
-        next.step();
-      const int64_t width = wide == 1 ? Gates : made.width;
-      for (int64_t u = 0; u < width / Gates; ++u) {
-        Array<Vec<float>, Gates> own;
-        SEQC_UNROLL
-        for (int g = 0; g < Gates; ++g)
-          own[g] = load(made.sums + (r * width + u * Gates + g) * 16);
-        finish<float, Gates, Units>(from + made.row + r, made.first / Gates + u, 1, own, epilogue);
+    for (int64_t vector = 0; vector < (idle ? 1 : width); vector += 2) {
+      const bool right = vector + 1 < width;
+      if (!idle)
+        clear_sums();
+      for (int s = 0; s < (idle ? 1 : count); ++s) {
+        const int64_t apart = terms[s].count * 16;
+        const uint16_t *a = terms[s].rows + next * stride;
+        const uint32_t *b = terms[s].pairs + (panel * most + vector) * apart;
+        for (int64_t left = idle ? 1 : terms[s].count / 16; left > 0; --left, a += 32, b += 256) {
+          if (!idle)
+            add_products<true>(reinterpret_cast<const char *>(a), 2 * stride, b, apart, 64, low, right);
+          for (due += rows; due >= beats; due -= beats, ++r)
+            for (int64_t u = 0; u < (wide == 1 ? 1 : columns / Gates); ++u) {
+              Array<Vec<float>, Gates> own;
+              SEQC_UNROLL
+              for (int g = 0; g < Gates; ++g)
+                own[g] = load(ready + (r * (wide == 1 ? Gates : columns) + u * Gates + g) * 16);
+              finish<float, Gates, Units>(row + r, unit + u, 1, own, epilogue);
+            }
+        }
       }
+      if (!idle)
+        store_sums(sums[job % 2] + vector * 16, 16 * width, low, right);
     }
-    for (; left > 0; --left)
-      next.step();
-    SEQC_TILE_FENCE;
-    made = next;
+    unit = panel * wide;
+    row = from + next;
+    rows = min(height - next, int64_t(32));
+    columns = width;
   }
 }
 

@@ -35,6 +35,9 @@ static inline void _tile_loadd(int tile, const void *from, int64_t stride) {
   for (int row = 0; row < 16; ++row)
     memcpy(emulated::tiles[tile].byte[row], static_cast<const char *>(from) + row * stride, 64);
 }
+static inline void _tile_stream_loadd(int tile, const void *from, int64_t stride) {
+  _tile_loadd(tile, from, stride);
+}
 static inline void _tile_stored(int tile, void *to, int64_t stride) {
   for (int row = 0; row < 16; ++row)
     memcpy(static_cast<char *>(to) + row * stride, emulated::tiles[tile].byte[row], 64);

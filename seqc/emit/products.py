@@ -128,6 +128,7 @@ def fused_kernel(
         row = "int64_t row" if mentions(inner, "row") else "int64_t"
         unit = "int64_t i" if mentions(inner, "i") else "int64_t"
         inline = "SEQC_INLINED " if rows or pack.kind == "pairs" else ""
+        taken = "=" if pack.kind == "pairs" or not alone else "&"  # by value, each pointer is looked up once
         sizes = f"{max(1, pack.gates)}, {pack.units}"
         if rows:
             sizes = ", ".join([sizes, *(str(segment.depth) for segment in node.segments)])
@@ -140,7 +141,7 @@ def fused_kernel(
         return [
             *(f"  {line}" for line in lines[Scope.KERNEL]),
             *segment_lines(plan, node, where, names),
-            f"  const auto then = [&]({row}, {unit}, auto which, const Vec<real> *sums) {inline}{{",
+            f"  const auto then = [{taken}]({row}, {unit}, auto which, const Vec<real> *sums) {inline}{{",
             *(f"    {line}" for line in inner),
             "  };",
             last,
