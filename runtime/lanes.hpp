@@ -52,6 +52,21 @@ template <class R> SEQC_INLINE void store_lanes(R *p, int64_t stride, Vec<R> v, 
   store_lanes(p, stride, v, Part{lanes<R>});
 }
 
+// pick(table, which): the number of a table of sixteen that the low four bits of each lane name.
+#if SEQC_VECTOR_BYTES == 64 && defined(__AVX512F__)
+#define SEQC_PICKS 1 // by an instruction
+SEQC_INLINE Vec<float> pick(const float *table, VecOf<float>::words which) {
+#if defined(__clang__)
+  return __builtin_ia32_permvarsf512(load(table), bits_as<Ints<float>>(which));
+#else
+  return __builtin_shuffle(load(table), which);
+#endif
+}
+SEQC_INLINE float pick(const float *table, uint32_t which) { return table[which % 16]; }
+#else
+#define SEQC_PICKS 0
+#endif
+
 // any(mask): whether it holds in a lane.
 #if SEQC_VECTOR_BYTES == 64 && defined(__AVX512DQ__)
 SEQC_INLINE bool any(Mask<float> mask) { return __builtin_ia32_cvtd2mask512(mask) != 0; }

@@ -118,6 +118,32 @@ static void check_quick(int64_t points) {
   }
 }
 
+// The forms for bfloat16: the same with wider bounds, and exact where they are saturated.
+static void check_coarse(int64_t points) {
+  const uint32_t step = static_cast<uint32_t>(seqc::max(int64_t(1), (int64_t(1) << 32) / points)) | 1u;
+  uint32_t bits = 0;
+  for (int64_t i = 0; i < points; ++i, bits += step) {
+    const float x = seqc::bits_as<float>(bits);
+    const double wide = static_cast<double>(x);
+    const float tangent = seqc::coarse_tanh(x), gate = seqc::coarse_sigmoid(x);
+    if (x != x) {
+      CHECK(tangent != tangent && gate != gate, "NaN through the coarse forms");
+      continue;
+    }
+    CHECK(fabs(static_cast<double>(tangent) - tanh(wide)) <= 2.4e-5, "coarse_tanh(%g)", wide);
+    CHECK(fabs(static_cast<double>(gate) - exact_sigmoid(wide)) <= 1.2e-5, "coarse_sigmoid(%g)", wide);
+    CHECK(fabsf(tangent) <= 1.0f && gate >= 0.0f && gate <= 1.0f, "range of the coarse forms at %g", wide);
+    CHECK(same_bits(seqc::coarse_tanh(-x), -tangent), "coarse_tanh is odd at %g", wide);
+    const Vec<float> all = seqc::broadcast(x);
+    CHECK(same_bits(seqc::coarse_tanh(all)[0], tangent) && same_bits(seqc::coarse_sigmoid(all)[0], gate),
+          "lanes of the coarse forms at %g", wide);
+  }
+  CHECK(seqc::coarse_tanh(HUGE_VALF) == 1.0f && seqc::coarse_sigmoid(HUGE_VALF) == 1.0f &&
+            (SEQC_PICKS == 0 || seqc::coarse_sigmoid(-HUGE_VALF) == 0.0f) &&
+            same_bits(seqc::coarse_tanh(-0.0f), -0.0f) && seqc::coarse_sigmoid(0.0f) == 0.5f,
+        "ends of the coarse forms");
+}
+
 static void check_vector_basics() {
   float x[lanes<float>];
   for (int i = 0; i < lanes<float>; ++i)
@@ -161,6 +187,7 @@ int main(int count, char **arguments) {
   check_special_values();
   check_vector_basics();
   check_quick(points);
+  check_coarse(points);
   SWEEP(exp, 1.5, exp);
   SWEEP(log, 1.5, log);
   SWEEP(log1p, 3.0, log1p);

@@ -64,6 +64,8 @@ SPELLINGS: dict[str, Spelling] = {
     "sigmoid": Call("sigmoid"),
     "quick_tanh": Call("quick_tanh"),
     "quick_sigmoid": Call("quick_sigmoid"),
+    "coarse_tanh": Call("coarse_tanh"),
+    "coarse_sigmoid": Call("coarse_sigmoid"),
     "softplus": Call("softplus"),
     "erf": Call("erf"),
     "abs": Call("abs"),

@@ -86,7 +86,7 @@ class Operand:
 class Statement:
     """`id = op(args)` on one element: args are ids of loads or earlier statements; `value` for op "const".
 
-    ops are the elementwise ones of `ops.table`, "quick_tanh" and "quick_sigmoid" (the same by a shorter way), "const",
+    ops are the elementwise ones of `ops.table`, "quick_tanh", "coarse_tanh" and those of "sigmoid" (the same by shorter ways), "const",
     "uniform" (a scalar of the entry point, number `value`) and "instant" (INT: t, the position inside this call).
     Statements of kind REAL compute in the build's real type.
     """

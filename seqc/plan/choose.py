@@ -8,6 +8,7 @@ says why, and nothing else is taken in its place.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
@@ -156,6 +157,8 @@ def chosen_kernel(chooser: Chooser, node: Kernel) -> Kernel:
 
 QUICK = {"tanh": "quick_tanh", "sigmoid": "quick_sigmoid"}
 """Functions that a loop over time waits for, and their short forms."""
+COARSE = {"tanh": "coarse_tanh", "sigmoid": "coarse_sigmoid"}
+"""The same where products round their operands to bfloat16: shorter still, with errors far below that."""
 
 
 Loop = TypeVar("Loop", Pointwise, Sweep)
@@ -167,23 +170,24 @@ ASKS_FOR_DIGITS = frozenset({"log", "log1p", "pow", "div", "sqrt"})
 def in_loop(plan: Plan, node: Kernel, target: Target) -> Kernel:
     """A kernel that runs once for each step, on functions by their short forms: everything waits for it. Weights larger than the first
     cache are taken to and fro."""
+    forms = COARSE if target.math == "bf16" else QUICK
     if isinstance(node, Pointwise):
-        return quickened(node)
+        return quickened(node, forms)
     if isinstance(node, Chain):
-        return replace(node, sweeps=tuple(quickened(each) for each in node.sweeps))
+        return replace(node, sweeps=tuple(quickened(each, forms) for each in node.sweeps))
     if not isinstance(node, Product):
         return node
     if node.epilogue is not None:
-        node = replace(node, epilogue=quickened(node.epilogue))
+        node = replace(node, epilogue=quickened(node.epilogue, forms))
     weights = sum(plan.packs[each.pack].bytes(target.real_bytes) for each in node.segments)
     return replace(node, turns=node.strategy == "gemm" and weights > target.l1_bytes)
 
 
-def quickened(node: Loop) -> Loop:
-    """The loop with short forms of its functions. A sigmoid whose relative error would show stays."""
+def quickened(node: Loop, forms: Mapping[str, str]) -> Loop:
+    """The loop with short `forms` of its functions. A sigmoid whose relative error would show stays."""
     exact = {number for each in node.statements if each.op in ASKS_FOR_DIGITS for number in each.args}
     statements = tuple(
-        each if each.op == "sigmoid" and each.id in exact else replace(each, op=QUICK.get(each.op, each.op))
+        each if each.op == "sigmoid" and each.id in exact else replace(each, op=forms.get(each.op, each.op))
         for each in node.statements
     )
     return replace(node, statements=statements)

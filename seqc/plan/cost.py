@@ -38,7 +38,7 @@ DIVISIONS = frozenset({"div", "sqrt", "root", "mod", "idiv"})
 FREE = frozenset({"const", "uniform", "broadcast", "instant", "stop", "clipped", "reshape"})
 FUNCTIONS = frozenset(
     {"pow", "exp", "log", "log1p", "expm1", "sin", "cos", "tan", "atan", "tanh", "sigmoid", "softplus", "erf"}
-    | {"quick_tanh", "quick_sigmoid"}
+    | {"quick_tanh", "quick_sigmoid", "coarse_tanh", "coarse_sigmoid"}
 )
 TILES_IN_LOOPS, TILES_BY_ROWS = 0.6, 0.25
 """Shares of their rate at which matrix tiles multiply rows by weights, which they read in between, and sum outer products,
@@ -46,6 +46,8 @@ both sides of which are rounded and turned first."""
 
 DIVISION = 16
 """Simple operations that take as long as one division."""
+COARSE = 1.7
+"""How many values of a coarse function are computed in the time of one of the fast class."""
 INDEXED = 1 / 64
 """Share of the multiply-add rate that loops over any indices reach."""
 CHAIN = 150
@@ -294,6 +296,7 @@ def _arithmetic(
     simple = rates.operations_double / 2 if double else rates.operations / 2
     known = {"exp": rates.exp, "tanh": rates.tanh, "sigmoid": rates.sigmoid}
     known |= {f"quick_{name}": rates.tanh for name in ("tanh", "sigmoid")}
+    known |= {f"coarse_{name}": rates.tanh * COARSE for name in ("tanh", "sigmoid")}
     plain, functions, values = 0.0, 0.0, 0.0
     for each in node.statements:
         if each.op in FUNCTIONS:

@@ -59,6 +59,8 @@ ELEMENTWISE: Mapping[str, Callable[..., Array]] = {
     "sigmoid": sigmoid,
     "quick_tanh": np.tanh,
     "quick_sigmoid": sigmoid,
+    "coarse_tanh": np.tanh,
+    "coarse_sigmoid": sigmoid,
     "softplus": softplus,
     "erf": erf,
     "abs": np.abs,
