@@ -34,9 +34,9 @@ SEQC_INLINE WordPairs round_two(Vec<float> low, Vec<float> high) {
 #if SEQC_ROUNDS
   return bits_as<WordPairs>(_mm512_cvtne2ps_pbh(bits_as<__m512>(high), bits_as<__m512>(low)));
 #else
-  typedef uint16_t Halves __attribute__((vector_size(sizeof(uint16_t) * lanes<float>)));
-  const Halves both[2] = {__builtin_convertvector(bits_as<WordPairs>(rounded(low)) >> 16, Halves),
-                          __builtin_convertvector(bits_as<WordPairs>(rounded(high)) >> 16, Halves)};
+  typedef uint16_t Words __attribute__((vector_size(sizeof(uint16_t) * lanes<float>)));
+  const Words both[2] = {__builtin_convertvector(bits_as<WordPairs>(rounded(low)) >> 16, Words),
+                         __builtin_convertvector(bits_as<WordPairs>(rounded(high)) >> 16, Words)};
   WordPairs words;
   __builtin_memcpy(&words, both, sizeof words);
   return words;
@@ -54,6 +54,65 @@ SEQC_INLINE WordPairs pair_words(Vec<float> even, Vec<float> odd) {
   return (bits_as<WordPairs>(rounded(even)) >> 16) | (bits_as<WordPairs>(rounded(odd)) & 0xffff0000u);
 #endif
 }
+
+// ---- vectors kept in bfloat16
+
+// Half: a real of which the upper 16 bits are kept, the nearest bfloat16.
+struct Half {
+  uint16_t bits;
+  Half() = default;
+  SEQC_INLINED explicit Half(float x) : bits(static_cast<uint16_t>(bf16_bits(x))) {}
+  SEQC_INLINED explicit operator float() const { return bits_as<float>(static_cast<uint32_t>(bits) << 16); }
+};
+typedef uint16_t Halves __attribute__((vector_size(sizeof(uint16_t) * lanes<float>)));
+
+// load(p, which), store(p, v, which) as for reals: widened, and rounded to the nearest, ties to even.
+SEQC_INLINE Vec<float> widened(Halves halves) {
+  return bits_as<Vec<float>>(__builtin_convertvector(halves, WordPairs) << 16);
+}
+SEQC_INLINE Halves halved(Vec<float> v) {
+#if SEQC_ROUNDS
+  return bits_as<Halves>(_mm512_cvtneps_pbh(bits_as<__m512>(v)));
+#else
+  return __builtin_convertvector(bits_as<WordPairs>(rounded(v)) >> 16, Halves);
+#endif
+}
+SEQC_INLINE Vec<float> load(const Half *p, Whole) {
+  Halves halves;
+  __builtin_memcpy(&halves, p, sizeof halves);
+  return widened(halves);
+}
+SEQC_INLINE Vec<float> load(const Half *p, Part part) {
+  uint16_t lane[lanes<float>] = {};
+  copy_part<lanes<float> / 2>(lane, reinterpret_cast<const uint16_t *>(p), part.count);
+  Halves halves;
+  __builtin_memcpy(&halves, lane, sizeof halves);
+  return widened(halves);
+}
+SEQC_INLINE void store(Half *p, Vec<float> v, Whole) {
+  const Halves halves = halved(v);
+  __builtin_memcpy(p, &halves, sizeof halves);
+}
+SEQC_INLINE void store(Half *p, Vec<float> v, Part part) {
+  uint16_t lane[lanes<float>];
+  const Halves halves = halved(v);
+  __builtin_memcpy(lane, &halves, sizeof halves);
+  copy_part<lanes<float> / 2>(reinterpret_cast<uint16_t *>(p), static_cast<const uint16_t *>(lane),
+                              part.count);
+}
+
+// store_late(far, p, v, which), as for reals. Two that fill a line must follow each other.
+SEQC_INLINE void store_late(bool far, Half *p, Vec<float> v, Whole which) {
+#if SEQC_ROUNDS
+  if (far && reinterpret_cast<uintptr_t>(p) % sizeof(Halves) == 0) {
+    _mm256_stream_si256(reinterpret_cast<__m256i *>(p), bits_as<__m256i>(halved(v)));
+    return;
+  }
+#endif
+  (void)far;
+  store(p, v, which);
+}
+SEQC_INLINE void store_late(bool, Half *p, Vec<float> v, Part which) { store(p, v, which); }
 
 // ---- weights in pairs
 
@@ -140,7 +199,8 @@ SEQC_INLINE void round_values(int64_t count, const float *from, float *to) {
 // One term of a product in bfloat16: rows of `a`, to be rounded, times a matrix of rounded weights, packed as
 // reals or in pairs. Depth is at least the depths of all terms, each rounded up to a multiple of 32.
 template <int64_t Depth> struct RoundedSegment : Segment<float> {};
-template <int64_t Depth> struct PairSegment : LowSegment {};
+// Blocks: of units, whose sums are made on tiles before the equations run on them.
+template <int64_t Depth, int Blocks = 1> struct PairSegment : LowSegment {};
 
 // rounded_rows(depth): how many rows are rounded at a time; all panels pass over them.
 constexpr int64_t rounded_rows(int64_t depth) {
@@ -187,9 +247,9 @@ SEQC_INLINE void product_with(int64_t begin, int64_t end, const RoundedSegment<D
 }
 
 // The same for weights in pairs, without tiles.
-template <int Gates, int64_t Units, int64_t Depth, class Epilogue>
-SEQC_INLINE void pair_product(int64_t begin, int64_t end, const PairSegment<Depth> *segments, int count,
-                              Epilogue &epilogue, bool descending) {
+template <int Gates, int64_t Units, int64_t Depth, int Blocks, class Epilogue>
+SEQC_INLINE void pair_product(int64_t begin, int64_t end, const PairSegment<Depth, Blocks> *segments,
+                              int count, Epilogue &epilogue, bool descending) {
   on_rounded_rows<ExactBf16Segment, Depth>(
       begin, end, segments, count, epilogue, [&](int64_t rows, const ExactBf16Segment *terms, auto &&then) {
         bf16_product<Gates, Units>(0, rows, terms, count, then, descending);

@@ -7,17 +7,24 @@
 
 namespace seqc {
 
-// Where the sums of outer products go: rows begin … end of C, which are columns of A.
-struct OuterRows {
+// Rows begin … end of a few matrices C, which are columns of A times a right side each; `total`: where the
+// sums of the columns alone go, if anywhere.
+template <int Rights> struct OuterRows {
   int64_t begin, end;
-  float *C;
-  int64_t ldc;
+  Array<float *, Rights> C;
+  float *total;
+};
+
+// A right side: `columns` of rows `stride` apart; rows of C are `ldc` apart.
+struct OuterRight {
+  const float *from;
+  int64_t stride, columns, ldc;
 };
 
 #if SEQC_TILES
 
 // Rows and columns of C whose sums are under way at once; the most steps of k that pass over them before the
-// next ones; the most rows and columns of C that lie ready meanwhile.
+// next ones; the most columns of C that lie ready meanwhile.
 constexpr int64_t tile_side = 32, tile_depth = 256, tile_ready = 512;
 
 // tile_steps(depth): steps of k up to whole tiles.
@@ -33,36 +40,55 @@ SEQC_INLINE Vec<float> tile_row(int64_t k, int64_t depth, int64_t valid, const f
 // turned_stride: words from row to row of turned columns; rows are not half a page apart.
 constexpr int64_t turned_stride = tile_depth / 2 + 16;
 
-// turn_rows(depth, count, from, stride, to): `count` columns of `depth` rows of A as rows of tiles, two steps
-// of k in a word.
-SEQC_INLINE void turn_rows(int64_t depth, int64_t count, const float *from, int64_t stride, uint32_t *to) {
-  for (int64_t k = 0; k < depth; k += 32)
-    for (int64_t m = 0; m < count; m += 16) {
-      Vec<float> square[16];
-      const float *const at = from + m;
-      if (k + 32 <= depth && m + 16 <= count) {
-        SEQC_UNROLL
-        for (int p = 0; p < 16; ++p)
-          square[p] = bits_as<Vec<float>>(
-              pair_words(load(at + (k + 2 * p) * stride), load(at + (k + 2 * p + 1) * stride)));
-      } else {
-        for (int p = 0; p < 16; ++p)
-          square[p] = bits_as<Vec<float>>(pair_words(tile_row(k + 2 * p, depth, count - m, at, stride),
-                                                     tile_row(k + 2 * p + 1, depth, count - m, at, stride)));
-      }
-      uint32_t *const first = to + m * turned_stride + k / 2;
-#if defined(__clang__)
-      for (int i = 0; i < 16; ++i)
-        for (int p = 0; p < 16; ++p)
-          first[i * turned_stride + p] = bits_as<WordPairs>(square[p])[i];
-#else
-      turn_square<float, 8>(square);
+// Columns of A, 32 at most, on their way to rows of tiles, two steps of k in a word: done in pieces, so that
+// tiles may be at work in between. Their sums, not rounded, come along.
+struct Turning {
+  int64_t depth = 0, count = 0;
+  const float *from = nullptr;
+  int64_t stride = 0;
+  uint32_t *to = nullptr;
+  float *total = nullptr; // [32]
+  int64_t k = 0, m = 0;
+
+  int64_t pieces() const { return parts(depth, 32) * parts(count, 16); }
+
+  // Sixteen columns and 32 steps of k.
+  SEQC_INLINED void piece() {
+    Vec<float> square[16], sums[2] = {load(static_cast<const float *>(total) + m), {}};
+    const float *const at = from + m;
+    const auto put = [&](int p, Vec<float> even, Vec<float> odd) SEQC_INLINED {
+      sums[0] += even;
+      sums[1] += odd;
+      square[p] = bits_as<Vec<float>>(pair_words(even, odd));
+    };
+    if (k + 32 <= depth && m + 16 <= count) {
       SEQC_UNROLL
-      for (int i = 0; i < 16; ++i)
-        __builtin_memcpy(first + i * turned_stride, &square[i], sizeof square[i]);
-#endif
+      for (int p = 0; p < 16; ++p)
+        put(p, load(at + (k + 2 * p) * stride), load(at + (k + 2 * p + 1) * stride));
+    } else {
+      for (int p = 0; p < 16; ++p)
+        put(p, tile_row(k + 2 * p, depth, count - m, at, stride),
+            tile_row(k + 2 * p + 1, depth, count - m, at, stride));
     }
-}
+    store(total + m, sums[0] + sums[1]);
+    uint32_t *const first = to + m * turned_stride + k / 2;
+#if defined(__clang__)
+    for (int i = 0; i < 16; ++i)
+      for (int p = 0; p < 16; ++p)
+        first[i * turned_stride + p] = bits_as<WordPairs>(square[p])[i];
+#else
+    turn_square<float, 8>(square);
+    SEQC_UNROLL
+    for (int i = 0; i < 16; ++i)
+      __builtin_memcpy(first + i * turned_stride, &square[i], sizeof square[i]);
+#endif
+    m += 16;
+    if (m >= count) {
+      m = 0;
+      k += 32;
+    }
+  }
+};
 
 // pair_rows(depth, count, from, stride, to): `count` columns of `depth` rows of B, two rows in a word, in
 // panels of 32 columns.
@@ -88,10 +114,10 @@ SEQC_INLINE void pair_rows(int64_t depth, int64_t count, const float *from, int6
 }
 
 // Sums of 16 or 32 rows (Low) and 16 or 32 columns (Right) of C, `ldc` values from row to row. Those at
-// `next` are asked for meanwhile.
-template <bool Low, bool Right>
+// `next` are asked for meanwhile, and `beside` is called after each step of tiles.
+template <bool Low, bool Right, class Beside>
 SEQC_INLINE void outer_square(int64_t depth, const uint32_t *a, const uint32_t *b, float *C, int64_t ldc,
-                              bool add, const float *next) {
+                              bool add, const float *next, Beside &&beside) {
   const int64_t line = ldc * 4;
   if (add) {
     _tile_loadd(0, C, line);
@@ -113,71 +139,127 @@ SEQC_INLINE void outer_square(int64_t depth, const uint32_t *a, const uint32_t *
       }
     add_products<false>(reinterpret_cast<const char *>(a), turned_stride * 4, b, 16, tile_side * 4, Low,
                         Right);
+    beside();
   }
   store_sums(C, ldc, Low, Right);
 }
 
-// One square of C, of `rows` x `columns`; what is not made of whole tiles goes through a square of its own.
-SEQC_INLINE void outer_block(int64_t depth, const uint32_t *a, const uint32_t *b, float *C, int64_t ldc,
-                             int64_t rows, int64_t columns, bool add, const float *next) {
-  if (rows == tile_side && columns == tile_side) {
-    outer_square<true, true>(depth, a, b, C, ldc, add, next);
-    return;
-  }
+// What is not made of whole tiles goes through a square of its own.
+SEQC_KERNEL static void outer_edge(int64_t depth, const uint32_t *a, const uint32_t *b, float *C, int64_t ldc,
+                                   int64_t rows, int64_t columns, bool add) {
   alignas(64) float square[tile_side * tile_side] = {};
+  const auto nothing = [] {};
   if (add)
     for (int64_t r = 0; r < rows; ++r)
       __builtin_memcpy(square + r * tile_side, C + r * ldc, static_cast<size_t>(columns) * 4);
   SEQC_TILE_FENCE;
   if (rows > 16 && columns > 16)
-    outer_square<true, true>(depth, a, b, square, tile_side, add, nullptr);
+    outer_square<true, true>(depth, a, b, square, tile_side, add, nullptr, nothing);
   else if (rows > 16)
-    outer_square<true, false>(depth, a, b, square, tile_side, add, nullptr);
+    outer_square<true, false>(depth, a, b, square, tile_side, add, nullptr, nothing);
   else if (columns > 16)
-    outer_square<false, true>(depth, a, b, square, tile_side, add, nullptr);
+    outer_square<false, true>(depth, a, b, square, tile_side, add, nullptr, nothing);
   else
-    outer_square<false, false>(depth, a, b, square, tile_side, add, nullptr);
+    outer_square<false, false>(depth, a, b, square, tile_side, add, nullptr, nothing);
   SEQC_TILE_FENCE;
   for (int64_t r = 0; r < rows; ++r)
     __builtin_memcpy(C + r * ldc, square + r * tile_side, static_cast<size_t>(columns) * 4);
 }
 
-// All squares of `rows` x `columns` of C, one stretch of k.
-SEQC_INLINE void outer_squares(int64_t depth, const uint32_t *turned, const uint32_t *pairs, float *C,
-                               int64_t ldc, int64_t rows, int64_t columns, bool add) {
-  const int64_t panel = tile_steps(depth) * (tile_side / 2);
-  for (int64_t m = 0; m < rows; m += tile_side)
-    for (int64_t n = 0; n < columns; n += tile_side) {
-      const bool more = m + tile_side <= rows && n + 2 * tile_side <= columns;
-      outer_block(depth, turned + m * turned_stride, pairs + n / tile_side * panel, C + m * ldc + n, ldc,
-                  min(tile_side, rows - m), min(tile_side, columns - n), add,
-                  more ? C + m * ldc + n + tile_side : nullptr);
-    }
+// Up to 32 columns of one C.
+struct OuterColumns {
+  int right;
+  int64_t first, count;
+};
+
+// Up to 32 rows of all matrices C, so many columns of them as lie ready, one stretch of k; `then` is turned
+// meanwhile.
+template <int Rights>
+SEQC_INLINE void outer_squares(int64_t depth, const Turning &ready, const uint32_t *pairs,
+                               const OuterColumns *columns, int64_t count, const OuterRight *rights,
+                               const OuterRows<Rights> &rows, int64_t row, bool add, Turning &then) {
+  const int64_t steps = parts(depth, 32), beats = count * steps, pieces = then.pieces();
+  int64_t left = pieces, due = 0;
+  const auto beside = [&]() SEQC_INLINED {
+    for (due += pieces; due >= beats; due -= beats, --left)
+      then.piece();
+  };
+  const auto place = [&](const OuterColumns &some) {
+    return rows.C[some.right] + (row - rows.begin) * rights[some.right].ldc + some.first;
+  };
+  for (int64_t i = 0; i < count; ++i, pairs += steps * 16 * tile_side) {
+    const OuterColumns some = columns[i];
+    const int64_t ldc = rights[some.right].ldc;
+    const bool more = i + 1 < count && columns[i + 1].right == some.right;
+    if (ready.count == tile_side && some.count == tile_side)
+      outer_square<true, true>(depth, ready.to, pairs, place(some), ldc, add,
+                               more ? place(columns[i + 1]) : nullptr, beside);
+    else
+      outer_edge(depth, ready.to, pairs, place(some), ldc, ready.count, some.count, add);
+  }
+  for (; left > 0; --left)
+    then.piece();
 }
 
-// The sums of a few matrices C, one below the other in the columns of A, with one right side.
-template <int64_t N>
-SEQC_INLINE void tile_outer(const OuterRows *rows, int64_t count, int64_t K, const float *A, int64_t lda,
-                            const float *B, int64_t ldb, bool accumulate) {
-  constexpr int64_t columns = N < tile_ready ? parts(N, tile_side) * tile_side : tile_ready;
-  alignas(64) uint32_t pairs[static_cast<size_t>(tile_depth / 2 * columns)];
-  alignas(64) uint32_t turned[static_cast<size_t>(tile_ready * turned_stride)];
+// The sums of a few matrices C, one below the other in the columns of A, with each of the right sides.
+template <int Rights>
+SEQC_INLINE void tile_outer(const OuterRows<Rights> *rows, int64_t count, int64_t K, const float *A,
+                            int64_t lda, const OuterRight *rights, bool accumulate) {
+  constexpr int64_t most = tile_ready / tile_side;
+  alignas(64) uint32_t pairs[static_cast<size_t>(tile_depth / 2 * tile_ready)];
+  alignas(64) Array<Array<uint32_t, tile_side * turned_stride>, 2> turned; // stays in the first-level cache
+  alignas(64) Array<Array<float, tile_side>, 2> total;
   static const TileShape shape;
   _tile_loadconfig(&shape);
   for (int64_t k = 0; k < K; k += tile_depth) {
     const int64_t depth = min(tile_depth, K - k);
-    for (int64_t n = 0; n < N; n += columns) {
-      const int64_t width = min(columns, N - n);
-      pair_rows(depth, width, B + k * ldb + n, ldb, pairs);
-      for (const OuterRows *some = rows; some < rows + count; ++some)
-        for (int64_t m = some->begin; m < some->end; m += tile_ready) {
-          const int64_t height = min(tile_ready, some->end - m);
-          turn_rows(depth, height, A + k * lda + m, lda, turned);
-          SEQC_TILE_FENCE;
-          outer_squares(depth, turned, pairs, some->C + (m - some->begin) * some->ldc + n, some->ldc, height,
-                        width, accumulate || k > 0);
-          SEQC_TILE_FENCE;
+    const bool add = accumulate || k > 0;
+    bool first = true;
+    for (OuterColumns at = {0, 0, 0}; at.right < Rights; first = false) {
+      OuterColumns columns[static_cast<size_t>(most)];
+      int64_t wide = 0; // so many of them lie ready
+      while (wide < most && at.right < Rights) {
+        const OuterRight &right = rights[at.right];
+        const int64_t end = min(right.columns, at.first + (most - wide) * tile_side);
+        pair_rows(depth, end - at.first, right.from + k * right.stride + at.first, right.stride,
+                  pairs + wide * parts(depth, 32) * 16 * tile_side);
+        for (; at.first < end; at.first += tile_side) {
+          at.count = min(tile_side, end - at.first);
+          columns[wide++] = at;
         }
+        if (end == right.columns)
+          at = {at.right + 1, 0, 0};
+      }
+      int64_t which = 0; // of the columns that are being turned
+      const auto turning = [&](const OuterRows<Rights> *some, int64_t m) {
+        for (float &each : total[which])
+          each = 0.0f;
+        const int64_t many = some < rows + count ? min(tile_side, some->end - m) : 0;
+        return Turning{many > 0 ? depth : 0, many, A + k * lda + m, lda, turned[which], total[which]};
+      };
+      const OuterRows<Rights> *some = rows;
+      int64_t m = rows->begin;
+      Turning ready = turning(some, m);
+      for (int64_t left = ready.pieces(); left > 0; --left)
+        ready.piece();
+      while (some < rows + count) {
+        const OuterRows<Rights> *const then = m + tile_side < some->end ? some : some + 1;
+        const int64_t from = then == some ? m + tile_side : then < rows + count ? then->begin : 0;
+        which = 1 - which;
+        Turning next = turning(then, from);
+        SEQC_TILE_FENCE;
+        outer_squares(depth, ready, pairs, columns, wide, rights, *some, m, add, next);
+        SEQC_TILE_FENCE;
+        if (some->total && first)
+          sweep<float>(0, ready.count, [&](int64_t i, auto part) {
+            float *const to = some->total + m - some->begin + i;
+            const Vec<float> sum = load(static_cast<const float *>(ready.total) + i);
+            store(to, add ? sum + load(static_cast<const float *>(to), part) : sum, part);
+          });
+        ready = next;
+        some = then;
+        m = from;
+      }
     }
   }
   _tile_release();
@@ -192,9 +274,10 @@ SEQC_INLINE void outer_rounded(int64_t begin, int64_t end, int64_t K, const floa
                                const float *B, int64_t ldb, float *C, int64_t ldc, bool accumulate) {
 #if SEQC_TILES
   if constexpr (!narrow<float>(N))
-    if (K > 0 && tiles_allowed()) {
-      const OuterRows rows = {begin, end, C + begin * ldc, ldc};
-      tile_outer<N>(&rows, 1, K, A, lda, B, ldb, accumulate);
+    if (K > 0 && begin < end && tiles_allowed()) {
+      const OuterRows<1> rows = {begin, end, {C + begin * ldc}, nullptr};
+      const OuterRight right = {B, ldb, N, ldc};
+      tile_outer<1>(&rows, 1, K, A, lda, &right, accumulate);
       return;
     }
 #endif
@@ -218,39 +301,65 @@ SEQC_INLINE void add_columns(int64_t begin, int64_t end, int64_t K, const float 
   });
 }
 
-// What outers_rounded does for one right side: N columns, or 0 for ones, whose sums are not rounded.
-template <int Slices, int64_t Units, int64_t N>
-SEQC_INLINE void outers_right(Range part, int64_t K, const float *A, int64_t lda,
-                              const Beside<float, Slices> &right, bool add) {
-  OuterRows rows[static_cast<size_t>(Slices)];
-  int64_t count = 0;
-  for (int64_t s = 0; s < Slices; ++s) {
-    const int64_t begin = max(part.first, s * Units), end = min(part.end(), (s + 1) * Units);
-    if (begin < end)
-      rows[count++] = {begin, end, right.to[s] + (begin - s * Units) * (N > 0 ? N : 1), N};
-  }
-  if constexpr (N == 0) {
-    for (int64_t i = 0; i < count; ++i)
-      add_columns(rows[i].begin, rows[i].end, K, A, lda, rows[i].C, add);
-  } else {
-#if SEQC_TILES
-    if (K > 0 && tiles_allowed()) {
-      tile_outer<N>(rows, count, K, A, lda, right.from, right.stride, add);
-      return;
-    }
-#endif
-    for (int64_t i = 0; i < count; ++i)
-      outer<float, N, Rounded>(0, rows[i].end - rows[i].begin, K, A + rows[i].begin, lda, right.from,
-                               right.stride, rows[i].C, N, add);
-  }
-}
+// Constant<N>: a number as a type.
+template <int64_t N> struct Constant {
+  static constexpr int64_t value = N;
+};
 
 // outers_rounded<Slices, Units, N…>(part, K, A, lda, rights, add): outers<float, …> of beside.hpp with
-// rounded operands.
+// rounded operands; N is 0 for ones, whose sums are not rounded.
 template <int Slices, int64_t Units, int64_t... N>
 SEQC_KERNEL static void outers_rounded(Range part, int64_t K, const float *A, int64_t lda,
                                        const Beside<float, Slices> *rights, bool add) {
-  (outers_right<Slices, Units, N>(part, K, A, lda, *rights++, add), ...);
+  const auto slice = [&](int64_t s) { // the columns of a slice that are in the part
+    const int64_t begin = max(part.first, s * Units), end = max(begin, min(part.end(), (s + 1) * Units));
+    return Range{begin, end - begin};
+  };
+#if SEQC_TILES
+  constexpr int wide = (0 + ... + (N > 0 ? 1 : 0));
+  if constexpr (wide > 0)
+    if (K > 0 && part.count > 0 && tiles_allowed()) {
+      OuterRight sides[static_cast<size_t>(wide)] = {};
+      OuterRows<wide> rows[static_cast<size_t>(Slices)] = {};
+      int64_t count = 0;
+      for (int64_t s = 0; s < Slices; ++s) {
+        const Range own = slice(s);
+        if (own.count == 0)
+          continue;
+        OuterRows<wide> &some = rows[count++];
+        some = {own.first, own.end(), {}, nullptr};
+        const Beside<float, Slices> *each = rights;
+        int number = 0;
+        const auto take = [&](int64_t columns) {
+          float *const to = each->to[s] + (own.first - s * Units) * max(columns, int64_t(1));
+          if (columns > 0) {
+            sides[number] = {each->from, each->stride, columns, columns};
+            some.C[number++] = to;
+          } else {
+            some.total = to;
+          }
+          ++each;
+        };
+        (take(N), ...);
+      }
+      tile_outer<wide>(rows, count, K, A, lda, sides, add);
+      return;
+    }
+#endif
+  for (int64_t s = 0; s < Slices; ++s) {
+    const Range own = slice(s);
+    const Beside<float, Slices> *each = rights;
+    const auto sum = [&](auto columns) {
+      constexpr int64_t n = decltype(columns)::value;
+      float *const to = each->to[s] + (own.first - s * Units) * max(n, int64_t(1));
+      if constexpr (n == 0)
+        add_columns(own.first, own.end(), K, A, lda, to, add);
+      else
+        outer<float, n, Rounded>(0, own.count, K, A + own.first, lda, each->from, each->stride, to, n, add);
+      ++each;
+    };
+    (sum(Constant<N>{}), ...);
+  }
 }
 
 } // namespace seqc

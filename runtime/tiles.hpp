@@ -123,10 +123,11 @@ struct TileTerm {
 
 // All panels of `height` rounded rows, 32 rows at a time. While tiles make the sums of one of these jobs, the
 // epilogue runs on those of the job before, some rows after each step of k.
-template <int Gates, int64_t Units, class Epilogue>
+template <int Gates, int64_t Units, int Blocks, class Epilogue>
 SEQC_INLINE void tile_panels(int64_t from, int64_t height, const TileTerm *terms, int count, int64_t stride,
                              Epilogue &epilogue, bool descending) {
-  constexpr int64_t wide = Gates == 1 ? 2 : low_blocks(Gates), panels = parts(blocks<float>(Units), wide);
+  constexpr int64_t wide = Gates == 1 ? 2 : Blocks * low_blocks(Gates),
+                    panels = parts(blocks<float>(Units), wide);
   constexpr int most = static_cast<int>(wide * Gates);
   alignas(64) Array<Array<float, 32 * most * 16>, 2> sums;
   int64_t depth = 0;
@@ -179,9 +180,9 @@ constexpr int64_t tile_rows_at_once(int64_t depth) {
   return depth <= 1024 ? 256 : depth >= 8192 ? 32 : 262144 / depth / 32 * 32;
 }
 
-template <int Gates, int64_t Units, int64_t Depth, class Epilogue>
-SEQC_INLINE void tile_product(int64_t begin, int64_t end, const PairSegment<Depth> *segments, int count,
-                              Epilogue &epilogue, bool descending) {
+template <int Gates, int64_t Units, int64_t Depth, int Blocks, class Epilogue>
+SEQC_INLINE void tile_product(int64_t begin, int64_t end, const PairSegment<Depth, Blocks> *segments,
+                              int count, Epilogue &epilogue, bool descending) {
   constexpr int64_t together = tile_rows_at_once(Depth), stride = Depth + 32; // 32: rows are not pages apart
   alignas(64) uint16_t rows[static_cast<size_t>(together * stride)];
   static const TileShape shape; // in memory, all of it: GCC takes the instruction to read eight bytes
@@ -200,7 +201,7 @@ SEQC_INLINE void tile_product(int64_t begin, int64_t end, const PairSegment<Dept
       to += padded;
     }
     SEQC_TILE_FENCE;
-    tile_panels<Gates, Units>(from, height, terms, count, stride, epilogue, descending);
+    tile_panels<Gates, Units, Blocks>(from, height, terms, count, stride, epilogue, descending);
     from += height;
   }
   _tile_release();
@@ -217,9 +218,9 @@ SEQC_KERNEL static void epilogue_apart(int64_t row, int64_t unit, Which which, S
 
 // product_with<float, Gates, Units>(begin, end, segments, count, epilogue, descending), as in gemm.hpp, for
 // at most eight terms.
-template <class R, int Gates, int64_t Units, int64_t Depth, class Epilogue>
-SEQC_INLINE void product_with(int64_t begin, int64_t end, const PairSegment<Depth> *segments, int count,
-                              Epilogue &&epilogue, bool descending = false) {
+template <class R, int Gates, int64_t Units, int64_t Depth, int Blocks, class Epilogue>
+SEQC_INLINE void product_with(int64_t begin, int64_t end, const PairSegment<Depth, Blocks> *segments,
+                              int count, Epilogue &&epilogue, bool descending = false) {
 #if SEQC_TILES
   if (tiles_allowed()) {
     tile_product<Gates, Units>(begin, end, segments, count, epilogue, descending);
@@ -234,9 +235,9 @@ SEQC_INLINE void product_with(int64_t begin, int64_t end, const PairSegment<Dept
 
 // product_gates<float, Gates, Units>(…), as in blocks.hpp: column by column as they are packed, so that what
 // two of them need stays near while all rows pass.
-template <class R, int Gates, int64_t Units, int64_t Depth>
-SEQC_INLINE void product_gates(int64_t begin, int64_t end, const PairSegment<Depth> *segments, int count,
-                               R *out, int64_t stride, bool descending = false) {
+template <class R, int Gates, int64_t Units, int64_t Depth, int Blocks>
+SEQC_INLINE void product_gates(int64_t begin, int64_t end, const PairSegment<Depth, Blocks> *segments,
+                               int count, R *out, int64_t stride, bool descending = false) {
   const auto put = [&](int64_t row, int64_t column, auto, const Vec<R> *sums)
                        SEQC_INLINED { store(out + row * stride + column, *sums); };
   product_with<R, 1, blocks<R>(Units) * lanes<R> * Gates>(begin, end, segments, count, put, descending);

@@ -17,6 +17,8 @@ from seqc.plan.types import Plan
 _WORKSPACE = {Kind.INT: "int64_t", Kind.INDEX: "int64_t", Kind.BOOL: "uint8_t"}
 _CALLER = {Kind.INT: "int32_t", Kind.INDEX: "int32_t", Kind.BOOL: "uint8_t"}
 _REAL = {Kind.REAL: "real", Kind.F32: "float", Kind.F64: "double"}
+HALF = "Half"
+"""The type of a real that is kept in bfloat16."""
 _FIXED_ROLES = {
     "score": "double",
     "grad.hyper": "double",
@@ -34,6 +36,8 @@ def element_type(buffer: Buffer) -> str:
     role = buffer.home.role
     if role in _FIXED_ROLES:
         return _FIXED_ROLES[role]
+    if buffer.half:
+        return HALF
     if buffer.kind in _REAL:
         return _REAL[buffer.kind]
     return (_WORKSPACE if role == "workspace" else _CALLER)[buffer.kind]

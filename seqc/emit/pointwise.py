@@ -15,7 +15,7 @@ from seqc.emit import cpp
 from seqc.emit.expression import INSTANT, UNIFORM, Scope, Term, element, print_statements
 from seqc.emit.kernel import Kernel, Parameter, Place, Pointer, Scalar, gate_of, place
 from seqc.emit.layout import COLUMNS
-from seqc.emit.memory import element_type
+from seqc.emit.memory import HALF, element_type
 from seqc.flow.types import Axis, Kind
 from seqc.plan.buffers import Operand
 from seqc.plan.chain import LOCAL
@@ -121,7 +121,7 @@ def _dense(group: Group, operand: Operand) -> bool:
 
 def _is_real(group: Group, operand: Operand) -> bool:
     kind = element_type(group.plan.buffers[operand.buffer])
-    return kind == "real" or kind == group.real
+    return kind in ("real", group.real, HALF)
 
 
 def _vector_kind(kind: Kind, real: str) -> bool:

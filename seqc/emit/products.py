@@ -183,5 +183,7 @@ def segment_type_of(plan: Plan, node: Product) -> str:
         return f"Int8Segment<{sum(-(-segment.depth // 4) * 4 for segment in node.segments)}>"
     if kind in ("rounded", "pairs"):
         depth = sum(-(-segment.depth // 32) * 32 for segment in node.segments)
-        return f"{'RoundedSegment' if kind == 'rounded' else 'PairSegment'}<{depth}>"
+        if kind == "rounded":
+            return f"RoundedSegment<{depth}>"
+        return f"PairSegment<{depth}, {node.blocks}>" if node.blocks > 1 else f"PairSegment<{depth}>"
     return {"real": "Segment<real>", "bf16": "Bf16Segment"}[kind]

@@ -14,6 +14,7 @@ from seqc.plan.beside import put_beside
 from seqc.plan.chains import add_chains
 from seqc.plan.choose import PlanOptions, StrategyError, choose
 from seqc.plan.epilogue import add_epilogues
+from seqc.plan.halves import keep_halves
 from seqc.plan.late import store_late
 from seqc.plan.layout import optimizer_layout, pack_layout, plain_layout
 from seqc.plan.lookup import look_up
@@ -41,6 +42,7 @@ PLAN_PASSES = (
     "beside",
     "quantise",
     "weights",
+    "halves",
     "late",
     "place",
 )
@@ -69,6 +71,7 @@ def plan(
         "beside": lambda made: put_beside(made, target) if options.beside else made,
         "quantise": lambda made: quantise(made, target),
         "weights": lambda made: by_rows(made, program, target),
+        "halves": lambda made: keep_halves(made, target),
         "late": lambda made: store_late(made, target),
         "place": lambda made: place(made, target),
     }

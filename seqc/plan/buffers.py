@@ -33,6 +33,7 @@ class Buffer:
     reads it but through `Operand.at`.
     `local` (only with TIME): nobody outside of one scan, what stands before and what stands after its loop uses it, and in
     each stretch of steps it is filled anew from its beginning.
+    `half`: reals that are kept in bfloat16.
     """
 
     name: str
@@ -46,6 +47,13 @@ class Buffer:
     block: int = 0
     ring: int = 0
     local: bool = False
+    half: bool = False
+
+    def element_bytes(self, real_bytes: int) -> int:
+        """Bytes of one element in the workspace."""
+        if self.half:
+            return 2
+        return {Kind.REAL: real_bytes, Kind.F32: 4, Kind.F64: 8, Kind.BOOL: 1}.get(self.kind, 8)
 
     @property
     def stride(self) -> int:

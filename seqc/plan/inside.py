@@ -20,6 +20,9 @@ from seqc.plan.sums import is_inner_sum, may_join, sum_terms
 SHORT = 4
 """Terms of a sum that are multiplied anew sooner than read; results of which a loop makes some more in passing."""
 
+LONE = 128
+"""Terms of a product that joins no other, up to which its results are sooner read than multiplied in a pass of their own."""
+
 LONG = 16
 """Terms of a result that a loop makes in passing."""
 
@@ -47,7 +50,8 @@ def take_along(graph: Graph, along: int = 0) -> bool:
 
 
 def all_joining(graph: Graph, most: int) -> set[int]:
-    """The products of up to `most` terms that would join products of one loop, as would all others with the same operand."""
+    """The products of up to `most` terms that would join products of one loop, or at least go there with some that do, as would
+    all others with the same operand."""
     groups: dict[tuple[int, tuple[int, int]], list[int]] = {}
     for index, segments in sorted(graph.segments.items()):
         if SHORT < segments[0].depth <= most and segments[0].rows == 1 and len(segments) == 1:
@@ -56,7 +60,8 @@ def all_joining(graph: Graph, most: int) -> set[int]:
     for members in groups.values():
         loops = {joined_loop(graph, index) for index in members}
         ways = {(way_into_loop(graph, index) or (None, None))[0] for index in members}
-        if len(ways) == 1 and None not in ways and loops != {None}:
+        depth = graph.segments[members[0]][0].depth
+        if len(ways) == 1 and None not in ways and loops != {None} and (None not in loops or depth > LONE):
             found.update(members)
     return found
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 
 from seqc.flow.types import Kind
 from seqc.plan.buffers import Operand
-from seqc.plan.place import reads_and_writes
+from seqc.plan.place import element_bytes, reads_and_writes
 from seqc.plan.share import WHOLE
 from seqc.plan.target import Target
 from seqc.plan.types import Kernel, Node, Plan, Product, Scan
@@ -34,9 +34,10 @@ class Limits:
 
 LIMITS = {
     "workspace": Limits(16 * 1024 * 1024, 6 * 1024),
+    "halves": Limits(8 * 1024 * 1024, 4 * 1024),
     "output": Limits(5 * 1024 * 1024, 2 * 1024),
 }
-"""For what is read again on the way back, and for what is handed to the caller."""
+"""For what is read again on the way back, in single precision or in bfloat16, and for what is handed to the caller."""
 
 
 def store_late(plan: Plan, target: Target) -> Plan:
@@ -60,17 +61,20 @@ def with_late(plan: Plan, kernel: Kernel, read: set[int], target: Target) -> Ker
         return kernel
     stores = [operand for _, operand in kernel.epilogue.stores if operand.buffer not in read]
     for role, limits in LIMITS.items():
-        late = [each for each in stores if is_late(plan, each, role, target)]
-        bytes = sum(each.size * target.real_bytes for each in late)
+        late = [each for each in stores if is_late(plan, each, role, target, kernel.blocks)]
+        bytes = sum(each.size * element_bytes(plan.buffers[each.buffer], target) for each in late)
         if bytes >= limits.least:
             numbers, cells = tuple(sorted(each.buffer for each in late)), limits.much // bytes
             return replace(kernel, epilogue=replace(kernel.epilogue, late=numbers, late_cells=cells))
     return kernel
 
 
-def is_late(plan: Plan, operand: Operand, role: str, target: Target) -> bool:
-    """Whether a store fills whole lines of memory of a role that holds every step."""
+def is_late(plan: Plan, operand: Operand, role: str, target: Target, blocks: int) -> bool:
+    """Whether a store fills whole lines of memory of a role that holds every step; of halves two vectors do, one after the other."""
     buffer = plan.buffers[operand.buffer]
-    whole = operand.size == buffer.stride and operand.size * target.real_bytes % LINE == 0
-    own = buffer.home.role == role and buffer.kind is Kind.REAL and buffer.axes == WHOLE
-    return own and whole and not buffer.ring and not buffer.local and operand.gate is None
+    whole = operand.size == buffer.stride and operand.size * element_bytes(buffer, target) % LINE == 0
+    own = buffer.home.role == role
+    if buffer.half:
+        own = role == "halves" and blocks % 2 == 0 and blocks > 0
+    real = buffer.kind is Kind.REAL and buffer.axes == WHOLE
+    return own and real and whole and not buffer.ring and not buffer.local and operand.gate is None

@@ -10,7 +10,7 @@ from bisect import insort
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
-from seqc.flow.types import Axis, Kind
+from seqc.flow.types import Axis
 from seqc.plan.buffers import Buffer, Operand
 from seqc.plan.chain import LOCAL, Chain
 from seqc.plan.roots import MAY_BE_NULL
@@ -42,11 +42,8 @@ HANDED_IN = frozenset({"carried", "fresh", "started", "active"})
 
 
 def element_bytes(buffer: Buffer, target: Target) -> int:
-    """Bytes of one element as the workspace holds it."""
-    sizes = {Kind.REAL: target.real_bytes, Kind.F32: 4, Kind.F64: 8, Kind.BOOL: 1}
-    if buffer.home.role in ("score", "grad.hyper"):
-        return 8
-    return sizes.get(buffer.kind, 8)
+    """Bytes of one element where it lies."""
+    return 8 if buffer.home.role in ("score", "grad.hyper") else buffer.element_bytes(target.real_bytes)
 
 
 def rounded(number: int, to: int) -> int:

@@ -301,8 +301,7 @@ def overlap(plan: Plan, real_bytes: int, first: int, second: int) -> bool:
 
 def extent(buffer: Buffer, real_bytes: int) -> Arena:
     """The bytes of a buffer, as `place` counts them."""
-    sizes = {Kind.REAL: real_bytes, Kind.F32: 4, Kind.F64: 8, Kind.BOOL: 1}
-    once = buffer.stride * sizes.get(buffer.kind, 8)
+    once = buffer.stride * buffer.element_bytes(real_bytes)
     size = once * max(1, buffer.ring)
     size = rounded(size, ALIGNMENT if size >= ALIGNMENT else SMALL)
     extra = 0 if buffer.ring else rounded(buffer.slots * once, SMALL)

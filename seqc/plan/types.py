@@ -77,6 +77,7 @@ class Product:
     `epilogue`: a loop over the units of each row that runs on the sums, block by block of units. Its loads of `out` are
     sums; nothing is stored in `out` but what it stores there. It stores nothing that the segments read.
     `turns`: every other step takes the weights from the last to the first, and finds half a cache of them in place.
+    `blocks`: of units, whose sums matrix tiles make before the equations run on them (0: not on tiles).
     """
 
     axes: frozenset[Axis]
@@ -88,6 +89,7 @@ class Product:
     rows: int = 1
     epilogue: Pointwise | None = None
     turns: bool = False
+    blocks: int = 0
 
 
 @dataclass(frozen=True, slots=True)

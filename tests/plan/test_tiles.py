@@ -9,6 +9,7 @@ import pytest
 from seqc.passes import flow_for
 from seqc.plan import Plan, plan
 from seqc.plan.cost import costs, total
+from seqc.plan.inside import LONE
 from seqc.plan.rates import usual
 from seqc.plan.stretch import TILES
 from seqc.plan.target import ALONG, Target
@@ -53,9 +54,13 @@ def test_a_loop_takes_along_products_whose_weights_lie_near(
 
 def test_a_gate_that_joins_nothing_goes_along_with_the_others() -> None:
     # z and r of W x + U h, and n apart: W x, and U h that r multiplies
-    made = planned("GRU", 40, 40, TILED)
+    made = planned("GRU", 40, LONE + 8, TILED)
     assert inside(made) == [1, 1, 2]
     assert not any(isinstance(node, Product) for node in made.nodes)
+
+
+def test_where_a_gate_joins_nothing_short_inputs_stay_outside() -> None:
+    assert inside(planned("GRU", 40, LONE, TILED)) == [1]
 
 
 def test_products_that_join_nothing_stay() -> None:

@@ -42,7 +42,7 @@ def load(work: Work) -> Any:
     except SeqError as error:
         raise Skip(f"seqc: {error.diagnostics[0].title}") from None
     except fault.Fault as error:
-        raise Skip(f"seqc: {error.diagnostic.title}: {error.diagnostic.note}") from None
+        raise Skip(f"seqc: {error.diagnostic.title}: {' '.join(error.diagnostic.notes)}") from None
     manifest = json.loads((built.folder / f"{built.name}.json").read_text(encoding="utf-8"))
     library = built.folder / manifest["library"]
     return Model(LibraryEngine(manifest, library), 0), library
