@@ -87,6 +87,18 @@ SEQC_INLINE void store_sums(float *to, int64_t stride, bool low, bool right) {
   }
 }
 
+// load_sums(from, stride, low, right): what was stored so.
+SEQC_INLINE void load_sums(const float *from, int64_t stride, bool low, bool right) {
+  _tile_loadd(0, from, stride * 4);
+  if (right)
+    _tile_loadd(1, from + 16, stride * 4);
+  if (low) {
+    _tile_loadd(2, from + 16 * stride, stride * 4);
+    if (right)
+      _tile_loadd(3, from + 16 * stride + 16, stride * 4);
+  }
+}
+
 // add_products<Passing>(a, a_line, b, apart, b_line, low, right): one tile of k more: rows from a on, a_line
 // bytes apart, times 16 columns at b and, if `right`, those `apart` words behind, b_line bytes from pair to
 // pair. Passing: columns that are not read again soon leave the first-level cache to the rows.
@@ -121,18 +133,48 @@ struct TileTerm {
   int64_t count; // pairs in depth, whole tiles of them
 };
 
+// Part of a term: `steps` tiles in depth. `first`: of those over which all columns of a panel pass together,
+// so that their part of the rows stays in the first-level cache.
+struct TilePart {
+  const uint16_t *rows;
+  const uint32_t *pairs;
+  int64_t apart, steps; // words from column to column
+  bool first;
+};
+
+// tile_parts<Cut>(terms, count, parts): cuts terms by 16 tiles in depth, or not at all, and gives the number
+// of parts.
+template <bool Cut> SEQC_INLINE int tile_parts(const TileTerm *terms, int count, TilePart *parts) {
+  constexpr int64_t most = Cut ? 16 : 1 << 30;
+  int made = 0;
+  int64_t together = most;
+  for (int s = 0; s < count; ++s) {
+    const int64_t steps = terms[s].count / 16;
+    for (int64_t at = 0; at < steps; at += most) {
+      const int64_t own = min(steps - at, most);
+      const bool first = together + own > most;
+      together = (first ? 0 : together) + own;
+      parts[made++] = {terms[s].rows + at * 32, terms[s].pairs + at * 256, terms[s].count * 16, own, first};
+    }
+  }
+  return made;
+}
+
 // All panels of `height` rounded rows, 32 rows at a time. While tiles make the sums of one of these jobs, the
 // epilogue runs on those of the job before, some rows after each step of k.
-template <int Gates, int64_t Units, int Blocks, class Epilogue>
+template <int Gates, int64_t Units, int64_t Depth, int Blocks, class Epilogue>
 SEQC_INLINE void tile_panels(int64_t from, int64_t height, const TileTerm *terms, int count, int64_t stride,
                              Epilogue &epilogue, bool descending) {
-  constexpr int64_t wide = Gates == 1 ? 2 : Blocks * low_blocks(Gates),
+  constexpr int64_t plain = Units >= 1024 ? 8 : 2; // more where a row of results is long
+  constexpr int64_t wide = Gates == 1 ? plain : Blocks * low_blocks(Gates),
                     panels = parts(blocks<float>(Units), wide);
   constexpr int most = static_cast<int>(wide * Gates);
   alignas(64) Array<Array<float, 32 * most * 16>, 2> sums;
+  TilePart pieces[static_cast<size_t>(8 + parts(Depth, 512))];
+  const int all = tile_parts<(most > 2)>(terms, count, pieces);
   int64_t depth = 0;
-  for (int s = 0; s < count; ++s)
-    depth += terms[s].count / 16;
+  for (int s = 0; s < all; ++s)
+    depth += pieces[s].steps;
   const int64_t parted = parts(height, 32), jobs = panels * parted;
   int64_t unit = 0, row = 0, rows = 0, columns = 0; // of the job whose sums are ready
   for (int64_t job = 0; job <= jobs; ++job) {
@@ -144,29 +186,36 @@ SEQC_INLINE void tile_panels(int64_t from, int64_t height, const TileTerm *terms
     const float *const ready = sums[(job + 1) % 2];
     int64_t r = 0, due = 0;
     SEQC_TILE_FENCE;
-    for (int64_t vector = 0; vector < (idle ? 1 : width); vector += 2) {
-      const bool right = vector + 1 < width;
-      if (!idle)
-        clear_sums();
-      for (int s = 0; s < (idle ? 1 : count); ++s) {
-        const int64_t apart = terms[s].count * 16;
-        const uint16_t *a = terms[s].rows + next * stride;
-        const uint32_t *b = terms[s].pairs + (panel * most + vector) * apart;
-        for (int64_t left = idle ? 1 : terms[s].count / 16; left > 0; --left, a += 32, b += 256) {
-          if (!idle)
-            add_products<true>(reinterpret_cast<const char *>(a), 2 * stride, b, apart, 64, low, right);
-          for (due += rows; due >= beats; due -= beats, ++r)
-            for (int64_t u = 0; u < (wide == 1 ? 1 : columns / Gates); ++u) {
-              Array<Vec<float>, Gates> own;
-              SEQC_UNROLL
-              for (int g = 0; g < Gates; ++g)
-                own[g] = load(ready + (r * (wide == 1 ? Gates : columns) + u * Gates + g) * 16);
-              finish<float, Gates, Units>(row + r, unit + u, 1, own, epilogue);
-            }
+    for (int begin = 0, end = 1; begin < (idle ? 1 : all); begin = end++) {
+      while (end < all && !pieces[end].first)
+        ++end;
+      for (int64_t vector = 0; vector < (idle ? 1 : width); vector += 2) {
+        const bool right = vector + 1 < width;
+        float *const to = sums[job % 2] + vector * 16;
+        if (!idle && begin == 0)
+          clear_sums();
+        else if (!idle)
+          load_sums(to, 16 * width, low, right);
+        for (int s = begin; s < (idle ? 1 : end); ++s) {
+          const int64_t apart = pieces[s].apart;
+          const uint16_t *a = pieces[s].rows + next * stride;
+          const uint32_t *b = pieces[s].pairs + (panel * most + vector) * apart;
+          for (int64_t left = idle ? 1 : pieces[s].steps; left > 0; --left, a += 32, b += 256) {
+            if (!idle)
+              add_products<true>(reinterpret_cast<const char *>(a), 2 * stride, b, apart, 64, low, right);
+            for (due += rows; due >= beats; due -= beats, ++r)
+              for (int64_t u = 0; u < (wide == 1 ? 1 : columns / Gates); ++u) {
+                Array<Vec<float>, Gates> own;
+                SEQC_UNROLL
+                for (int g = 0; g < Gates; ++g)
+                  own[g] = load(ready + (r * (wide == 1 ? Gates : columns) + u * Gates + g) * 16);
+                finish<float, Gates, Units>(row + r, unit + u, 1, own, epilogue);
+              }
+          }
         }
+        if (!idle)
+          store_sums(to, 16 * width, low, right);
       }
-      if (!idle)
-        store_sums(sums[job % 2] + vector * 16, 16 * width, low, right);
     }
     unit = panel * wide;
     row = from + next;
@@ -201,7 +250,7 @@ SEQC_INLINE void tile_product(int64_t begin, int64_t end, const PairSegment<Dept
       to += padded;
     }
     SEQC_TILE_FENCE;
-    tile_panels<Gates, Units, Blocks>(from, height, terms, count, stride, epilogue, descending);
+    tile_panels<Gates, Units, Depth, Blocks>(from, height, terms, count, stride, epilogue, descending);
     from += height;
   }
   _tile_release();

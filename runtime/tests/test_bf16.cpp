@@ -52,7 +52,9 @@ static void check_all(const char *what, int64_t M, int64_t width, const double *
           what, long(M), long(width), long(i));
 }
 
-template <int Gates, int64_t Units> static void check(int64_t M, int64_t K) {
+// Depth: of both terms at most, in whole tiles; Blocks: of units that tiles take at once.
+template <int Gates, int64_t Units, int64_t Depth = 192, int Blocks = 1>
+static void check(int64_t M, int64_t K) {
   const int64_t extra = 3, width = Gates * Units;
   Data<float> h(M * K, 2), x(M * extra, 3), U(width * K, 4), W(width * extra, 5);
   Data<double> expected(M * width, 6), size(M * width, 7);
@@ -89,7 +91,8 @@ template <int Gates, int64_t Units> static void check(int64_t M, int64_t K) {
         packed_w(seqc::pairs_bytes(extra, Units, Gates) / 4, 1);
     seqc::pack_pair_gates(packed_u + 0, K, Units, gates_u, Gates);
     seqc::pack_pair_gates(packed_w + 0, extra, Units, gates_w, Gates);
-    const seqc::PairSegment<192> segments[2] = {{{h, K, packed_u + 0, K}}, {{x, extra, packed_w + 0, extra}}};
+    const seqc::PairSegment<Depth, Blocks> segments[2] = {{{h, K, packed_u + 0, K}},
+                                                          {{x, extra, packed_w + 0, extra}}};
     check_all("pairs", M, width, expected + 0, size + 0, run_on(segments));
     if constexpr (Gates == 1) { // the transposed matrix in two parts, one below the other, packs to the same
       Data<float> turned(Units * K, 1), again(seqc::pairs_bytes(K, Units) / 4, 2);
@@ -123,8 +126,8 @@ template <int Gates, int64_t Units> static void check(int64_t M, int64_t K) {
     seqc::pack_gates<float>(packed_w + 0, extra, Units, gates_w, Gates, extra);
     seqc::round_values(own, packed_u + 0, packed_u + 0);
     seqc::round_values(more, packed_w + 0, packed_w + 0);
-    const seqc::RoundedSegment<192> segments[2] = {{{h, K, packed_u + 0, K}},
-                                                   {{x, extra, packed_w + 0, extra}}};
+    const seqc::RoundedSegment<Depth> segments[2] = {{{h, K, packed_u + 0, K}},
+                                                     {{x, extra, packed_w + 0, extra}}};
     check_all("reals", M, width, expected + 0, size + 0, run_on(segments));
   }
 }
@@ -167,35 +170,68 @@ template <int64_t N> static void check_outers(int64_t M, int64_t K) {
   });
 }
 
-// Three slices of a left side with a right side each of N columns, and their own sums, in two parts that cut
-// a slice; then once more on top.
-template <int64_t Units, int64_t N> static void check_slices(int64_t K) {
+// Three slices of a left side with two right sides, of N and More columns, and their own sums, in two parts
+// that cut a slice; then once more on top.
+template <int64_t Units, int64_t N, int64_t More> static void check_slices(int64_t K) {
   constexpr int64_t columns = 3 * Units;
-  Data<float> A(K * columns, 1), B(K * N, 2), C(columns * N, 3), sums(columns, 4);
+  Data<float> A(K * columns, 1), B(K * N, 2), D(K * More, 5), C(columns * N, 3), E(columns * More, 6),
+      sums(columns, 4);
   const seqc::Beside<float, 3> rights[] = {
       seqc::beside(B + 0, N, C + 0, C + Units * N, C + 2 * Units * N),
       seqc::ones(sums + 0, sums + Units, sums + 2 * Units),
+      seqc::beside(D + 0, More, E + 0, E + Units * More, E + 2 * Units * More),
   };
   for (int turn = 1; turn <= 2; ++turn) {
     const int64_t cut = Units + Units / 2;
-    seqc::outers_rounded<3, Units, N, 0>(seqc::Range{0, cut}, K, A, columns, rights, turn > 1);
-    seqc::outers_rounded<3, Units, N, 0>(seqc::Range{cut, columns - cut}, K, A, columns, rights, turn > 1);
+    seqc::outers_rounded<3, Units, N, 0, More>(seqc::Range{0, cut}, K, A, columns, rights, turn > 1);
+    seqc::outers_rounded<3, Units, N, 0, More>(seqc::Range{cut, columns - cut}, K, A, columns, rights,
+                                               turn > 1);
     for (int64_t m = 0; m < columns; ++m)
-      for (int64_t n = 0; n <= N; ++n) { // column N: ones
+      for (int64_t n = 0; n <= N + More; ++n) { // the last: ones
+        const auto right = [&](int64_t k) { return near(n < N ? B[k * N + n] : D[k * More + n - N]); };
         double sum = 0, total = 0;
         for (int64_t k = 0; k < K; ++k) {
           const float left = A[k * columns + m];
-          const double term = n == N
-                                  ? static_cast<double>(left)
-                                  : static_cast<double>(near(left)) * static_cast<double>(near(B[k * N + n]));
+          const double term = n == N + More ? static_cast<double>(left)
+                                            : static_cast<double>(near(left)) * static_cast<double>(right(k));
           sum += turn * term;
           total += turn * fabs(term);
         }
-        const float found = n == N ? sums[m] : C[m * N + n];
+        const float found = n == N + More ? sums[m] : n < N ? C[m * N + n] : E[m * More + n - N];
         CHECK(close<float>(static_cast<double>(found), sum, total, 16), "slices of %ld with %ld over %ld",
               long(Units), long(N), long(K));
       }
   }
+}
+
+// Vectors kept in bfloat16: whole ones and parts, past the caches or not, and no byte beyond.
+static void check_halves() {
+  const int n = seqc::lanes<float>;
+  Data<float> x(n, 7);
+  x[0] = HUGE_VALF;
+  x[n - 1] = 0.0f;
+  alignas(64) seqc::Half kept[2 * seqc::lanes<float>];
+  for (int count = 1; count <= n; ++count)
+    for (int far = 0; far < 2; ++far) {
+      for (seqc::Half &each : kept)
+        each.bits = 0x1234;
+      const Vec<float> v = seqc::load(static_cast<const float *>(x + 0));
+      if (count == n)
+        seqc::store_late(far != 0, kept, v, seqc::Whole{});
+      else
+        seqc::store_late(far != 0, kept, v, seqc::Part{count});
+      seqc::settle();
+      const Vec<float> again = count == n
+                                   ? seqc::load(static_cast<const seqc::Half *>(kept), seqc::Whole{})
+                                   : seqc::load(static_cast<const seqc::Half *>(kept), seqc::Part{count});
+      for (int i = 0; i < n; ++i) {
+        CHECK(again[i] == (i < count ? near(x[i]) : 0.0f), "half %d of %d", i, count);
+        CHECK(i >= count || static_cast<float>(kept[i]) == near(x[i]), "half %d alone", i);
+        CHECK(seqc::Half(x[i]).bits == seqc::bf16_bits(x[i]), "half of %g", static_cast<double>(x[i]));
+      }
+      for (int i = count; i < 2 * n; ++i)
+        CHECK(kept[i].bits == 0x1234, "what lies behind %d halves", count);
+    }
 }
 
 int main() {
@@ -218,9 +254,14 @@ int main() {
       check_outers<129>(M, K);
     }
   for (const int64_t K : {1, 33, 301}) {
-    check_slices<16, 7>(K);
-    check_slices<33, 64>(K);
-    check_slices<64, 1>(K);
+    check_slices<16, 7, 33>(K);
+    check_slices<33, 64, 1>(K);
+    check_slices<64, 1, 64>(K);
   }
+  check_slices<32, 500, 100>(70);  // more columns than lie ready at once
+  check<4, 40, 1120, 2>(33, 1050); // rows that do not stay in the first cache, in parts of their depth
+  check<3, 48, 1120, 4>(18, 530);
+  check<1, 1030, 640>(35, 600);
+  check_halves();
   return finish_tests("bf16");
 }
