@@ -18,7 +18,7 @@ from seqc.plan.share import WHOLE
 from seqc.plan.target import Target
 from seqc.plan.types import Kernel, Node, Plan, Pointwise, Product, Scan
 
-BLOCKS = {True: ((512, 4), (128, 2)), False: ((512, 2),)}
+BLOCKS = {True: ((512, 4), (64, 2)), False: ((512, 2),)}
 """Units from which so many blocks of them are taken at once, where halves are stored and where none are."""
 
 RESULTS = frozenset({"output", "score", "carried"})

@@ -73,8 +73,8 @@ def test_what_a_loss_is_made_of_stays() -> None:
 @pytest.mark.parametrize(
     ("size", "entry", "blocks"),
     [
-        (64, "gradients", 1),
-        (128, "gradients", 2),
+        (32, "gradients", 1),
+        (64, "gradients", 2),
         (512, "gradients", 4),
         (128, "infer", 1),
         (512, "infer", 2),
