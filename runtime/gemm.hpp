@@ -239,7 +239,7 @@ SEQC_INLINE void one_row(int64_t row, const Segment<R> *segments, int count, Epi
   const int64_t bytes = depth * Units * Gates * static_cast<int64_t>(sizeof(R)), first_level = 49152;
   if (bytes > 32 * first_level)
     one_row_by<R, Gates, Units, streams, true>(row, segments, count, epilogue, descending, lot);
-  else if ((tile_vectors > 2 || width >= 3) && bytes > 2 * first_level && bytes <= 16 * first_level)
+  else if ((tile_vectors > 2 || width >= 3) && bytes > 2 * first_level)
     one_row_by<R, Gates, Units, few, false>(row, segments, count, epilogue, descending, lot);
   else
     one_row_by<R, Gates, Units, streams, false>(row, segments, count, epilogue, descending, lot);

@@ -258,10 +258,10 @@ int main() {
     check_slices<33, 64, 1>(K);
     check_slices<64, 1, 64>(K);
   }
-  check_slices<32, 500, 100>(70);  // more columns than lie ready at once
-  check<4, 40, 1120, 2>(33, 1050); // rows that do not stay in the first cache, in parts of their depth
-  check<3, 48, 1120, 4>(18, 530);
-  check<1, 1030, 640>(35, 600);
+  check_slices<16, 500, 100>(40); // more columns than lie ready at once
+  check<4, 20, 640, 2>(17, 530);  // rows that do not stay in the first cache, in parts of their depth
+  check<3, 48, 192, 4>(18, 33);   // several blocks of units at once
+  check<1, 1030, 640>(2, 530);    // long rows of results
   check_halves();
   return finish_tests("bf16");
 }

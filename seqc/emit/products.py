@@ -97,6 +97,10 @@ def order_arguments(node: Product, names: Sequence[str], shared: bool) -> list[s
     return [names[-1]] if node.turns else []
 
 
+FEW = 3
+"""Stores of equations up to which their pointers stay in registers; those of more are looked up, by value once instead of twice."""
+
+
 def fused_kernel(
     plan: Plan, node: Product, epilogue: Pointwise, in_scan: bool, vectors: Vectors, shared: bool = False
 ) -> Made:
@@ -128,7 +132,7 @@ def fused_kernel(
         row = "int64_t row" if mentions(inner, "row") else "int64_t"
         unit = "int64_t i" if mentions(inner, "i") else "int64_t"
         inline = "SEQC_INLINED " if rows or pack.kind == "pairs" else ""
-        taken = "=" if pack.kind == "pairs" or not alone else "&"  # by value, each pointer is looked up once
+        taken = "=" if pack.kind == "pairs" or len(epilogue.stores) > FEW else "&"
         sizes = f"{max(1, pack.gates)}, {pack.units}"
         if rows:
             sizes = ", ".join([sizes, *(str(segment.depth) for segment in node.segments)])
