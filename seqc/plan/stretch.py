@@ -43,6 +43,9 @@ which is what weight gradients sum up at a time."""
 TILES = 256
 """The least where weight gradients are summed on matrix tiles, so fast that what they add to is what takes time."""
 
+SHARE = 8
+"""A stretch of what passes takes an eighth of the second cache: weights and results are there, too."""
+
 DEEP = 16 * FEWEST
 """Values summed for a result from which reading large weights anew for each stretch takes longer than what it saves."""
 
@@ -188,7 +191,7 @@ def with_stretches(plan: Plan, found: dict[int, Company], target: Target, cells:
         if isinstance(node, Scan) and number in found:
             company = found[number]
             least = TILES if target.tiles and target.math == "bf16" else FEWEST
-            fitting = min(MOST, max(least, target.l2_bytes // 4 // company.bytes))
+            fitting = min(MOST, max(least, target.l2_bytes // SHARE // company.bytes))
             fitting -= fitting % least
             before, after = kernels(plan, company.before), kernels(plan, company.after)
             node = replace(node, before=before, after=after, stretch=cells or fitting)
