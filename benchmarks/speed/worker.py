@@ -28,8 +28,8 @@ MOST = 4000
 BURST = 15e-6
 """Seconds of one reading of the multiply-add rate."""
 
-APART = 1e-4
-"""Seconds of work between two readings, at least."""
+APART = 1e-3
+"""Seconds of work between two readings, at least: more of them would warm a core that has little to do."""
 
 
 @dataclass(frozen=True, slots=True)
