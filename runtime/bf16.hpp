@@ -29,14 +29,26 @@ SEQC_INLINE Vec<float> rounded(Vec<float> x) {
   return select(x == x, bits_as<Vec<float>>(near), x);
 }
 
+// Halves: the nearest bfloat16 of each lane; halved(v) rounds, ties to even, widened(halves) gives reals
+// again.
+typedef uint16_t Halves __attribute__((vector_size(sizeof(uint16_t) * lanes<float>)));
+SEQC_INLINE Halves halved(Vec<float> v) {
+#if SEQC_ROUNDS
+  return bits_as<Halves>(_mm512_cvtneps_pbh(bits_as<__m512>(v)));
+#else
+  return __builtin_convertvector(bits_as<WordPairs>(rounded(v)) >> 16, Halves);
+#endif
+}
+SEQC_INLINE Vec<float> widened(Halves halves) {
+  return bits_as<Vec<float>>(__builtin_convertvector(halves, WordPairs) << 16);
+}
+
 // round_two(low, high): the nearest bfloat16 of each lane, those of `low` first, two in a word.
 SEQC_INLINE WordPairs round_two(Vec<float> low, Vec<float> high) {
 #if SEQC_ROUNDS
   return bits_as<WordPairs>(_mm512_cvtne2ps_pbh(bits_as<__m512>(high), bits_as<__m512>(low)));
 #else
-  typedef uint16_t Words __attribute__((vector_size(sizeof(uint16_t) * lanes<float>)));
-  const Words both[2] = {__builtin_convertvector(bits_as<WordPairs>(rounded(low)) >> 16, Words),
-                         __builtin_convertvector(bits_as<WordPairs>(rounded(high)) >> 16, Words)};
+  const Halves both[2] = {halved(low), halved(high)};
   WordPairs words;
   __builtin_memcpy(&words, both, sizeof words);
   return words;
@@ -64,19 +76,7 @@ struct Half {
   SEQC_INLINED explicit Half(float x) : bits(static_cast<uint16_t>(bf16_bits(x))) {}
   SEQC_INLINED explicit operator float() const { return bits_as<float>(static_cast<uint32_t>(bits) << 16); }
 };
-typedef uint16_t Halves __attribute__((vector_size(sizeof(uint16_t) * lanes<float>)));
-
 // load(p, which), store(p, v, which) as for reals: widened, and rounded to the nearest, ties to even.
-SEQC_INLINE Vec<float> widened(Halves halves) {
-  return bits_as<Vec<float>>(__builtin_convertvector(halves, WordPairs) << 16);
-}
-SEQC_INLINE Halves halved(Vec<float> v) {
-#if SEQC_ROUNDS
-  return bits_as<Halves>(_mm512_cvtneps_pbh(bits_as<__m512>(v)));
-#else
-  return __builtin_convertvector(bits_as<WordPairs>(rounded(v)) >> 16, Halves);
-#endif
-}
 SEQC_INLINE Vec<float> load(const Half *p, Whole) {
   Halves halves;
   __builtin_memcpy(&halves, p, sizeof halves);

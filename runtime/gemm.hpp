@@ -226,8 +226,8 @@ SEQC_INLINE void one_row_by(int64_t row, const Segment<R> *segments, int count, 
   }
 }
 
-// One row: as many panels at once as keep the multipliers busy. Where weights are a few times the first-level
-// cache, fewer of them at once let more be found there by the next step.
+// One row: as many panels at once as keep the multipliers busy. Where weights come out of the second-level
+// cache, fewer of them at once are read faster.
 template <class R, int Gates, int64_t Units, class Epilogue>
 SEQC_INLINE void one_row(int64_t row, const Segment<R> *segments, int count, Epilogue &epilogue,
                          bool descending, const Lot &lot) {

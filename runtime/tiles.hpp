@@ -179,7 +179,8 @@ SEQC_INLINE void tile_panels(int64_t from, int64_t height, const TileTerm *terms
   int64_t unit = 0, row = 0, rows = 0, columns = 0; // of the job whose sums are ready
   for (int64_t job = 0; job <= jobs; ++job) {
     const bool idle = job == jobs; // for the tiles: only the last sums are left to be used
-    const int64_t panel = descending ? panels - 1 - job / parted : job / parted, next = job % parted * 32;
+    const int64_t at = idle ? job - 1 : job, next = at % parted * 32;
+    const int64_t panel = descending ? panels - 1 - at / parted : at / parted;
     const int64_t width = min(wide, blocks<float>(Units) - panel * wide) * Gates;
     const bool low = height - next > 16;
     const int64_t beats = idle ? 1 : depth * parts(width, 2);

@@ -125,3 +125,24 @@ def test_gradients_stay_near_those_of_single_precision(tmp_path: Path, march: st
         size = float(np.linalg.norm(exact))
         error = float(np.linalg.norm(found[1].parameters[name] - exact))
         assert 0 < error < 0.03 * size or size == 0, name
+
+
+def test_rows_that_end_and_threads(tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    x = random.normal(size=(23, 7, 5)).astype(np.float32)
+    t = random.normal(size=(23, 7, 2)).astype(np.float32)
+    lengths = np.array([23, 5, 1, 17, 9, 23, 2], np.int32)
+    found = []
+    for number, products in enumerate(("", "math = bf16")):
+        path = tmp_path / f"r{number}.seq"
+        text = TRAINED.replace("PRODUCTS", products).replace("  target t", "  input n: length\n  target t")
+        path.write_text(text, encoding="utf-8")
+        model = seqc.load(path, engine="library", seed=1)
+        alone = {name: np.array(each) for name, each in model.gradients(x, t, n=lengths).parameters.items()}
+        model.threads = 2
+        shared = model.gradients(x, t, n=lengths).parameters
+        assert all(np.array_equal(alone[name], shared[name]) for name in alone)
+        found.append(alone)
+    for name, exact in found[0].items():
+        error = float(np.linalg.norm(found[1][name] - exact))
+        assert error < 0.03 * float(np.linalg.norm(exact)) + 1e-9, name
