@@ -1,6 +1,6 @@
-// Products with weights of 8 bits and a scale for each row, for inference. Activations are quantised row by
-// row; sums of products are exact integers, so that a row gives the same bits alone and in a batch, on any
-// machine.
+// Weights of 8 bits with a scale for each row, for inference, and their products on vectors. Activations are
+// quantised row by row; sums of products are exact integers, so that a row gives the same bits alone and in a
+// batch, on any machine.
 #pragma once
 
 #include "quant.hpp"
@@ -166,12 +166,11 @@ SEQC_INLINE void int8_panel(int64_t begin, int64_t end, int64_t first, const Int
   }
 }
 
-// product_with<float, Gates, Units>(begin, end, segments, count, epilogue, descending), as in gemm.hpp, for
-// at most eight terms. Each row of each term is quantised once, by its own largest value; some rows at a
-// time, and all panels pass over them.
-template <class R, int Gates, int64_t Units, int64_t Depth, class Epilogue>
-SEQC_INLINE void product_with(int64_t begin, int64_t end, const Int8Segment<Depth> *segments, int count,
-                              Epilogue &&epilogue, bool descending = false) {
+// product_with(…) of tiles8.hpp on vectors. Each row of each term is quantised once, by its own largest
+// value; some rows at a time, and all panels pass over them.
+template <int Gates, int64_t Units, int64_t Depth, class Epilogue>
+SEQC_INLINE void int8_product(int64_t begin, int64_t end, const Int8Segment<Depth> *segments, int count,
+                              Epilogue &epilogue, bool descending) {
   constexpr int wide = low_blocks(Gates), last = static_cast<int>(blocks<float>(Units) % wide);
   constexpr int width = Gates * wide, streams = width >= 8 ? 1 : 8 / width;
   constexpr int64_t panels = parts(blocks<float>(Units), wide), full = blocks<float>(Units) / wide;

@@ -12,6 +12,13 @@
 #define SEQC_TILES 0
 #endif
 
+// Tiles that multiply whole numbers of 8 bits, too.
+#if SEQC_TILES && (defined(SEQC_EMULATED_TILES) || defined(__AMX_INT8__))
+#define SEQC_TILES8 1
+#else
+#define SEQC_TILES8 0
+#endif
+
 namespace seqc {
 
 #if SEQC_TILES
@@ -42,6 +49,26 @@ SEQC_INLINE bool tiles_allowed() {
 
 // What was stored before is in memory before a tile is loaded: compilers do not know that tiles read memory.
 #define SEQC_TILE_FENCE asm volatile("" ::: "memory")
+
+// Two by two sums in tiles 0 … 3: of 16 rows, or 32 (low), and 16 columns, or 32 (right).
+SEQC_INLINE void clear_sums() {
+  _tile_zero(0);
+  _tile_zero(1);
+  _tile_zero(2);
+  _tile_zero(3);
+}
+
+// store_sums(to, stride, low, right): the sums, `stride` values from row to row.
+template <class Word> SEQC_INLINE void store_sums(Word *to, int64_t stride, bool low, bool right) {
+  _tile_stored(0, to, stride * 4);
+  if (right)
+    _tile_stored(1, to + 16, stride * 4);
+  if (low) {
+    _tile_stored(2, to + 16 * stride, stride * 4);
+    if (right)
+      _tile_stored(3, to + 16 * stride + 16, stride * 4);
+  }
+}
 
 #endif
 

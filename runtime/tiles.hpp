@@ -32,26 +32,6 @@ SEQC_INLINE void round_row(int64_t count, const float *from, uint16_t *to, int64
   }
 }
 
-// Two by two sums in tiles 0 … 3: of 16 rows, or 32 (low), and 16 columns, or 32 (right).
-SEQC_INLINE void clear_sums() {
-  _tile_zero(0);
-  _tile_zero(1);
-  _tile_zero(2);
-  _tile_zero(3);
-}
-
-// store_sums(to, stride, low, right): the sums, `stride` values from row to row.
-SEQC_INLINE void store_sums(float *to, int64_t stride, bool low, bool right) {
-  _tile_stored(0, to, stride * 4);
-  if (right)
-    _tile_stored(1, to + 16, stride * 4);
-  if (low) {
-    _tile_stored(2, to + 16 * stride, stride * 4);
-    if (right)
-      _tile_stored(3, to + 16 * stride + 16, stride * 4);
-  }
-}
-
 // load_sums(from, stride, low, right): what was stored so.
 SEQC_INLINE void load_sums(const float *from, int64_t stride, bool low, bool right) {
   _tile_loadd(0, from, stride * 4);

@@ -2,9 +2,9 @@
 // core read in turn with it (medians), and the time of the elementary functions.
 //   g++ -std=c++17 -O3 -march=native -fno-math-errno -fno-trapping-math -ffp-contract=fast bench.cpp -o bench
 //   ./bench [part of a name]
-#include "../int8.hpp"
 #include "../math.hpp"
 #include "../outer.hpp"
+#include "../tiles8.hpp"
 
 #include <stdio.h>
 #include <stdlib.h>

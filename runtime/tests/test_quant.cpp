@@ -1,9 +1,14 @@
-// Products with bfloat16 and 8-bit weights against the plain form over the rounded numbers, and the promise
-// that a row has the same bits alone, in a batch, and whatever the order of panels.
+// Products with bfloat16 and 8-bit weights (the latter on emulated tiles where SEQC_EMULATED_TILES is
+// defined) against the plain form over the rounded numbers, and the promise that a row has the same bits
+// alone, in a batch, and whatever the order of panels.
 #include "check.hpp"
 #include "naive.hpp"
 
-#include "../int8.hpp"
+#if defined(SEQC_EMULATED_TILES)
+#include "tiles_emulated.hpp"
+#endif
+
+#include "../tiles8.hpp"
 
 using seqc::Vec;
 
@@ -94,7 +99,7 @@ template <int Gates, int64_t Units> static void check(int64_t M, int64_t K) {
     Data<char> packed_u(seqc::int8_bytes(K, Units, Gates)), packed_w(seqc::int8_bytes(extra, Units, Gates));
     seqc::pack_int8(packed_u + 0, K, Units, Gates, weight_u);
     seqc::pack_int8(packed_w + 0, extra, Units, Gates, weight_w);
-    const seqc::Int8Segment<140> segments[2] = {{{h, K, packed_u + 0, K}}, {{x, extra, packed_w + 0, extra}}};
+    const seqc::Int8Segment<208> segments[2] = {{{h, K, packed_u + 0, K}}, {{x, extra, packed_w + 0, extra}}};
     const auto run = [&](int64_t begin, int64_t end, float *to, bool descending) {
       seqc::product_with<float, Gates, Units>(
           begin, end, segments, 2,
@@ -146,8 +151,8 @@ static void check_exact_int8() {
 int main() {
   check_rounding();
   check_exact_int8();
-  for (const int64_t M : {1, 2, 5, 6, 13})
-    for (const int64_t K : {1, 2, 8, 33, 128}) {
+  for (const int64_t M : {1, 2, 5, 6, 13, 35})
+    for (const int64_t K : {1, 2, 8, 33, 128, 201}) {
       check<1, 40>(M, K);
       check<1, 129>(M, K);
       check<2, 17>(M, K);

@@ -1,5 +1,5 @@
-// The few functions of matrix tiles that tiles.hpp calls, in plain C++: eight tiles of 16 rows of 64 bytes,
-// with the sums taken as the instruction takes them, pair by pair.
+// The few functions of matrix tiles that tiles.hpp and tiles8.hpp call, in plain C++: eight tiles of 16 rows
+// of 64 bytes, with the sums taken as the instructions take them, bfloat16 pair by pair.
 #pragma once
 
 #include <stdint.h>
@@ -56,6 +56,20 @@ static inline void _tile_dpbf16ps(int sum, int left, int right) {
       }
       memcpy(&value, emulated::tiles[sum].byte[m] + 4 * n, 4);
       value += even + odd;
+      memcpy(emulated::tiles[sum].byte[m] + 4 * n, &value, 4);
+    }
+}
+static inline void _tile_dpbusd(int sum, int left, int right) {
+  if (!emulated::ready)
+    __builtin_trap();
+  for (int m = 0; m < 16; ++m)
+    for (int n = 0; n < 16; ++n) {
+      uint32_t value;
+      memcpy(&value, emulated::tiles[sum].byte[m] + 4 * n, 4);
+      for (int k = 0; k < 64; ++k) {
+        const unsigned char weight = emulated::tiles[right].byte[k / 4][4 * n + k % 4];
+        value += static_cast<uint32_t>(emulated::tiles[left].byte[m][k] * static_cast<int8_t>(weight));
+      }
       memcpy(emulated::tiles[sum].byte[m] + 4 * n, &value, 4);
     }
 }

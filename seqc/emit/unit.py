@@ -50,7 +50,7 @@ def numbers_of(model: Model) -> Numbers:
 def includes(model: Model, plans: Mapping[str, Plan]) -> tuple[str, ...]:
     """The headers of the runtime that a model needs."""
     kinds = {placed.pack.kind for placed in model.packs}
-    low = ["int8.hpp"] if "int8" in kinds else ["quant.hpp"] if "bf16" in kinds else []
+    low = ["tiles8.hpp"] if "int8" in kinds else ["quant.hpp"] if "bf16" in kinds else []
     if model.target.math != "real":
         low.append("tile_outer.hpp" if "pairs" in kinds else "bf16.hpp")
     plain = any(

@@ -315,7 +315,7 @@ class PackedMatrix:
     form "rows": y = W x; `sources` are the G matrices [units, depth], stacked and interleaved by `block`.
     form "columns": x' = Wt y; sources [depth / their number, units] one below the other. A source is (parameter, offset
     in elements), or None when it is filled by a `Pack` node and lives in the workspace, in buffer `buffer`. `kind`: "real",
-    "bf16", "int8" (quant.hpp, int8.hpp), "rounded" or "pairs" (bfloat16 as reals or in 16 bits, for rows that are rounded too).
+    "bf16", "int8" (quant.hpp, tiles8.hpp), "rounded" or "pairs" (bfloat16 as reals or in 16 bits, for rows that are rounded too).
     """
 
     form: str

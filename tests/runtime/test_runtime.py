@@ -114,13 +114,15 @@ def test_products_of_rounded_operands(compiler: str, width: str, tmp_path: Path)
 
 def test_matrix_tiles_in_emulation(tmp_path: Path, compiler: str) -> None:
     flags = ("-O2", "-DSEQC_VECTOR_BYTES=64", "-DSEQC_EMULATED_TILES", "-Wno-psabi")
-    run(build(compiler, "test_bf16.cpp", tmp_path / "tiles", *flags))
+    for source in ("test_bf16.cpp", "test_quant.cpp"):
+        run(build(compiler, source, tmp_path / source, *flags))
 
 
 def test_matrix_tiles_compile(tmp_path: Path) -> None:
     if not X86 or "g++" not in COMPILERS:
         pytest.skip("for x86 only")
-    build("g++", "test_bf16.cpp", tmp_path / "tiles", "-O1", "-march=sapphirerapids")
+    for source in ("test_bf16.cpp", "test_quant.cpp"):
+        build("g++", source, tmp_path / source, "-O1", "-march=sapphirerapids")
     for source in ("rates.cpp", "bench.cpp"):  # what doctor --measure and bench compile on such a machine
         build("g++", f"../bench/{source}", tmp_path / source, "-O1", "-march=sapphirerapids", "-shared")
 
@@ -172,7 +174,7 @@ def test_headers_need_nothing_but_the_c_library(compiler: str, tmp_path: Path) -
 ALL_HEADERS = """
 #include "outer.hpp"
 #include "guard.hpp"
-#include "int8.hpp"
+#include "tiles8.hpp"
 #include "math.hpp"
 #include "random.hpp"
 #include "reduce.hpp"
