@@ -18,6 +18,7 @@ template <class R, int Gates, int64_t Units, class S>
 SEQC_INLINE void product_gates(int64_t begin, int64_t end, const S *segments, int count, R *out,
                                int64_t stride, bool descending = false, const Lot &lot = {0, 0, 1}) {
   const auto store_gates = [&](int64_t row, int64_t unit, auto, const Vec<R> *sums) {
+    SEQC_UNROLL
     for (int gate = 0; gate < Gates; ++gate)
       store(out + row * stride + unit * Gates + gate * lanes<R>, sums[gate]);
   };

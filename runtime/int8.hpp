@@ -43,18 +43,21 @@ SEQC_INLINE void pack_int8(void *packed, int64_t depth, int64_t units, int gates
 
 // quantise(depth, from, to): the values as round(x / scale) + 128, padded to whole groups of four; the scale.
 SEQC_INLINE float quantise(int64_t depth, const float *from, uint8_t *to) {
-  Vec<float> largest = {};
+  Ints<float> largest = {}; // bits of sizes are in the order of sizes, and those of NaN above all
   sweep<float>(0, depth, [&](int64_t i, auto which) {
-    const Vec<float> x = load(from + i, which);
-    largest = max(largest, max(x, -x));
+    const auto size = bits_as<Ints<float>>(load(from + i, which)) & 0x7fffffff;
+    largest = size > largest ? size : largest;
   });
-  const float most = max_lanes(largest), factor = most > 0.0f ? 127.0f / most : most;
+  const float most = max_lanes(bits_as<Vec<float>>(largest)), factor = most > 0.0f ? 127.0f / most : most;
   typedef uint8_t Bytes __attribute__((vector_size(lanes<float>)));
   constexpr float shift = 12582912.0f; // 1.5 * 2^23: adding it rounds to a whole number
   sweep<float>(0, depth, [&](int64_t i, auto which) {
     const Vec<float> x = fma(load(from + i, which), broadcast(factor), broadcast(shift));
     const auto number = __builtin_convertvector(bits_as<Ints<float>>(x) + (128 - 0x4b400000), Bytes);
-    __builtin_memcpy(to + i, &number, static_cast<size_t>(min(depth - i, int64_t(lanes<float>))));
+    if constexpr (Same<decltype(which), Whole>::value)
+      __builtin_memcpy(to + i, &number, sizeof number);
+    else
+      __builtin_memcpy(to + i, &number, static_cast<size_t>(which.count));
   });
   for (int64_t k = depth; k < 4 * parts(depth, 4); ++k)
     to[k] = 128;
