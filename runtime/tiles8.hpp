@@ -13,8 +13,17 @@ namespace seqc {
 
 #if SEQC_TILES8
 
-// Fewer rows than this wait for their weights alone, and vectors read them faster.
-constexpr int64_t least_tile8_rows = 4;
+// tiles8_pay(rows, segments, count): whether tiles are quicker than vectors. A tile takes as long whether its
+// groups and rows are there or not, and few rows wait for their weights, which vectors read faster.
+template <int64_t Depth>
+SEQC_INLINE bool tiles8_pay(int64_t rows, const Int8Segment<Depth> *segments, int count) {
+  int64_t quads = 0, tiles = 0;
+  for (int s = 0; s < count; ++s) {
+    quads += parts(segments[s].depth, 4);
+    tiles += parts(segments[s].depth, 64);
+  }
+  return quads > 9 * tiles && rows * quads >= 64 * (tiles + 1);
+}
 
 // tile8_rows_at_once(depth): how many rows are quantised before all panels pass over them: 32 KB of them.
 constexpr int64_t tile8_rows_at_once(int64_t depth) {
@@ -22,7 +31,8 @@ constexpr int64_t tile8_rows_at_once(int64_t depth) {
 }
 
 // quads_row(depth, from, to): a row as tiles want it: as quantise gives it, with the groups beyond whole
-// tiles at the end of a tile of their own, behind zeros. Reads 64 bytes before `to`. Gives the scale.
+// tiles at the end of a tile of their own, behind zeros, for which it does not matter what lies in memory
+// before the last groups of weights. Reads 64 bytes before `to`. Gives the scale.
 SEQC_INLINE float quads_row(int64_t depth, const float *from, uint8_t *to) {
   const float scale = quantise(depth, from, to);
   const int64_t quads = parts(depth, 4), left = quads % 16;
@@ -35,12 +45,12 @@ SEQC_INLINE float quads_row(int64_t depth, const float *from, uint8_t *to) {
   return scale;
 }
 
-// One term as tiles want it: rows, and of the packed matrix its three parts.
+// One term as tiles want it: rows, and the packed matrix, with its scales and corrections.
 struct Tile8Term {
   const uint8_t *rows;
+  const int8_t *packed;
   const float *scales;
   const int32_t *corrections;
-  const int8_t *numbers;
   int64_t quads;
 };
 
@@ -63,51 +73,47 @@ SEQC_INLINE void add_products8(const uint8_t *a, int64_t stride, const int8_t *b
   }
 }
 
-// What one panel makes of up to 32 rows: sums of a term, and the scaled ones of the terms before it.
-template <int Width> struct Tile8Sums {
-  alignas(64) Array<int32_t, 32 * Width * 16> exact;
-  alignas(64) Array<float, 32 * Width * 16> earlier;
-  int64_t first, row, rows, width; // the first vector column, the rows, the columns of this panel
+// One panel and up to 32 rows: its first vector column and how many it has, the first of the rows and how
+// many.
+struct Tile8Job {
+  int64_t first, width, row, rows;
 };
 
-// scaled(sums, term, s, scales, r, w): of row r and column w the sum up to term s; `scales` are those of the
-// rows, eight for each.
-template <int Width>
-SEQC_INLINE Vec<float> scaled(const Tile8Sums<Width> &sums, const Tile8Term &term, int s, const float *scales,
-                              int64_t r, int64_t w) {
-  const int64_t at = (r * sums.width + w) * 16, column = (sums.first + w) * 16;
-  Ints<float> exact, correction;
-  __builtin_memcpy(&exact, sums.exact + at, sizeof exact);
-  __builtin_memcpy(&correction, term.corrections + column, sizeof correction);
-  const Vec<float> scale = load(term.scales + column) * broadcast(scales[8 * (sums.row + r) + s]);
-  const Vec<float> before = s > 0 ? load(sums.earlier + at) : Vec<float>{};
-  return fma(__builtin_convertvector(exact - correction, Vec<float>), scale, before);
-}
-
-// All panels of `height` quantised rows, 32 rows at a time. While tiles make the sums of one of these jobs,
-// the epilogue runs on those of the job before, some rows after each step of k.
+// All panels of `height` quantised rows, 32 rows at a time; `scales` are those of the rows, eight for each.
+// While tiles make the sums of one of these jobs, the epilogue runs on those of the job before, some rows
+// after each step of k.
 template <int Gates, int64_t Units, class Epilogue>
 SEQC_INLINE void tile8_panels(int64_t from, int64_t height, const Tile8Term *terms, int count, int64_t stride,
                               const float *scales, Epilogue &epilogue, bool descending) {
-  constexpr int wide = low_blocks(Gates), most = wide * Gates;
+  constexpr int wide = low_blocks(Gates), most = wide * Gates, size = 32 * most * 16;
   constexpr int64_t panels = parts(blocks<float>(Units), wide);
-  Tile8Sums<most> both[2];
-  alignas(64) Array<int8_t, 16 * most * 64> few = {}; // columns of fewer groups than a tile has
+  constexpr int64_t columns = vectors_of(Units, Gates) * lanes<float>;
+  alignas(64) Array<int32_t, 8 * 2 * size> sums; // of each term, for this job and the one before
+  alignas(64) Array<int8_t, 16 * most * 64> few; // a tile that would begin before its matrix
   int64_t steps = 0;
   for (int s = 0; s < count; ++s)
     steps += parts(terms[s].quads, 16);
   const int64_t parted = parts(height, 32), jobs = panels * parted;
-  both[1].rows = 0;
+  Tile8Job ready = {0, 0, 0, 0}; // that whose sums are ready
   for (int64_t job = 0; job <= jobs; ++job) {
-    Tile8Sums<most> &own = both[job % 2], &ready = both[(job + 1) % 2];
     int64_t r = 0, due = 0;
     const auto finish_row = [&]() SEQC_INLINED {
       for (int64_t u = 0; u < (wide == 1 ? 1 : ready.width / Gates); ++u) {
-        Array<Vec<float>, Gates> sums;
-        SEQC_UNROLL
-        for (int g = 0; g < Gates; ++g)
-          sums[g] = scaled(ready, terms[count - 1], count - 1, scales, r, u * Gates + g);
-        finish<float, Gates, Units>(from + ready.row + r, ready.first / Gates + u, 1, sums, epilogue);
+        Array<Vec<float>, Gates> total = {};
+        for (int s = 0; s < count; ++s) {
+          const Vec<float> factor = broadcast(scales[8 * (ready.row + r) + s]);
+          const int32_t *const from_row = sums + (2 * s + (job + 1) % 2) * size + r * ready.width * 16;
+          SEQC_UNROLL
+          for (int g = 0; g < Gates; ++g) {
+            const int64_t at = (u * Gates + g) * 16, column = ready.first * 16 + at;
+            Ints<float> sum, correction;
+            __builtin_memcpy(&sum, from_row + at, sizeof sum);
+            __builtin_memcpy(&correction, terms[s].corrections + column, sizeof correction);
+            total[g] = fma(__builtin_convertvector(sum - correction, Vec<float>),
+                           load(terms[s].scales + column) * factor, total[g]);
+          }
+        }
+        finish<float, Gates, Units>(from + ready.row + r, ready.first / Gates + u, 1, total, epilogue);
       }
       ++r;
     };
@@ -116,38 +122,37 @@ SEQC_INLINE void tile8_panels(int64_t from, int64_t height, const Tile8Term *ter
         finish_row();
       break;
     }
-    const int64_t panel = descending ? panels - 1 - job / parted : job / parted;
-    own.first = panel * most;
-    own.width = min(int64_t(wide), blocks<float>(Units) - panel * wide) * Gates;
-    own.row = job % parted * 32;
-    own.rows = min(height - own.row, int64_t(32));
+    const int64_t panel = descending ? panels - 1 - job / parted : job / parted, row = job % parted * 32;
+    const int64_t width = min(int64_t(wide), blocks<float>(Units) - panel * wide) * Gates;
+    const Tile8Job own = {panel * most, width, row, min(height - row, int64_t(32))};
     const bool low = own.rows > 16;
-    const int64_t line = own.width * 64, beats = steps * parts(own.width, 2);
+    const int64_t line = width * 64, beats = steps * parts(width, 2);
     for (int s = 0; s < count; ++s) {
-      const Tile8Term &term = terms[s];
-      const int8_t *const numbers = term.numbers + own.first * term.quads * 64, *last = few;
-      if (term.quads >= 16)
-        last = numbers + (term.quads - 16) * line;
-      else
-        __builtin_memcpy(few + (16 - term.quads) * line, numbers, static_cast<size_t>(term.quads * line));
+      const int64_t quads = terms[s].quads;
+      const int64_t before = 8 * columns + own.first * quads * 64;
+      const int8_t *const numbers = terms[s].packed + before, *last = few;
+      if (before >= (16 - quads) * line) {
+        last = numbers + (quads - 16) * line;
+      } else {
+        __builtin_memset(few, 0, static_cast<size_t>((16 - quads) * line));
+        __builtin_memcpy(few + (16 - quads) * line, numbers, static_cast<size_t>(quads * line));
+      }
       SEQC_TILE_FENCE;
-      for (int64_t w = 0; w < own.width; w += 2) {
-        const bool right = w + 1 < own.width;
-        const uint8_t *a = term.rows + own.row * stride;
+      for (int64_t w = 0; w < width; w += 2) {
+        const bool right = w + 1 < width;
+        const uint8_t *a = terms[s].rows + row * stride;
         clear_sums();
-        for (int64_t quad = 0; quad < term.quads; quad += 16, a += 64) {
-          const int8_t *const b = quad + 16 <= term.quads ? numbers + quad * line : last;
+        for (int64_t quad = 0; quad < quads; quad += 16, a += 64) {
+          const int8_t *const b = quad + 16 <= quads ? numbers + quad * line : last;
           add_products8(a, stride, b + w * 64, line, low, right);
           for (due += ready.rows; due >= beats; due -= beats)
             finish_row();
         }
-        store_sums(own.exact + w * 16, own.width * 16, low, right);
+        store_sums(sums + (2 * s + job % 2) * size + w * 16, width * 16, low, right);
       }
       SEQC_TILE_FENCE;
-      for (int64_t row = 0; s + 1 < count && row < own.rows; ++row)
-        for (int64_t w = 0; w < own.width; ++w)
-          store(own.earlier + (row * own.width + w) * 16, scaled(own, term, s, scales, row, w));
     }
+    ready = own;
   }
 }
 
@@ -175,8 +180,8 @@ SEQC_INLINE void tile8_product(int64_t begin, int64_t end, const Int8Segment<Dep
       for (int64_t r = height; r < padded; ++r)
         __builtin_memset(to + r * stride, 0, static_cast<size_t>(size));
       const float *const packed = static_cast<const float *>(segments[s].packed);
-      terms[s] = {to, packed, static_cast<const int32_t *>(segments[s].packed) + columns,
-                  static_cast<const int8_t *>(segments[s].packed) + 8 * columns, quads};
+      const int32_t *const corrections = static_cast<const int32_t *>(segments[s].packed) + columns;
+      terms[s] = {to, static_cast<const int8_t *>(segments[s].packed), packed, corrections, quads};
       to += size;
     }
     tile8_panels<Gates, Units>(from, height, terms, count, stride, scales, epilogue, descending);
@@ -192,7 +197,7 @@ template <class R, int Gates, int64_t Units, int64_t Depth, class Epilogue>
 SEQC_INLINE void product_with(int64_t begin, int64_t end, const Int8Segment<Depth> *segments, int count,
                               Epilogue &&epilogue, bool descending = false) {
 #if SEQC_TILES8
-  if (end - begin >= least_tile8_rows && tiles_allowed()) {
+  if (tiles8_pay(end - begin, segments, count) && tiles_allowed()) {
     tile8_product<Gates, Units>(begin, end, segments, count, epilogue, descending);
     return;
   }

@@ -123,28 +123,29 @@ template <int Gates, int64_t Units> static void check(int64_t M, int64_t K) {
   }
 }
 
-// 8-bit numbers that need no rounding give exact sums.
+// 8-bit numbers that need no rounding give exact sums, for one row and for as many as tiles take.
 static void check_exact_int8() {
-  constexpr int64_t K = 9, N = 33;
-  float a[K], w[N * K];
-  for (int64_t k = 0; k < K; ++k)
-    a[k] = static_cast<float>(k == 0 ? 127 : k * 13 % 50 - 20);
+  constexpr int64_t M = 20, K = 58, N = 33;
+  Data<float> a(M * K), w(N * K), out(M * N);
+  for (int64_t i = 0; i < M * K; ++i)
+    a[i] = static_cast<float>(i % K == 0 ? 127 : i * 13 % 50 - 20);
   for (int64_t i = 0; i < N * K; ++i)
     w[i] = static_cast<float>(i % K == 1 ? -127 : i * 7 % 90 - 45);
   Data<char> packed(seqc::int8_bytes(K, N));
   seqc::pack_int8(packed + 0, K, N, 1, [&](int, int64_t u, int64_t k) { return w[u * K + k]; });
-  const seqc::Int8Segment<12> segment = {{a, K, packed + 0, K}};
-  float out[N] = {};
-  seqc::product_with<float, 1, N>(0, 1, &segment, 1,
-                                  [&](int64_t, int64_t unit, auto which, const Vec<float> *sums) {
-                                    seqc::store(out + unit, sums[0], which);
-                                  });
-  for (int64_t n = 0; n < N; ++n) {
-    float sum = 0;
-    for (int64_t k = 0; k < K; ++k)
-      sum += a[k] * w[n * K + k];
-    CHECK(out[n] == sum, "exact sum %ld: %g against %g", long(n), static_cast<double>(out[n]),
-          static_cast<double>(sum));
+  const seqc::Int8Segment<60> segment = {{a, K, packed + 0, K}};
+  for (const int64_t rows : {int64_t(1), M}) {
+    seqc::product_with<float, 1, N>(0, rows, &segment, 1,
+                                    [&](int64_t row, int64_t unit, auto which, const Vec<float> *sums) {
+                                      seqc::store(out + row * N + unit, sums[0], which);
+                                    });
+    for (int64_t i = 0; i < rows * N; ++i) {
+      float sum = 0;
+      for (int64_t k = 0; k < K; ++k)
+        sum += a[i / N * K + k] * w[i % N * K + k];
+      CHECK(out[i] == sum, "exact sum %ld: %g against %g", long(i), static_cast<double>(out[i]),
+            static_cast<double>(sum));
+    }
   }
 }
 
@@ -161,5 +162,6 @@ int main() {
       check<4, 33>(M, K);
       check<5, 20>(M, K);
     }
+  check<4, 257>(35, 128); // so many columns that a short term's tile may begin before its panel
   return finish_tests("quant");
 }
