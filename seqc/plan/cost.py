@@ -25,6 +25,7 @@ from seqc.plan.types import (
     Node,
     Outer,
     Outers,
+    PackedMatrix,
     Plan,
     Pointwise,
     Product,
@@ -192,6 +193,9 @@ def _product(setting: Setting, node: Product, looped: bool) -> Cost:
     if setting.target.tiles and all(pack.kind == "pairs" for pack in packs):
         multiplied = setting.rates.multiply_tiles(useful)
         own, compute = "matrix tiles", multiplied / TILES_IN_LOOPS
+    elif setting.target.tiles and _whole_numbers_on_tiles(cells, packs):
+        multiplied = setting.rates.multiply_tiles(useful) / 2  # twice as many as in bfloat16, were it all
+        own, compute = "matrix tiles", 2 * multiplied / TILES_IN_LOOPS
     read, written = reads_and_writes(setting.plan, node)
     bytes, moving, farthest = _streams(setting, [*read, *written], cells, looped)
     seconds, bound = _slowest(
@@ -205,6 +209,15 @@ def _product(setting: Setting, node: Product, looped: bool) -> Cost:
         seconds += spent + (CHAIN * _cycle(setting) if looped and functions else 0.0)
     least = max(multiplied, loading if looped else 0.0)
     return Cost(useful, values, weights + bytes, weights, 1, seconds, least, bound)
+
+
+def _whole_numbers_on_tiles(cells: int, packs: list[PackedMatrix]) -> bool:
+    """Whether weights of 8 bits are multiplied on tiles, as `runtime/tiles8.hpp` decides it."""
+    quads = sum(-(-pack.depth // 4) for pack in packs)
+    tiles = sum(-(-pack.depth // 64) for pack in packs)
+    return (
+        all(pack.kind == "int8" for pack in packs) and quads > 9 * tiles and cells * quads >= 64 * (tiles + 1)
+    )
 
 
 def _work(setting: Setting, node: Product, cells: int, weights: float, level: int) -> Work:

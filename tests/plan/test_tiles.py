@@ -93,3 +93,22 @@ def test_costs_reckon_with_tiles() -> None:
     assert "multiply-adds" not in found[True][0]
     assert found[True][1].seconds < 0.5 * found[False][1].seconds
     assert found[True][1].least < 0.2 * found[False][1].least
+
+
+def test_costs_reckon_with_tiles_for_weights_of_eight_bits() -> None:
+    program = lower_text(MODEL.format(cell="LSTM", size=256, width=40))
+    rates = replace(usual(64), tiles=2e12)
+    bounds = {}
+    for batch in (1, 32):
+        for tiles in (True, False):
+            target = replace(TILED, math="real", weights="int8", tiles=tiles)
+            made = plan(flow_for(program, "infer"), program, "infer", target)
+            kernels = costs(made, target, rates, 64, batch)
+            bounds[batch, tiles] = {
+                node.segments[0].depth: kernel.bound
+                for _, node, kernel in kernels
+                if isinstance(node, Product)
+            }
+    assert bounds[1, True][40] == "matrix tiles"  # all steps at once
+    assert bounds[1, True][256] == bounds[1, False][256] == "multiply-adds"  # one row
+    assert bounds[32, False][256] == "multiply-adds" != bounds[32, True][256]
