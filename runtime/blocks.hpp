@@ -22,7 +22,7 @@ SEQC_INLINE void product_gates(int64_t begin, int64_t end, const S *segments, in
     for (int gate = 0; gate < Gates; ++gate)
       store(out + row * stride + unit * Gates + gate * lanes<R>, sums[gate]);
   };
-  if constexpr (Same<S, Segment<R>>::value)
+  if constexpr (TakesLots<S>::value)
     product_with<R, Gates, Units>(begin, end, segments, count, store_gates, descending, lot);
   else
     product_with<R, Gates, Units>(begin, end, segments, count, store_gates, descending);

@@ -328,6 +328,14 @@ SEQC_INLINE void product_with(int64_t begin, int64_t end, const Segment<R> *segm
   }
 }
 
+// TakesLots<S>: whether members of a team may share the units of a product.
+template <class S> struct TakesLots {
+  static constexpr bool value = false;
+};
+template <class R> struct TakesLots<Segment<R>> {
+  static constexpr bool value = true;
+};
+
 // product_segments<R, N>(begin, end, segments, count, C, ldc, descending, accumulate, bias): rows begin … end
 // of C[rows, N] = or += sum of the segments (+ bias[N], if not null). MayBeDeep: see deep.hpp.
 template <class R, int64_t N, bool MayBeDeep = false, class S>
@@ -348,7 +356,7 @@ SEQC_INLINE void product_segments(int64_t begin, int64_t end, const S *segments,
       value += load(static_cast<const R *>(to), which);
     store(to, value, which);
   };
-  if constexpr (Same<S, Segment<R>>::value)
+  if constexpr (TakesLots<S>::value)
     product_with<R, 1, N>(begin, end, segments, count, store_row, descending, lot);
   else
     product_with<R, 1, N>(begin, end, segments, count, store_row, descending);

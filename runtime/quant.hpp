@@ -10,8 +10,8 @@
 namespace seqc {
 
 // One term of a product: rows of `a` (`stride` apart, `depth` values each) times a matrix that pack_bf16 has
-// packed (`pairs`: that lies in pairs, see bf16.hpp), or pack_int8. Depth is at least the depths of all
-// terms, each rounded up to a multiple of four.
+// packed (`pairs`: that lies in pairs, of so many `parts`, see bf16.hpp), or pack_int8. Depth is at least the
+// depths of all terms, each rounded up to a multiple of four.
 struct LowSegment {
   const float *a;
   int64_t stride;
@@ -20,9 +20,11 @@ struct LowSegment {
 };
 struct Bf16Segment : LowSegment {
   static constexpr bool pairs = false;
+  static constexpr int parts = 1;
 };
-struct ExactBf16Segment : LowSegment {
+template <int Parts> struct ExactBf16Segment : LowSegment {
   static constexpr bool pairs = true;
+  static constexpr int parts = Parts;
 };
 template <int64_t Depth> struct Int8Segment : LowSegment {};
 
@@ -120,10 +122,11 @@ SEQC_KERNEL static void bf16_tile(const S *segments, int count, int64_t row, int
   for (int s = 0; s < count; ++s) {
     const S segment = segments[s];
     const int64_t pairs = S::pairs ? pair_count(segment.depth) : parts(segment.depth, 2);
-    const int64_t whole = segment.depth / 2, column = S::pairs ? pairs * lanes<float> : lanes<float>;
+    constexpr int64_t part = 16 * lanes<float>; // from one part of a tile of pairs to the next
+    const int64_t whole = segment.depth / 2, all = pairs * S::parts * lanes<float>;
+    const int64_t column = S::pairs ? all : lanes<float>, jump = Width * all;
     const float *a = segment.a + row * segment.stride;
-    const uint32_t *b = static_cast<const uint32_t *>(segment.packed) + first_vector * pairs * lanes<float>;
-    const int64_t jump = pairs * Width * lanes<float>;
+    const uint32_t *b = static_cast<const uint32_t *>(segment.packed) + first_vector * all;
     const auto multiply = [&](const float *row_values, auto odd_too) {
       SEQC_UNROLL
       for (int q = 0; q < Streams; ++q) {
@@ -135,9 +138,18 @@ SEQC_KERNEL static void bf16_tile(const S *segments, int count, int64_t row, int
             SEQC_PIN(words[w]);
           }
         }
+        const auto rest = [&](int w, auto half) SEQC_INLINED { // the parts behind the first
+          Vec<float> value = {};
+          for (int i = S::parts - 1; i > 0; --i)
+            value += half(load_words(b + q * jump + w * column + i * part));
+          return value;
+        };
         SEQC_UNROLL
         for (int w = 0; w < Width; ++w) {
-          const auto even = bits_as<Vec<float>>(words[w] << 16);
+          const auto low = [](WordPairs pair) SEQC_INLINED { return bits_as<Vec<float>>(pair << 16); };
+          auto even = low(words[w]);
+          if constexpr (S::parts > 1)
+            even += rest(w, low);
           SEQC_UNROLL
           for (int r = 0; r < Height; ++r)
             sum[q][r][w] = fma(broadcast(row_values[r * segment.stride]), even, sum[q][r][w]);
@@ -145,7 +157,11 @@ SEQC_KERNEL static void bf16_tile(const S *segments, int count, int64_t row, int
         if constexpr (decltype(odd_too)::value) {
           SEQC_UNROLL
           for (int w = 0; w < Width; ++w) {
-            const auto odd = bits_as<Vec<float>>(S::pairs ? words[w] & 0xffff0000u : words[w]);
+            const auto high = [](WordPairs pair)
+                                  SEQC_INLINED { return bits_as<Vec<float>>(pair & 0xffff0000u); };
+            auto odd = S::pairs ? high(words[w]) : bits_as<Vec<float>>(words[w]);
+            if constexpr (S::parts > 1)
+              odd += rest(w, high);
             SEQC_UNROLL
             for (int r = 0; r < Height; ++r)
               sum[q][r][w] = fma(broadcast(row_values[r * segment.stride + 1]), odd, sum[q][r][w]);
@@ -154,8 +170,11 @@ SEQC_KERNEL static void bf16_tile(const S *segments, int count, int64_t row, int
       }
     };
     constexpr int64_t next = (S::pairs ? 1 : Width) * lanes<float>;
-    for (int64_t p = 0; p < whole; ++p, a += 2, b += next)
+    for (int64_t p = 0; p < whole; ++p, a += 2, b += next) {
       multiply(a, WithOdd{});
+      if (S::parts > 1 && p % 16 == 15)
+        b += (S::parts - 1) * part;
+    }
     if (2 * whole < segment.depth)
       multiply(a, WithoutOdd{});
   }

@@ -8,6 +8,7 @@
 #include "tiles_emulated.hpp"
 #endif
 
+#include "../tile_few.hpp"
 #include "../tile_outer.hpp"
 
 using seqc::Vec;
@@ -17,6 +18,42 @@ static float near(float x) {
   float value;
   memcpy(&value, &bits, sizeof value);
   return value;
+}
+
+// What enters a product of numbers in so many parts.
+template <int Parts> static float taken(float x) { return Parts == 1 ? near(x) : x; }
+
+// Three parts are bfloat16 numbers, add up to the value, each smaller than the last bit of the one before.
+static void check_parts() {
+  Data<float> x(64 * seqc::lanes<float>, 9);
+  for (int i = 0; i < x.count; ++i)
+    x[i] = ldexpf(x[i], i % 60 - 30);
+  x[0] = 0.0f;
+  x[1] = -0.0f;
+  x[2] = 1.0f;
+  x[3] = 3.3e38f;
+  x[4] = 1.00390625f;
+  for (int i = 0; i < x.count; i += seqc::lanes<float>) {
+    const seqc::Parted<3> found = seqc::parted<3>(seqc::load(static_cast<const float *>(x + i)));
+    for (int lane = 0; lane < seqc::lanes<float>; ++lane) {
+      const float value = x[i + lane];
+      float left = value;
+      for (const Vec<float> &part : found.part) {
+        const float own = part[lane];
+        CHECK(near(own) == own, "a part of %g", static_cast<double>(value));
+        left -= own;
+        CHECK(fabsf(left) <= fabsf(own) / 128.0f, "what is left of %g", static_cast<double>(value));
+      }
+      CHECK(left == 0.0f, "the parts of %g", static_cast<double>(value));
+    }
+  }
+  const float special[] = {__builtin_inff(), -__builtin_inff(), __builtin_nanf("1"),
+                           __builtin_nanf("0x3fffff"), 3.4e38f};
+  for (const float value : special) {
+    const seqc::Parted<3> found = seqc::parted<3>(seqc::broadcast(value));
+    const float sum = found.part[0][0] + (found.part[1][0] + found.part[2][0]);
+    CHECK(sum != sum, "the parts of %g", static_cast<double>(value));
+  }
 }
 
 static void check_rounding() {
@@ -33,6 +70,36 @@ static void check_rounding() {
   float out;
   seqc::round_values(1, &nan, &out);
   CHECK(out != out, "not a number");
+}
+
+// Sums of products in parts are as good as those of multiply-adds: errors beside the sum of the magnitudes.
+template <int64_t K> static void check_accuracy() {
+  constexpr int64_t M = 48, N = 48;
+  Data<float> A(M * K, 3), W(N * K, 4), found(M * N, 1);
+  Data<float> packed(seqc::pairs_bytes<3>(K, N) / 4, 1);
+  const float *const weights[] = {W};
+  seqc::pack_pair_gates<3>(packed + 0, K, N, weights, 1);
+  const seqc::PairSegment<K, 1, 3> segments[] = {{{A, K, packed + 0, K}}};
+  float *const to = found;
+  seqc::product_with<float, 1, N>(0, M, segments, 1,
+                                  [=](int64_t row, int64_t unit, auto which, const Vec<float> *sums) {
+                                    seqc::store(to + row * N + unit, sums[0], which);
+                                  });
+  double squares = 0.0, most = 0.0;
+  for (int64_t m = 0; m < M; ++m)
+    for (int64_t n = 0; n < N; ++n) {
+      double sum = 0.0, size = 0.0;
+      for (int64_t k = 0; k < K; ++k) {
+        const double term = static_cast<double>(A[m * K + k]) * static_cast<double>(W[n * K + k]);
+        sum += term;
+        size += fabs(term);
+      }
+      const double error = fabs(static_cast<double>(found[m * N + n]) - sum) / size;
+      squares += error * error;
+      most = fmax(most, error);
+    }
+  const double rms = sqrt(squares / static_cast<double>(M * N));
+  CHECK(rms <= 3e-8 && most <= 3e-7, "sums of %ld: errors of %g, %g at most", long(K), rms, most);
 }
 
 // Runs one product for all rows, alone and together, in both orders of panels, and compares with `expected`.
@@ -52,9 +119,10 @@ static void check_all(const char *what, int64_t M, int64_t width, const double *
           what, long(M), long(width), long(i));
 }
 
-// Depth: of both terms at most, in whole tiles; Blocks: of units that tiles take at once.
-template <int Gates, int64_t Units, int64_t Depth = 192, int Blocks = 1>
-static void check(int64_t M, int64_t K) {
+// Depth: of both terms at most, in whole tiles; Blocks: of units that tiles take at once; Left, Right: parts
+// of each value and each weight.
+template <int Gates, int64_t Units, int64_t Depth, int Blocks, int Left, int Right>
+static void check_product(int64_t M, int64_t K) {
   const int64_t extra = 3, width = Gates * Units;
   Data<float> h(M * K, 2), x(M * extra, 3), U(width * K, 4), W(width * extra, 5);
   Data<double> expected(M * width, 6), size(M * width, 7);
@@ -67,8 +135,8 @@ static void check(int64_t M, int64_t K) {
     for (int64_t column = 0; column < width; ++column) {
       double sum = 0, total = 0;
       for (int64_t k = 0; k < K + extra; ++k) {
-        const float number = near(k < K ? U[column * K + k] : W[column * extra + k - K]);
-        const float value = near(k < K ? h[m * K + k] : x[m * extra + k - K]);
+        const float number = taken<Right>(k < K ? U[column * K + k] : W[column * extra + k - K]);
+        const float value = taken<Left>(k < K ? h[m * K + k] : x[m * extra + k - K]);
         sum += static_cast<double>(number) * static_cast<double>(value);
         total += fabs(static_cast<double>(number) * static_cast<double>(value));
       }
@@ -87,22 +155,29 @@ static void check(int64_t M, int64_t K) {
     };
   };
   {
-    Data<float> packed_u(seqc::pairs_bytes(K, Units, Gates) / 4, 1),
-        packed_w(seqc::pairs_bytes(extra, Units, Gates) / 4, 1);
-    seqc::pack_pair_gates(packed_u + 0, K, Units, gates_u, Gates);
-    seqc::pack_pair_gates(packed_w + 0, extra, Units, gates_w, Gates);
-    const seqc::PairSegment<Depth, Blocks> segments[2] = {{{h, K, packed_u + 0, K}},
-                                                          {{x, extra, packed_w + 0, extra}}};
+    Data<float> packed_u(seqc::pairs_bytes<Right>(K, Units, Gates) / 4, 1),
+        packed_w(seqc::pairs_bytes<Right>(extra, Units, Gates) / 4, 1);
+    seqc::pack_pair_gates<Right>(packed_u + 0, K, Units, gates_u, Gates);
+    seqc::pack_pair_gates<Right>(packed_w + 0, extra, Units, gates_w, Gates);
+    const seqc::PairSegment<Depth, Blocks, Left, Right> segments[2] = {{{h, K, packed_u + 0, K}},
+                                                                       {{x, extra, packed_w + 0, extra}}};
     check_all("pairs", M, width, expected + 0, size + 0, run_on(segments));
+    if constexpr (Left > Right)
+      for (const bool many : {false, true}) {
+        const seqc::ExactSegment<Depth, Blocks> exact[2] = {{{h, K, packed_u + 0, K}, many},
+                                                            {{x, extra, packed_w + 0, extra}, many}};
+        if (many || M <= seqc::few_rows)
+          check_all(many ? "exact, many" : "exact", M, width, expected + 0, size + 0, run_on(exact));
+      }
     if constexpr (Gates == 1) { // the transposed matrix in two parts, one below the other, packs to the same
-      Data<float> turned(Units * K, 1), again(seqc::pairs_bytes(K, Units) / 4, 2);
+      Data<float> turned(Units * K, 1), again(seqc::pairs_bytes<Right>(K, Units) / 4, 2);
       for (int64_t k = 0; k < K; ++k)
         for (int64_t u = 0; u < Units; ++u)
           turned[k * Units + u] = U[u * K + k];
       const seqc::Rows<float> parts[2] = {{turned + 0, Units, K / 2},
                                           {turned + K / 2 * Units, Units, K - K / 2}};
-      seqc::pack_pair_columns(again + 0, Units, parts, 2);
-      const size_t bytes = static_cast<size_t>(seqc::pairs_bytes(K, Units));
+      seqc::pack_pair_columns<Right>(again + 0, Units, parts, 2);
+      const size_t bytes = static_cast<size_t>(seqc::pairs_bytes<Right>(K, Units));
       CHECK(memcmp(again + 0, packed_u + 0, bytes) == 0, "columns of pairs, %ld of %ld", long(Units),
             long(K));
     }
@@ -118,7 +193,7 @@ static void check(int64_t M, int64_t K) {
           CHECK(found == sums[(m * Gates + g) * Units + u], "gates side by side");
         }
   }
-  if constexpr (!seqc::narrow<float>(Units, Gates)) {
+  if constexpr (Left == 1 && !seqc::narrow<float>(Units, Gates)) {
     const int64_t own = seqc::packed_size<float>(K, Units, Gates),
                   more = seqc::packed_size<float>(extra, Units, Gates);
     Data<float> packed_u(own, 1), packed_w(more, 1);
@@ -132,8 +207,50 @@ static void check(int64_t M, int64_t K) {
   }
 }
 
-// Sums of outer products, rounded: by `run`, for all rows of C and for some after the others.
-template <int64_t N, class Run> static void check_outer(int64_t M, int64_t K, Run run) {
+// Rows written anew, some at a time, leave what packing everything leaves.
+template <int Parts, bool Far, int Gates, int64_t Units> static void check_renewal(int64_t K) {
+  const int64_t step = 2 * seqc::lanes<float>, height = K * Gates;
+  Data<float> W(Gates * Units * K, 5), rows(seqc::pairs_bytes<Parts>(K, Units, Gates) / 4, 1),
+      again(rows.count, 2), columns(seqc::pairs_bytes<Parts>(height, Units) / 4, 1), anew(columns.count, 2);
+  seqc::Array<const float *, Gates> gates;
+  seqc::Array<seqc::Rows<float>, Gates> sources;
+  for (int g = 0; g < Gates; ++g) {
+    gates[g] = W + g * Units * K;
+    sources[g] = {W + g * Units * K, Units, K};
+  }
+  seqc::pack_pair_gates<Parts>(rows + 0, K, Units, gates, Gates);
+  seqc::pack_pair_columns<Parts>(columns + 0, Units, sources, Gates);
+  memcpy(anew + 0, columns + 0, static_cast<size_t>(columns.count) * 4); // zeros behind the depth stay
+  for (int64_t g = 0; g < height; ++g)
+    for (int64_t u = 0; u < Units; ++u)
+      W[g * Units + u] += 0.25f;
+  seqc::pack_pair_gates<Parts>(rows + 0, K, Units, gates, Gates);
+  seqc::pack_pair_columns<Parts>(columns + 0, Units, sources, Gates);
+  for (int g = 0; g < Gates; ++g) {
+    for (int64_t begin = 0; begin < Units; begin += step)
+      seqc::renew_pair_rows<Parts, Far>(again + 0, K, Units, Gates, g, gates[g], begin,
+                                        begin + step < Units ? begin + step : Units);
+    for (int64_t begin = 0; begin < K; begin += 6)
+      seqc::renew_pair_columns<Parts, Far>(anew + 0, Units, height, g * K, gates[g], begin,
+                                           begin + 6 < K ? begin + 6 : K);
+  }
+  seqc::settle();
+  CHECK(memcmp(rows + 0, again + 0, static_cast<size_t>(rows.count) * 4) == 0,
+        "rows of %d gates of %ld, %ld deep, written anew", Gates, long(Units), long(K));
+  CHECK(memcmp(columns + 0, anew + 0, static_cast<size_t>(columns.count) * 4) == 0,
+        "columns of %d x %ld, %ld wide, written anew", Gates, long(K), long(Units));
+}
+
+// The same with rounded numbers, with whole ones, and with whole values and rounded weights.
+template <int Gates, int64_t Units, int64_t Depth = 192, int Blocks = 1>
+static void check(int64_t M, int64_t K) {
+  check_product<Gates, Units, Depth, Blocks, 1, 1>(M, K);
+  check_product<Gates, Units, Depth, Blocks, 3, 3>(M, K);
+  check_product<Gates, Units, Depth, Blocks, 3, 1>(M, K);
+}
+
+// Sums of outer products: by `run`, for all rows of C and for some after the others.
+template <int Parts, int64_t N, class Run> static void check_outer(int64_t M, int64_t K, Run run) {
   Data<float> A(K * M, 1), B(K * N, 2), C(M * (N + 2), 3), divided(M * (N + 2), 3);
   for (int accumulate = 0; accumulate < 2; ++accumulate) {
     Data<float> before(M * (N + 2), 4);
@@ -146,8 +263,8 @@ template <int64_t N, class Run> static void check_outer(int64_t M, int64_t K, Ru
       for (int64_t n = 0; n < N; ++n) {
         double sum = 0, total = 0;
         for (int64_t k = 0; k < K; ++k) {
-          const double term =
-              static_cast<double>(near(A[k * M + m])) * static_cast<double>(near(B[k * N + n]));
+          const double term = static_cast<double>(taken<Parts>(A[k * M + m])) *
+                              static_cast<double>(taken<Parts>(B[k * N + n]));
           sum += term;
           total += fabs(term);
         }
@@ -162,17 +279,21 @@ template <int64_t N, class Run> static void check_outer(int64_t M, int64_t K, Ru
 
 template <int64_t N> static void check_outers(int64_t M, int64_t K) {
   using seqc::Rounded;
-  check_outer<N>(M, K, [&](int64_t begin, int64_t end, const float *a, const float *b, float *c, bool more) {
+  typedef const float *From;
+  check_outer<1, N>(M, K, [&](int64_t begin, int64_t end, From a, From b, float *c, bool more) {
     seqc::outer<float, N, Rounded>(begin, end, K, a, M, b, N, c, N + 2, more);
   });
-  check_outer<N>(M, K, [&](int64_t begin, int64_t end, const float *a, const float *b, float *c, bool more) {
-    seqc::outer_rounded<N>(begin, end, K, a, M, b, N, c, N + 2, more);
+  check_outer<1, N>(M, K, [&](int64_t begin, int64_t end, From a, From b, float *c, bool more) {
+    seqc::outer_tiles<1, N>(begin, end, K, a, M, b, N, c, N + 2, more);
+  });
+  check_outer<3, N>(M, K, [&](int64_t begin, int64_t end, From a, From b, float *c, bool more) {
+    seqc::outer_tiles<3, N>(begin, end, K, a, M, b, N, c, N + 2, more);
   });
 }
 
 // Three slices of a left side with two right sides, of N and More columns, and their own sums, in two parts
 // that cut a slice; then once more on top.
-template <int64_t Units, int64_t N, int64_t More> static void check_slices(int64_t K) {
+template <int Parts, int64_t Units, int64_t N, int64_t More> static void check_slices_of(int64_t K) {
   constexpr int64_t columns = 3 * Units;
   Data<float> A(K * columns, 1), B(K * N, 2), D(K * More, 5), C(columns * N, 3), E(columns * More, 6),
       sums(columns, 4);
@@ -183,17 +304,20 @@ template <int64_t Units, int64_t N, int64_t More> static void check_slices(int64
   };
   for (int turn = 1; turn <= 2; ++turn) {
     const int64_t cut = Units + Units / 2;
-    seqc::outers_rounded<3, Units, N, 0, More>(seqc::Range{0, cut}, K, A, columns, rights, turn > 1);
-    seqc::outers_rounded<3, Units, N, 0, More>(seqc::Range{cut, columns - cut}, K, A, columns, rights,
-                                               turn > 1);
+    seqc::outers_tiles<Parts, 3, Units, N, 0, More>(seqc::Range{0, cut}, K, A, columns, rights, turn > 1);
+    seqc::outers_tiles<Parts, 3, Units, N, 0, More>(seqc::Range{cut, columns - cut}, K, A, columns, rights,
+                                                    turn > 1);
     for (int64_t m = 0; m < columns; ++m)
       for (int64_t n = 0; n <= N + More; ++n) { // the last: ones
-        const auto right = [&](int64_t k) { return near(n < N ? B[k * N + n] : D[k * More + n - N]); };
+        const auto right = [&](int64_t k) {
+          return taken<Parts>(n < N ? B[k * N + n] : D[k * More + n - N]);
+        };
         double sum = 0, total = 0;
         for (int64_t k = 0; k < K; ++k) {
           const float left = A[k * columns + m];
-          const double term = n == N + More ? static_cast<double>(left)
-                                            : static_cast<double>(near(left)) * static_cast<double>(right(k));
+          const double term = n == N + More
+                                  ? static_cast<double>(left)
+                                  : static_cast<double>(taken<Parts>(left)) * static_cast<double>(right(k));
           sum += turn * term;
           total += turn * fabs(term);
         }
@@ -202,6 +326,11 @@ template <int64_t Units, int64_t N, int64_t More> static void check_slices(int64
               long(Units), long(N), long(K));
       }
   }
+}
+
+template <int64_t Units, int64_t N, int64_t More> static void check_slices(int64_t K) {
+  check_slices_of<1, Units, N, More>(K);
+  check_slices_of<3, Units, N, More>(K);
 }
 
 // Vectors kept in bfloat16: whole ones and parts, past the caches or not, and no byte beyond.
@@ -236,7 +365,26 @@ static void check_halves() {
 
 int main() {
   check_rounding();
-  for (const int64_t M : {1, 2, 15, 17, 33, 70})
+  check_parts();
+  check_accuracy<32>();
+  check_accuracy<544>();
+  check_renewal<1, false, 1, 40>(33);
+  check_renewal<1, true, 4, 33>(70);
+  check_renewal<3, false, 3, 48>(32);
+  check_renewal<3, true, 2, 17>(14);
+#if defined(SEQC_EMULATED_TILES) // it takes long to compile
+  for (const int64_t M : {1, 5, 17, 33})
+    for (const int64_t K : {2, 33, 128}) {
+      check<1, 129>(M, K);
+      check<3, 65>(M, K);
+      check<4, 33>(M, K);
+    }
+  for (const int64_t K : {7, 301})
+    for (const int64_t M : {1, 37, 64})
+      check_outers<33>(M, K);
+  check_slices<33, 64, 1>(301);
+#else
+  for (const int64_t M : {1, 2, 5, 15, 17, 33, 70})
     for (const int64_t K : {1, 2, 31, 33, 128}) {
       check<1, 40>(M, K);
       check<1, 129>(M, K);
@@ -258,10 +406,11 @@ int main() {
     check_slices<33, 64, 1>(K);
     check_slices<64, 1, 64>(K);
   }
+  check<1, 1030, 640>(2, 530); // long rows of results
+#endif
   check_slices<16, 500, 100>(40); // more columns than lie ready at once
-  check<4, 20, 640, 2>(17, 530);  // rows that do not stay in the first cache, in parts of their depth
+  check<4, 20, 640, 2>(17, 530);  // rows that do not stay in the first cache, in pieces of their depth
   check<3, 48, 192, 4>(18, 33);   // several blocks of units at once
-  check<1, 1030, 640>(2, 530);    // long rows of results
   check_halves();
   return finish_tests("bf16");
 }

@@ -1,9 +1,11 @@
-// The few functions of matrix tiles that tiles.hpp and tiles8.hpp call, in plain C++: eight tiles of 16 rows
-// of 64 bytes, with the sums taken as the instructions take them, bfloat16 pair by pair.
+// The few functions of matrix tiles that the runtime calls, in plain C++: eight tiles of up to 16 rows of 64
+// bytes, with the sums taken as the instructions take them, bfloat16 pair by pair.
 #pragma once
 
 #include <stdint.h>
 #include <string.h>
+
+#define SEQC_EMULATED __attribute__((noinline, unused)) static
 
 namespace emulated {
 
@@ -11,6 +13,7 @@ struct Tile {
   unsigned char byte[16][64];
 };
 static Tile tiles[8];
+static unsigned char rows[8];
 static bool ready = false;
 
 static float widened(const unsigned char *two) {
@@ -24,26 +27,28 @@ static float widened(const unsigned char *two) {
 
 } // namespace emulated
 
-static inline void _tile_loadconfig(const void *shape) {
+SEQC_EMULATED void _tile_loadconfig(const void *shape) {
   const unsigned char *byte = static_cast<const unsigned char *>(shape);
-  emulated::ready = byte[0] == 1 && byte[16] == 64 && byte[48] == 16;
+  emulated::ready = byte[0] == 1 && byte[16] == 64 && byte[48] <= 16;
+  memcpy(emulated::rows, byte + 48, 8);
   memset(emulated::tiles, 0, sizeof emulated::tiles);
 }
-static inline void _tile_release() { emulated::ready = false; }
-static inline void _tile_zero(int tile) { memset(&emulated::tiles[tile], 0, sizeof(emulated::Tile)); }
-static inline void _tile_loadd(int tile, const void *from, int64_t stride) {
-  for (int row = 0; row < 16; ++row)
+SEQC_EMULATED void _tile_release() { emulated::ready = false; }
+SEQC_EMULATED void _tile_zero(int tile) { memset(&emulated::tiles[tile], 0, sizeof(emulated::Tile)); }
+SEQC_EMULATED void _tile_loadd(int tile, const void *from, int64_t stride) {
+  memset(&emulated::tiles[tile], 0, sizeof(emulated::Tile));
+  for (int row = 0; row < emulated::rows[tile]; ++row)
     memcpy(emulated::tiles[tile].byte[row], static_cast<const char *>(from) + row * stride, 64);
 }
-static inline void _tile_stream_loadd(int tile, const void *from, int64_t stride) {
+SEQC_EMULATED void _tile_stream_loadd(int tile, const void *from, int64_t stride) {
   _tile_loadd(tile, from, stride);
 }
-static inline void _tile_stored(int tile, void *to, int64_t stride) {
-  for (int row = 0; row < 16; ++row)
+SEQC_EMULATED void _tile_stored(int tile, void *to, int64_t stride) {
+  for (int row = 0; row < emulated::rows[tile]; ++row)
     memcpy(static_cast<char *>(to) + row * stride, emulated::tiles[tile].byte[row], 64);
 }
-static inline void _tile_dpbf16ps(int sum, int left, int right) {
-  if (!emulated::ready)
+SEQC_EMULATED void _tile_dpbf16ps(int sum, int left, int right) {
+  if (!emulated::ready || emulated::rows[sum] != emulated::rows[left] || emulated::rows[right] != 16)
     __builtin_trap();
   for (int m = 0; m < 16; ++m)
     for (int n = 0; n < 16; ++n) {
@@ -59,7 +64,7 @@ static inline void _tile_dpbf16ps(int sum, int left, int right) {
       memcpy(emulated::tiles[sum].byte[m] + 4 * n, &value, 4);
     }
 }
-static inline void _tile_dpbusd(int sum, int left, int right) {
+SEQC_EMULATED void _tile_dpbusd(int sum, int left, int right) {
   if (!emulated::ready)
     __builtin_trap();
   for (int m = 0; m < 16; ++m)

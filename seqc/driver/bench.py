@@ -19,8 +19,8 @@ from seqc.driver.fault import UserFault
 from seqc.driver.options import Options
 from seqc.driver.profile import math_of
 from seqc.driver.tuned import choices_of, with_tuned
-from seqc.plan.cost import Cost
 from seqc.plan.rates import Rates
+from seqc.plan.setting import Cost
 from seqc.source.suggest import nearest
 
 if TYPE_CHECKING:

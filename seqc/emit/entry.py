@@ -249,6 +249,9 @@ class EntryPrinter:
             return "lot"
         if what == "far":
             return f"steps * batch > {number}"
+        if what == "many":
+            alone = in_scan or self.plan.entry in ("step", "generate")
+            return f"batch >= {number}" if alone else "true"
         if what == "back":
             return "t % 2 != 0" if in_scan else "frame.started[0] % 2 != 0"
         if what == "site":

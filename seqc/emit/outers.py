@@ -47,7 +47,7 @@ def outers_kernel(plan: Plan, node: Outers, in_scan: bool, adds: bool) -> Made:
         sizes = [node.slices, units, *(each.size for each in operands[1:]), *([0] if node.sums else [])]
         arguments = [names[first], "rows", names[0], str(plan.buffers[node.left.buffer].stride), "rights"]
         arguments.append(names[first + 1] if steps else "false")
-        function = "outers<real, " if node.math == "real" else "outers_rounded<"
+        function = "outers<real, " if node.math == "real" else f"outers_tiles<{PARTS[node.math]}, "
         return [*lines, *call(2, f"{function}{', '.join(str(each) for each in sizes)}>", arguments)]
 
     return Kernel(plan.buffers[outs[0].buffer].name, node.origin, tuple(parameters), body), where
@@ -80,10 +80,14 @@ def outer_kernel(plan: Plan, node: Outer, in_scan: bool, adds: bool = False) -> 
     return Kernel(plan.buffers[node.out.buffer].name, node.origin, tuple(more_parameters), body), where
 
 
+PARTS = {"tiles": 1, "split": 3}
+"""Numbers of bfloat16 for each one that matrix tiles multiply."""
+
+
 def function_of(node: Outer, columns: int) -> str:
     """What sums the outer products, for so many columns."""
-    if node.math == "tiles":
-        return f"outer_rounded<{columns}>"
+    if node.math in PARTS:
+        return f"outer_tiles<{PARTS[node.math]}, {columns}>"
     return f"outer<real, {columns}{'' if node.math == 'real' else ', Rounded'}>"
 
 

@@ -7,6 +7,7 @@ the call of a rule that runs some rows at a time: what a few rows are packed int
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Protocol
 
 from seqc.emit.kernel import Kernel, Place, Pointer, Scalar, Shelf
@@ -55,13 +56,28 @@ def weight_of(plan: Plan, node: Pointwise) -> tuple[str, Operand]:
     )
 
 
+IN_PAIRS = {"pairs": 1, "split": 3}
+"""Kinds of weights of training in pairs, and how many parts of each number they hold."""
+
+
+LARGE = 1 << 17
+"""Weights in a matrix from which pairs are written by rules: smaller ones stay near till they are packed, all at once."""
+
+
 def renewed(pack: PackedMatrix, shapes: Mapping[str, tuple[int, int]]) -> bool:
     """Whether rules write a packed matrix: all its sources are whole weights of theirs."""
-    if pack.kind != "real" or not pack.sources:
+    if not pack.sources:
         return False
     wanted = (pack.units, pack.depth)
     if pack.form == "columns":
         wanted = (pack.depth // len(pack.sources), pack.units)
+    if pack.kind in IN_PAIRS:
+        small = pack.units * pack.depth * pack.gates < LARGE
+        across = pack.form == "columns" and wanted[0] % 2 and len(pack.sources) > 1  # pairs of two matrices
+        if small or across:
+            return False
+    elif pack.kind != "real":
+        return False
     return all(not offset and shapes.get(name) == wanted for name, offset in pack.sources)
 
 
@@ -106,21 +122,24 @@ def _renewals(printer: Printer, node: Pointwise, indent: int) -> list[str]:
     shapes = shapes_of(printer.plan)
     name, operand = weight_of(printer.plan, node)
     weight, lines = printer.base(operand, True), list[str]()
-    far = "<true>" if node.far else "<false>"
+    far = "true" if node.far else "false"
     for placed in printer.model.packs:
         pack = placed.pack
         if not renewed(pack, shapes):
             continue
         assert pack.sources is not None
-        to, rows = f"frame.renewed<real>({placed.offset})", [weight, "first", "first + count"]
+        parts = IN_PAIRS.get(pack.kind)
+        renew, end = ("renew_pair", f"<{parts}, {far}>") if parts else ("renew", f"<{far}>")
+        element = "char" if parts else "real"
+        to, rows = f"frame.renewed<{element}>({placed.offset})", [weight, "first", "first + count"]
         for number, (source, _) in enumerate(pack.sources):
             if source == name and pack.form == "columns":
                 start = number * (pack.depth // len(pack.sources))
                 sizes = [str(pack.units), str(pack.depth), str(start)]
-                lines += call(indent, f"renew_columns{far}", [to, *sizes, *rows])
+                lines += call(indent, f"{renew}_columns{end}", [to, *sizes, *rows])
             elif source == name:
                 sizes = [str(pack.depth), str(pack.units), str(len(pack.sources)), str(number)]
-                lines += call(indent, f"renew_rows{far}", [to, *sizes, *rows])
+                lines += call(indent, f"{renew}_rows{end}", [to, *sizes, *rows])
     return lines
 
 
@@ -147,12 +166,16 @@ def _pack(placed: PlacedPack, offsets: Mapping[str, int], real_bytes: int) -> li
     assert pack.sources is not None
     starts = [offsets[name] + offset * real_bytes for name, offset in pack.sources]
     texts = [f"reinterpret_cast<const real *>(from + {start})" for start in starts]
-    to = (
-        f"to + {placed.offset}" if pack.kind == "pairs" else f"reinterpret_cast<real *>(to + {placed.offset})"
-    )
     if pack.kind in ("bf16", "int8"):
         return _pack_low(placed, texts)
-    pairs = pack.kind == "pairs"
+    if pack.kind == "either":
+        reals = replace(pack, kind="real")
+        behind = placed.offset + pack.bytes(real_bytes) - replace(pack, kind="split").bytes(real_bytes)
+        both = (PlacedPack(reals, placed.offset), PlacedPack(replace(pack, kind="split"), behind))
+        return [line for each in both for line in _pack(each, offsets, real_bytes)]
+    pairs = pack.kind in ("pairs", "exact", "split")
+    to = f"to + {placed.offset}" if pairs else f"reinterpret_cast<real *>(to + {placed.offset})"
+    parts = "<3>" if pack.kind == "split" else ""
     if pack.form == "columns":
         depth = pack.depth // len(texts)
         named = [
@@ -161,13 +184,13 @@ def _pack(placed: PlacedPack, offsets: Mapping[str, int], real_bytes: int) -> li
         ]
         body = ["    const Rows<real> sources[] = {", *commented(named, 8), "    };"]
         rest = [str(pack.units), "sources", str(len(texts))]
-        body += call(4, "pack_pair_columns" if pairs else "pack_columns<real>", [to, *rest])
+        body += call(4, f"pack_pair_columns{parts}" if pairs else "pack_columns<real>", [to, *rest])
     else:
         named = [(text, name) for text, (name, _) in zip(texts, pack.sources, strict=True)]
         body = ["    const real *const gates[] = {", *commented(named, 8), "    };"]
         sizes = [str(pack.depth), str(pack.units), "gates", str(len(texts))]
         if pairs:
-            body += call(4, "pack_pair_gates", [to, *sizes])
+            body += call(4, f"pack_pair_gates{parts}", [to, *sizes])
         else:
             body += call(4, "pack_gates<real>", [to, *sizes, str(pack.depth)])
     if pack.kind == "rounded":

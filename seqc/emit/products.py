@@ -14,6 +14,7 @@ from seqc.emit.layout import call, mentions
 from seqc.emit.memory import element_type
 from seqc.emit.pointwise import FAR, Form, Group, collect, filled, index_of, key_of
 from seqc.plan.buffers import Operand
+from seqc.plan.strategies.product import FEW_ROWS, MANY_ROWS
 from seqc.plan.types import Plan, Pointwise, Product
 
 Made = tuple[Kernel, Place]
@@ -48,7 +49,7 @@ def product_kernel(
 
     def body(names: Sequence[str]) -> list[str]:
         lines = segment_lines(plan, node, where, names)
-        count, result = len(node.segments), names[2 * len(node.segments)]
+        count, result = len(node.segments), names[len(segment_parameters(plan, node))]
         stride = buffer.stride if where.varies(plan, out) else 0
         stride = pack.units if node.rows > 1 else stride
         if node.strategy == "plain":
@@ -97,6 +98,15 @@ def order_arguments(node: Product, names: Sequence[str], shared: bool) -> list[s
     return [names[-1]] if node.turns else []
 
 
+ON_TILES = {
+    "pairs": "PairSegment",
+    "exact": "ExactSegment",
+    "split": "PairSegment",
+    "either": "EitherSegment",
+}
+"""Kinds of weights that matrix tiles multiply, and the type of a term."""
+MANY = {"exact": FEW_ROWS + 1, "either": MANY_ROWS}
+"""Kinds of which a call with so many rows, or more, is multiplied in another way than one of a few."""
 FEW = 3
 """Stores of equations up to which their pointers stay in registers; those of more are looked up, by value once instead of twice."""
 
@@ -131,8 +141,8 @@ def fused_kernel(
         inner = [*lines[Scope.ROW], *lines[Scope.ELEMENT]]
         row = "int64_t row" if mentions(inner, "row") else "int64_t"
         unit = "int64_t i" if mentions(inner, "i") else "int64_t"
-        inline = "SEQC_INLINED " if rows or pack.kind == "pairs" else ""
-        taken = "=" if pack.kind == "pairs" or len(epilogue.stores) > FEW else "&"
+        inline = "SEQC_INLINED " if rows or pack.kind in ON_TILES else ""
+        taken = "=" if pack.kind in ON_TILES or len(epilogue.stores) > FEW else "&"
         sizes = f"{max(1, pack.gates)}, {pack.units}"
         if rows:
             sizes = ", ".join([sizes, *(str(segment.depth) for segment in node.segments)])
@@ -164,6 +174,9 @@ def segment_parameters(plan: Plan, node: Product) -> list[Parameter]:
         parameters.append(pointer(plan, segment.operand))
         packed = "const real *" if plan.packs[segment.pack].kind in ("real", "rounded") else "const void *"
         parameters.append(Scalar(packed, ("pack", segment.pack), f"packed {segment.pack + 1}"))
+    kind = plan.packs[node.segments[0].pack].kind
+    if kind in MANY:
+        parameters.append(Scalar("bool", ("many", MANY[kind]), "many"))
     return parameters
 
 
@@ -176,7 +189,8 @@ def segment_lines(plan: Plan, node: Product, where: Place, names: Sequence[str])
         stride = source.stride if where.varies(plan, segment.operand) else 0
         stride = segment.depth if node.rows > 1 else stride
         fields = f"{{{names[2 * number]}, {stride}, {names[2 * number + 1]}, {segment.depth}}}"
-        lines.append(f"      {fields}," if kind == "real" else f"      {{{fields}}},")
+        many = f", {names[2 * len(node.segments)]}" if kind in MANY else ""
+        lines.append(f"      {fields}," if kind == "real" else f"      {{{fields}{many}}},")
     return [*lines, "  };"]
 
 
@@ -185,9 +199,10 @@ def segment_type_of(plan: Plan, node: Product) -> str:
     kind = plan.packs[node.segments[0].pack].kind
     if kind == "int8":
         return f"Int8Segment<{sum(-(-segment.depth // 4) * 4 for segment in node.segments)}>"
-    if kind in ("rounded", "pairs"):
-        depth = sum(-(-segment.depth // 32) * 32 for segment in node.segments)
-        if kind == "rounded":
-            return f"RoundedSegment<{depth}>"
-        return f"PairSegment<{depth}, {node.blocks}>" if node.blocks > 1 else f"PairSegment<{depth}>"
+    depth = sum(-(-segment.depth // 32) * 32 for segment in node.segments)
+    if kind == "rounded":
+        return f"RoundedSegment<{depth}>"
+    if kind in ON_TILES:
+        blocks = f", {max(1, node.blocks)}" if node.blocks > 1 or kind == "split" else ""
+        return f"{ON_TILES[kind]}<{depth}{blocks}{', 3' if kind == 'split' else ''}>"
     return {"real": "Segment<real>", "bf16": "Bf16Segment"}[kind]

@@ -20,7 +20,7 @@ from seqc.flow.types import Axis, Type
 from seqc.plan.place import flat
 from seqc.plan.share import effort
 from seqc.plan.target import Arena
-from seqc.plan.types import Plan, Product
+from seqc.plan.types import Outer, Outers, Plan, Product
 
 ABOUT = {
     "infer": "outputs of whole sequences",
@@ -50,19 +50,22 @@ def numbers_of(model: Model) -> Numbers:
 def includes(model: Model, plans: Mapping[str, Plan]) -> tuple[str, ...]:
     """The headers of the runtime that a model needs."""
     kinds = {placed.pack.kind for placed in model.packs}
-    low = ["tiles8.hpp"] if "int8" in kinds else ["quant.hpp"] if "bf16" in kinds else []
-    if model.target.math != "real":
-        low.append("tile_outer.hpp" if "pairs" in kinds else "bf16.hpp")
-    plain = any(
-        isinstance(node, Product) and node.strategy == "plain"
-        for each in plans.values()
-        for _, node in flat(each.nodes)
-    )
+    nodes = [node for each in plans.values() for _, node in flat(each.nodes)]
+    maths = {node.math for node in nodes if isinstance(node, Outer | Outers)}
+    headers = {
+        "tiles8.hpp": "int8" in kinds,
+        "quant.hpp": "bf16" in kinds,
+        "bf16.hpp": model.target.math != "real",
+        "tiles.hpp": bool(kinds & {"pairs", "split", "either"}),
+        "tile_few.hpp": "exact" in kinds,
+        "tile_outer.hpp": bool(maths & {"tiles", "split"}),
+    }
+    plain = any(isinstance(node, Product) and node.strategy == "plain" for node in nodes)
     return (
         "blocks.hpp",
         "entry.hpp",
         *(["plain.hpp"] if plain else []),
-        *low,
+        *(name for name, needed in headers.items() if needed),
         "random.hpp",
         *(["step.hpp"] if "step" in plans and steps_quickly(model, plans["step"]) else []),
     )

@@ -112,7 +112,9 @@ def family_of(
         return None
     wide = sum(right.size for right in rights)
     width = -(-units * len(offsets) // lanes) * lanes
-    held = target.math == "real"
+    joining = [nodes[number] for numbers in rights.values() for number in numbers.values()]
+    tiled = all(isinstance(each, Outer) and each.strategy == "tiles" for each in joining)
+    held = target.math == "real" and not tiled
     if held and (wide + 1) * width * target.real_bytes > MOST_BYTES:
         return None
     outs = []
@@ -134,6 +136,7 @@ def family_of(
         tuple(outs),
         tuple(each.out for each in totals if isinstance(each, Reduce)),
         head.origin,
+        "split" if tiled else "real",
     )
     return Family(node, frozenset(members))
 

@@ -13,7 +13,8 @@ from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from seqc.plan.chain import Chain, Sweep
-from seqc.plan.cost import Setting, cost, residents
+from seqc.plan.cost import cost, residents
+from seqc.plan.setting import Setting
 from seqc.plan.strategies import STRATEGIES, Strategy
 from seqc.plan.strategies.strategy import Chosen
 from seqc.plan.target import Target
@@ -180,7 +181,7 @@ def in_loop(plan: Plan, node: Kernel, target: Target) -> Kernel:
     if node.epilogue is not None:
         node = replace(node, epilogue=quickened(node.epilogue, forms))
     weights = sum(plan.packs[each.pack].bytes(target.real_bytes) for each in node.segments)
-    return replace(node, turns=node.strategy == "gemm" and weights > target.l1_bytes)
+    return replace(node, turns=node.strategy in ("gemm", "tiles", "either") and weights > target.l1_bytes)
 
 
 def quickened(node: Loop, forms: Mapping[str, str]) -> Loop:

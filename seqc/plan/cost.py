@@ -7,7 +7,7 @@ writes. The floor counts what no program can leave out: its products, and weight
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from seqc.flow.types import Axis
 from seqc.plan.buffers import Operand
@@ -15,8 +15,10 @@ from seqc.plan.chain import Chain, Sweep
 from seqc.plan.lanes import runs_on_rows
 from seqc.plan.place import element_bytes, flat, reads_and_writes
 from seqc.plan.rates import LEVELS, Rates
+from seqc.plan.setting import Cost, Setting
 from seqc.plan.strategies import STRATEGIES, Strategy
-from seqc.plan.strategies.product import ROWS_TOGETHER
+from seqc.plan.strategies.outer import square_seconds
+from seqc.plan.strategies.product import MANY_ROWS, PARTS, PRODUCTS, ROWS_TOGETHER
 from seqc.plan.strategies.strategy import Work
 from seqc.plan.target import Target
 from seqc.plan.types import (
@@ -25,7 +27,6 @@ from seqc.plan.types import (
     Node,
     Outer,
     Outers,
-    PackedMatrix,
     Plan,
     Pointwise,
     Product,
@@ -53,48 +54,6 @@ INDEXED = 1 / 64
 """Share of the multiply-add rate that loops over any indices reach."""
 CHAIN = 150
 """Cycles that a step of a loop waits for functions of functions, where the next step needs their result."""
-
-
-@dataclass(frozen=True, slots=True)
-class Cost:
-    """One kernel, all its runs of one call. `least`: seconds that no program can go below; `bound`: what it waits for.
-
-    `operations`: of products, a multiply-add being two; `values`: elementary functions; `bytes`: read and written, weights once
-    a run; `weights`: bytes of packed weights that a run reads.
-    """
-
-    operations: float = 0.0
-    values: float = 0.0
-    bytes: float = 0.0
-    weights: float = 0.0
-    runs: int = 1
-    seconds: float = 0.0
-    least: float = 0.0
-    bound: str = "calls"
-
-
-@dataclass(frozen=True, slots=True)
-class Setting:
-    """What costs are counted for; `residents` are bytes that the loop at hand reads at every step."""
-
-    plan: Plan
-    target: Target
-    rates: Rates
-    steps: int
-    batch: int
-    residents: float = 0.0
-
-    def cells(self, axes: frozenset[Axis], looped: bool) -> int:
-        """Instants and rows of one run of a kernel."""
-        time = self.steps if Axis.TIME in axes and not looped else 1
-        return time * (self.batch if Axis.BATCH in axes else 1)
-
-    def whole(self, number: int) -> float:
-        """Bytes of a buffer with all its instants and rows."""
-        buffer = self.plan.buffers[number]
-        instants = buffer.ring or (self.steps + buffer.slots if Axis.TIME in buffer.axes else 1)
-        rows = self.batch if Axis.BATCH in buffer.axes else 1
-        return float(buffer.stride * instants * rows * element_bytes(buffer, self.target))
 
 
 def costs(
@@ -181,21 +140,23 @@ def _product(setting: Setting, node: Product, looped: bool) -> Cost:
     cells = setting.cells(node.axes, looped) * node.rows
     packs = [setting.plan.packs[each.pack] for each in node.segments]
     weights = float(sum(pack.bytes(setting.target.real_bytes) for pack in packs))
+    tiled = _in_parts(node, cells)
+    if tiled:
+        weights = float(sum(2 * PARTS * pack.elements for pack in packs))
     useful = 2.0 * cells * sum(pack.units * pack.gates * pack.depth for pack in packs)
     level = setting.rates.level(max(weights, setting.residents))
     loading = weights / setting.rates.reads[level]
     compute = _strategy("product", node.strategy).seconds(
         _work(setting, node, cells, weights, level), setting.rates
     )
-    if cells < ROWS_TOGETHER:
+    if cells < ROWS_TOGETHER and not tiled:
         compute = max(compute, _latency(setting, node, cells))
     own, multiplied = "multiply-adds", _multiply(setting, useful)
-    if setting.target.tiles and all(pack.kind == "pairs" for pack in packs):
-        multiplied = setting.rates.multiply_tiles(useful)
-        own, compute = "matrix tiles", multiplied / TILES_IN_LOOPS
-    elif setting.target.tiles and _whole_numbers_on_tiles(cells, packs):
-        multiplied = setting.rates.multiply_tiles(useful) / 2  # twice as many as in bfloat16, were it all
-        own, compute = "matrix tiles", 2 * multiplied / TILES_IN_LOOPS
+    if share := _share_of_tiles(setting, node, cells):
+        own, multiplied = "matrix tiles", setting.rates.multiply_tiles(useful) * share
+        compute = (
+            compute if tiled else setting.rates.multiply_tiles(useful) * max(1.0, share) / TILES_IN_LOOPS
+        )
     read, written = reads_and_writes(setting.plan, node)
     bytes, moving, farthest = _streams(setting, [*read, *written], cells, looped)
     seconds, bound = _slowest(
@@ -211,13 +172,24 @@ def _product(setting: Setting, node: Product, looped: bool) -> Cost:
     return Cost(useful, values, weights + bytes, weights, 1, seconds, least, bound)
 
 
-def _whole_numbers_on_tiles(cells: int, packs: list[PackedMatrix]) -> bool:
-    """Whether weights of 8 bits are multiplied on tiles, as `runtime/tiles8.hpp` decides it."""
-    quads = sum(-(-pack.depth // 4) for pack in packs)
-    tiles = sum(-(-pack.depth // 64) for pack in packs)
-    return (
-        all(pack.kind == "int8" for pack in packs) and quads > 9 * tiles and cells * quads >= 64 * (tiles + 1)
-    )
+def _in_parts(node: Product, cells: int) -> bool:
+    """Whether single precision is multiplied on tiles, each number in parts."""
+    return node.strategy == "tiles" or (node.strategy == "either" and cells >= MANY_ROWS)
+
+
+def _share_of_tiles(setting: Setting, node: Product, cells: int) -> float:
+    """Operations of tiles in bfloat16 for each one of a product; 0 where vectors multiply."""
+    packs = [setting.plan.packs[each.pack] for each in node.segments]
+    kinds = {pack.kind for pack in packs}
+    if not setting.target.tiles:
+        return 0.0
+    if _in_parts(node, cells):
+        return PRODUCTS
+    if kinds == {"int8"}:  # as `runtime/tiles8.hpp` decides it; twice as many as in bfloat16, were it all
+        quads = sum(-(-pack.depth // 4) for pack in packs)
+        tiles = sum(-(-pack.depth // 64) for pack in packs)
+        return 0.5 if quads > 9 * tiles and cells * quads >= 64 * (tiles + 1) else 0.0
+    return 1.0 if kinds == {"pairs"} else PARTS if kinds == {"exact"} else 0.0
 
 
 def _work(setting: Setting, node: Product, cells: int, weights: float, level: int) -> Work:
@@ -226,7 +198,10 @@ def _work(setting: Setting, node: Product, cells: int, weights: float, level: in
     useful = float(sum(pack.units * pack.gates * pack.depth for pack in packs))
     computed = float(sum(pack.elements for pack in packs))
     panels = max(-(-pack.units // max(1, pack.block)) for pack in packs)
-    return Work(cells, useful, computed, panels, weights, level, _cycle(setting), setting.target.real_bytes)
+    depth = sum(pack.depth for pack in packs)
+    tiled = sum(-(-pack.units // 16) * 16 * pack.gates * -(-pack.depth // 32) * 32 for pack in packs)
+    real = setting.target.real_bytes
+    return Work(cells, useful, computed, panels, weights, level, _cycle(setting), real, depth, float(tiled))
 
 
 def _strategy(kind: str, name: str) -> Strategy:
@@ -254,7 +229,14 @@ def _outer(setting: Setting, node: Outer, looped: bool) -> Cost:
     left, right = node.left.size // node.rows, node.right.size // node.rows
     useful = 2.0 * cells * left * right
     lanes = setting.target.lanes
-    work = Work(cells, left * right, left * -(-right // lanes) * lanes, real=setting.target.real_bytes)
+    work = Work(
+        cells,
+        left * right,
+        left * -(-right // lanes) * lanes,
+        real=setting.target.real_bytes,
+        depth=left + right,
+        tiled=float(-(-left // 16) * 16 * -(-right // 16) * 16),
+    )
     bytes, moving, farthest = _streams(setting, [node.left, node.right, node.out], cells, looped)
     own, compute, least = _summing(setting, node, useful, work)
     seconds, bound = _slowest({own: compute, f"streams, {farthest}": moving})
@@ -266,6 +248,9 @@ def _summing(setting: Setting, node: Outer | Outers, useful: float, work: Work) 
     if node.math == "tiles":
         least = setting.rates.multiply_tiles(useful)
         return "matrix tiles", least / TILES_BY_ROWS, least
+    if node.math == "split" or getattr(node, "strategy", "") == "tiles":
+        least = setting.rates.multiply_tiles(useful) * PRODUCTS
+        return "matrix tiles", square_seconds(work, setting.rates), least
     strategy = _strategy("outer", node.strategy if isinstance(node, Outer) else "")
     return "multiply-adds", strategy.seconds(work, setting.rates), _multiply(setting, useful)
 
@@ -279,6 +264,10 @@ def _outers(setting: Setting, node: Outers, looped: bool) -> Cost:
         node.left.size * wide,
         -(-node.left.size // lanes) * lanes * wide,
         real=setting.target.real_bytes,
+        depth=node.left.size + wide,
+        tiled=float(
+            sum(-(-node.left.size // 16) * 16 * -(-each.operand.size // 16) * 16 for each in node.rights)
+        ),
     )
     read, written = reads_and_writes(setting.plan, node)
     bytes, moving, farthest = _streams(setting, [*read, *written], cells, looped)

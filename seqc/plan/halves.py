@@ -28,7 +28,7 @@ RESULTS = frozenset({"output", "score", "carried"})
 def keep_halves(plan: Plan, target: Target) -> Plan:
     """The plan, what goes back in time alone marked, where products are made in bfloat16."""
     if target.math != "bf16" or target.real_bytes != 4:
-        return plan
+        return replace(plan, nodes=tuple(with_blocks(plan, node) for node in plan.nodes))
     halves = kept(plan) - exact(plan) - forward(plan)
     halves = {each for each in halves if plan.buffers[each].size >= target.lanes}
     buffers = tuple(
@@ -47,7 +47,7 @@ def with_blocks(plan: Plan, node: Node) -> Node:
     if not isinstance(node, Product) or node.epilogue is None:
         return node
     pack = plan.packs[node.segments[0].pack]
-    if pack.kind != "pairs":
+    if pack.kind not in ("pairs", "exact", "split", "either"):
         return node
     halves = any(plan.buffers[operand.buffer].half for _, operand in node.epilogue.stores)
     wide = next((blocks for least, blocks in BLOCKS[halves] if pack.units >= least), 1)

@@ -39,6 +39,9 @@ LIMITS = {
 }
 """For what is read again on the way back, in single precision or in bfloat16, and for what is handed to the caller."""
 
+PARTED = Limits(8 * 1024 * 1024, 5 * 1024)
+"""For what is read again, where weights are packed in parts: they are half as large again, and need the room."""
+
 
 def store_late(plan: Plan, target: Target) -> Plan:
     """The plan with what its loops store for later, where a vector is a whole line."""
@@ -60,7 +63,8 @@ def with_late(plan: Plan, kernel: Kernel, read: set[int], target: Target) -> Ker
     if not isinstance(kernel, Product) or kernel.epilogue is None:
         return kernel
     stores = [operand for _, operand in kernel.epilogue.stores if operand.buffer not in read]
-    for role, limits in LIMITS.items():
+    for role, usual in LIMITS.items():
+        limits = PARTED if role == "workspace" and kernel.strategy == "tiles" else usual
         late = [each for each in stores if is_late(plan, each, role, target, kernel.blocks)]
         bytes = sum(each.size * element_bytes(plan.buffers[each.buffer], target) for each in late)
         if bytes >= limits.least:

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from seqc.plan.cost import Cost, Setting, cost, costs, total
+from seqc.plan.cost import cost, costs, total
 from seqc.plan.rates import LEVELS, Rates
+from seqc.plan.setting import Cost, Setting
 from seqc.plan.strategies import STRATEGIES
 from seqc.plan.target import Target
 from seqc.plan.types import Node, Outer, Plan, Product, Scan

@@ -133,10 +133,10 @@ def worth_meetings(plan: Plan, node: Scan) -> bool:
 
 def by_units(plan: Plan, node: Node) -> bool:
     """Whether members can share the units of a product of one row: it runs by panels, and has more than one."""
-    if not isinstance(node, Product) or node.strategy != "gemm":
+    if not isinstance(node, Product) or node.strategy not in ("gemm", "either"):
         return False
     pack = plan.packs[node.segments[0].pack]
-    return pack.kind == "real" and pack.units >= 4 * pack.block
+    return pack.kind in ("real", "either") and pack.units >= 4 * pack.block
 
 
 def part_of_outer(plan: Plan, node: Outer) -> Share:

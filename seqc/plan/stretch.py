@@ -190,7 +190,7 @@ def with_stretches(plan: Plan, found: dict[int, Company], target: Target, cells:
             continue
         if isinstance(node, Scan) and number in found:
             company = found[number]
-            least = TILES if target.tiles and target.math == "bf16" else FEWEST
+            least = TILES if target.tiles and (target.math == "bf16" or target.whole_tiles) else FEWEST
             fitting = min(MOST, max(least, target.l2_bytes // SHARE // company.bytes))
             fitting -= fitting % least
             before, after = kernels(plan, company.before), kernels(plan, company.after)

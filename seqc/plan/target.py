@@ -39,6 +39,11 @@ class Target:
         return ALONG if self.tiles and self.math == "bf16" else 0
 
     @property
+    def whole_tiles(self) -> bool:
+        """Whether matrix tiles may multiply numbers of single precision, each in three parts of bfloat16."""
+        return self.tiles and self.math == "real" and self.real_bytes == 4
+
+    @property
     def speed(self) -> Rates:
         """The rates to reckon with: measured ones, or those of a plain core with vectors of this width."""
         return self.rates or usual(self.vector_bytes)

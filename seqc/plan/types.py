@@ -97,7 +97,7 @@ class Outer:
     """out[M, N] = sum over (t, b) of `axes` of left[M] x right[N]: the gradient of a weight matrix, after the loop.
 
     With `rows` > 1 there are no axes: the sum runs over the rows of left[rows, M] and right[rows, N]. `math` "bf16" rounds them,
-    and so does "tiles", which sums on matrix tiles.
+    and so does "tiles", which sums on matrix tiles; "split" sums there what each number is the sum of, three of bfloat16.
     """
 
     axes: frozenset[Axis]
@@ -122,7 +122,7 @@ class Right:
 class Outers:
     """Gradients that share their left side: for each of `slices` slices left_s[M] of left and each right side,
     outs[s][M, N] = sum over (t, b) of `axes` of left_s[M] x right[N]; sums[s][M] = that of left_s alone, where there are sums.
-    `math` "tiles" rounds what is multiplied and sums on matrix tiles.
+    `math` "tiles" rounds what is multiplied and sums on matrix tiles; "split" as in `Outer`.
     """
 
     axes: frozenset[Axis]
@@ -315,7 +315,8 @@ class PackedMatrix:
     form "rows": y = W x; `sources` are the G matrices [units, depth], stacked and interleaved by `block`.
     form "columns": x' = Wt y; sources [depth / their number, units] one below the other. A source is (parameter, offset
     in elements), or None when it is filled by a `Pack` node and lives in the workspace, in buffer `buffer`. `kind`: "real",
-    "bf16", "int8" (quant.hpp, tiles8.hpp), "rounded" or "pairs" (bfloat16 as reals or in 16 bits, for rows that are rounded too).
+    "bf16", "int8" (quant.hpp, tiles8.hpp), "rounded" or "pairs" (bfloat16 as reals or in 16 bits, for rows that are rounded too),
+    "exact" (pairs for rows as they are), "split" (three of bfloat16 for each real), or "either" ("real", and "split" behind it).
     """
 
     form: str
@@ -331,11 +332,16 @@ class PackedMatrix:
     def bytes(self, real_bytes: int) -> int:
         """Size of the packed form."""
         columns = -(-self.units // self.block) * self.block * self.gates
+        pairs = 64 * -(-self.depth // 32)
         low = {
             "bf16": 4 * -(-self.depth // 2),
-            "pairs": 64 * -(-self.depth // 32),
+            "pairs": pairs,
+            "exact": pairs,
             "int8": 8 + 4 * -(-self.depth // 4),
+            "split": 3 * pairs,
         }
+        if self.kind == "either":
+            return -(-self.elements * real_bytes // 64) * 64 + columns * low["split"]
         return columns * low[self.kind] if self.kind in low else self.elements * real_bytes
 
     @property

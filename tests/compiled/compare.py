@@ -64,9 +64,10 @@ def text_of(
     name: str,
     vector_bytes: int = LANES,
     options: PlanOptions | None = None,
+    tiles: bool = False,
 ) -> Mapping[str, str]:
-    """All files of a model."""
-    target = Target(vector_bytes=vector_bytes, real_bytes=8 if real == "f64" else 4)
+    """All files of a model; `tiles`: as for a machine with matrix tiles."""
+    target = Target(vector_bytes=vector_bytes, real_bytes=8 if real == "f64" else 4, tiles=tiles)
     plans = {entry: plan(flow, program, entry, target, options) for entry, flow in flows_of(program).items()}
     return emit(program, plans, target, EmitOptions(name, real, library=f"lib{name}.so"))
 
@@ -78,10 +79,11 @@ def make(
     name: str = "model",
     vector_bytes: int = LANES,
     options: PlanOptions | None = None,
+    tiles: bool = False,
     **more: Any,
 ) -> Pair:
     """Compiles a model and gives both sides the same random weights."""
-    files = text_of(program, real, name, vector_bytes, options)
+    files = text_of(program, real, name, vector_bytes, options, tiles)
     library = build(files, folder, name, **more)
     client = Client(library, files[f"{name}.json"])
     return Pair(program, real, client, engine_of(program, client), files, library)

@@ -53,11 +53,12 @@ def check(
     options: PlanOptions | None,
     real: str = "f64",
     flags: tuple[str, ...] = NATIVE,
+    tiles: bool = False,
 ) -> None:
     """A chain of layers whose sizes fill no vector, for several numbers of steps and rows."""
     cells, last = CHAINS[chain]
     program = lower_text(MODEL.format(chain=" |> ".join(cells), last=last))
-    pair = make(program, real, folder, vector_bytes=vector_bytes, options=options, flags=flags)
+    pair = make(program, real, folder, vector_bytes=vector_bytes, options=options, flags=flags, tiles=tiles)
     for steps, batch in SHAPES:
         inputs = inputs_of(pair, steps, batch)
         check_infer(pair, inputs, steps, batch, carry=True)
@@ -79,6 +80,33 @@ def options_of(strategy: str) -> PlanOptions:
 @pytest.mark.parametrize("strategy", STRATEGIES)
 def test_every_strategy(strategy: str, chain: str, tmp_path: Path) -> None:
     check(chain, tmp_path, LANES, options_of(strategy))
+
+
+def on_tiles(strategy: str) -> PlanOptions:
+    """`tiles` or `either` wherever it is legal, and gradients of weights on tiles."""
+    return PlanOptions(prefer=(("product", strategy), ("outer", "tiles")))
+
+
+@pytest.mark.parametrize("chain", ["small", "middle", "large", "widest"])
+@pytest.mark.parametrize("strategy", ["", "tiles", "either"])
+def test_single_precision_on_tiles(strategy: str, chain: str, tmp_path: Path) -> None:
+    """Where a machine has no tiles, the same library multiplies on vectors."""
+    options = on_tiles(strategy) if strategy else None
+    check(chain, tmp_path, LANES, options, "f32", tiles=True)
+
+
+TILED = """
+from pathlib import Path
+from tests.compiled.test_interface import SANITIZE
+from tests.compiled.test_strategies import LANES, check, on_tiles
+check({chain!r}, Path({folder!r}), LANES, on_tiles({strategy!r}), "f32", SANITIZE, True)
+print("clean")
+"""
+
+
+@pytest.mark.parametrize(("strategy", "chain"), [("tiles", "widest"), ("either", "large")])
+def test_tiles_under_sanitizers(strategy: str, chain: str, tmp_path: Path) -> None:
+    under_sanitizers(TILED.format(chain=chain, folder=str(tmp_path), strategy=strategy))
 
 
 SANITIZED = """

@@ -112,3 +112,78 @@ def test_costs_reckon_with_tiles_for_weights_of_eight_bits() -> None:
     assert bounds[1, True][40] == "matrix tiles"  # all steps at once
     assert bounds[1, True][256] == bounds[1, False][256] == "multiply-adds"  # one row
     assert bounds[32, False][256] == "multiply-adds" != bounds[32, True][256]
+
+
+WHOLE = replace(TILED, math="real")
+"""The same machine with products in single precision."""
+
+
+def strategies(made: Plan) -> dict[str, set[str]]:
+    """The strategies of products in loops, and of those outside."""
+    loops = [node for node in made.nodes if isinstance(node, Scan)]
+    inner = {each.strategy for scan in loops for each in scan.kernels if isinstance(each, Product)}
+    ahead = [each for scan in loops for each in scan.before]
+    outer = {each.strategy for each in (*made.nodes, *ahead) if isinstance(each, Product)}
+    return {"loop": inner, "outside": outer}
+
+
+def test_single_precision_takes_tiles_where_rows_are_many() -> None:
+    assert strategies(planned("LSTM", 128, 128, WHOLE, "gradients")) == {
+        "loop": {"tiles"},
+        "outside": {"tiles"},
+    }
+    assert strategies(planned("LSTM", 128, 128, WHOLE)) == {"loop": {"either"}, "outside": {"tiles"}}
+    assert strategies(planned("LSTM", 128, 128, WHOLE, "step"))["outside"] == {"gemm"}
+    for other in (replace(WHOLE, tiles=False), replace(WHOLE, real_bytes=8)):
+        found = strategies(planned("LSTM", 128, 128, other, "gradients"))
+        assert found == {"loop": {"gemm"}, "outside": {"gemm"}}
+
+
+def test_small_products_and_weights_from_afar_stay_on_vectors() -> None:
+    assert strategies(planned("LSTM", 8, 8, WHOLE, "gradients"))["loop"] <= {"rows", "gemm"}
+    far = strategies(planned("LSTM", 1024, 1024, WHOLE, "gradients"))
+    assert far["loop"] == {"gemm"} and "tiles" in far["outside"]
+
+
+def test_weights_lie_as_their_products_read_them() -> None:
+    made = planned("LSTM", 128, 128, WHOLE)
+    kinds = {pack.kind: pack for pack in made.packs}
+    assert set(kinds) == {"either", "split"}
+    split, either = kinds["split"], kinds["either"]
+    assert split.bytes(4) == 4 * 128 * 128 * 6
+    assert either.bytes(4) == 4 * 128 * 128 * 10
+
+
+TWICE = """
+cell Twice(H)(x: real[H]) -> h: real[H] {
+  param W: real[H, H] = zeros
+  state h: real[H] = 0
+  h = tanh(W @ x + sigmoid(W @ prev h))
+}
+model M {
+  input x: real[96]
+  y = x |> Twice(96)
+  output y
+}
+"""
+
+
+def test_a_matrix_that_is_read_in_two_ways_is_packed_twice() -> None:
+    program = lower_text(TWICE)
+    made = plan(flow_for(program, "infer"), program, "infer", WHOLE)
+    assert sorted(pack.kind for pack in made.packs) == ["either", "split"]
+    assert len({pack.sources for pack in made.packs}) == 1
+
+
+def test_gradients_of_single_precision_are_summed_on_tiles() -> None:
+    made = planned("LSTM", 128, 128, WHOLE, "gradients")
+    back = [node for node in made.nodes if isinstance(node, Scan)][-1]
+    outers = [each for each in (*back.after, *made.nodes) if isinstance(each, Outer | Outers)]
+    assert outers and {each.math for each in outers} == {"split"}
+    assert back.stretch in (0, *range(TILES, 1025, TILES))
+
+
+def test_weights_of_sixteen_bits_lie_in_pairs_on_tiles() -> None:
+    target = replace(WHOLE, weights="bf16")
+    assert {pack.kind for pack in planned("LSTM", 128, 128, target).packs} == {"exact"}
+    assert {pack.kind for pack in planned("LSTM", 128, 128, replace(target, tiles=False)).packs} == {"bf16"}

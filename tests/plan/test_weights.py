@@ -75,6 +75,17 @@ def test_a_packed_matrix_is_written_where_all_its_sources_are_whole() -> None:
     assert not renewed(PackedMatrix("rows", (("a", 0),), 4, 3, 1, 16, kind="int8"), shapes)
 
 
+def test_pairs_are_written_where_none_is_of_two_matrices() -> None:
+    shapes = {"a": (400, 600), "b": (400, 600), "c": (401, 600), "d": (40, 60)}
+    for kind in ("pairs", "split"):
+        rows = PackedMatrix("rows", (("a", 0), ("b", 0)), 400, 600, 2, 16, kind=kind)
+        columns = PackedMatrix("columns", (("a", 0), ("b", 0)), 600, 800, 1, 16, kind=kind)
+        odd = PackedMatrix("columns", (("c", 0),), 600, 401, 1, 16, kind=kind)
+        assert renewed(rows, shapes) and renewed(columns, shapes) and renewed(odd, shapes)
+        assert not renewed(replace(odd, sources=(("c", 0), ("c", 0)), depth=802), shapes)
+        assert not renewed(PackedMatrix("rows", (("d", 0),), 40, 60, 1, 16, kind=kind), shapes)  # small
+
+
 def test_a_loop_by_rows_has_whole_matrices() -> None:
     made = rules()
     place, node = next((n, each) for n, each in enumerate(made.nodes) if shapes_like(each))

@@ -113,7 +113,7 @@ def test_products_of_rounded_operands(compiler: str, width: str, tmp_path: Path)
 
 
 def test_matrix_tiles_in_emulation(tmp_path: Path, compiler: str) -> None:
-    flags = ("-O2", "-DSEQC_VECTOR_BYTES=64", "-DSEQC_EMULATED_TILES", "-Wno-psabi")
+    flags = ("-O1", "-DSEQC_VECTOR_BYTES=64", "-DSEQC_EMULATED_TILES", "-Wno-psabi")
     for source in ("test_bf16.cpp", "test_quant.cpp"):
         run(build(compiler, source, tmp_path / source, *flags))
 

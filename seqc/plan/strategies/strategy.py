@@ -20,7 +20,7 @@ Chosen = Product | Outer | Scan
 class Work:
     """One run of a kernel. `cells` are instants and rows; `useful` multiply-adds of a cell, `computed` those with the lanes
     that nobody needs; `panels` blocks of units that are begun for each group of cells; `weights` bytes out of cache `level`;
-    `cycle` seconds; `real` bytes of an element."""
+    `cycle` seconds; `real` bytes of an element; `depth` terms of a sum; `tiled` multiply-adds with all that whole tiles hold."""
 
     cells: int
     useful: float
@@ -30,6 +30,8 @@ class Work:
     level: int = 0
     cycle: float = 0.0
     real: int = 4
+    depth: int = 0
+    tiled: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
