@@ -62,6 +62,7 @@ struct TileStep {
   int64_t a_line, a_part, b_line, b_part, apart;
 };
 
+// A tile of columns, for add_products.
 #define SEQC_LOAD_COLUMNS(tile, from)                                                                        \
   do {                                                                                                       \
     if constexpr (Kind != Columns::Near)                                                                     \
@@ -119,14 +120,18 @@ SEQC_INLINE void add_products(const TileStep &step, const char *a, const uint32_
           SEQC_LOAD_COLUMNS(7, from + step.apart);
       }
       if constexpr (Kind == Columns::Far) {
-        constexpr int lines = Right * 16 / tile_beats(Left, Right);
-        const uint32_t *const ahead = b + 2 * Right * 256 + i * lines * 16;
-        SEQC_UNROLL
-        for (int line = 0; line < lines; ++line) {
-          __builtin_prefetch(ahead + line * 16, 0, 2);
-          if (right)
-            __builtin_prefetch(ahead + step.apart + line * 16, 0, 2);
-        }
+        constexpr int lines = static_cast<int>(parts(Right * 16, tile_beats(Left, Right)));
+        const auto ask =
+            [&](const uint32_t *from) SEQC_INLINED { // there may be nothing behind the last tiles
+              const uintptr_t ahead = reinterpret_cast<uintptr_t>(from) + 2 * Right * 1024;
+              SEQC_UNROLL
+              for (int line = i * lines; line < (i + 1) * lines; ++line)
+                __builtin_prefetch(reinterpret_cast<const void *>(ahead + static_cast<uintptr_t>(line) * 64),
+                                   0, 2);
+            };
+        ask(b);
+        if (right)
+          ask(b + step.apart);
       }
       _tile_dpbf16ps(0, 4, 6);
       if (right)

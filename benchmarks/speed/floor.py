@@ -1,6 +1,6 @@
 """The least time that a row can take on a machine of given rates.
 
-`seconds` is the floor: products at the multiply-add rate, or the weights of the loop out of the caches that hold them,
+`seconds` is the floor: products at the rate of whatever multiplies quickest, multiply-adds or matrix tiles, or the weights of the loop out of the caches that hold them,
 whichever is longer. `parts` adds up what one core cannot do at once: products outside the loop, those of the loop or its
 weights, and elementary functions. Both count what a perfect program needs, not what anybody computes: products with a table
 of few symbols are made on the table.
@@ -9,6 +9,7 @@ of few symbols are made on the table.
 from __future__ import annotations
 
 from seqc.plan.rates import Rates
+from seqc.plan.strategies.product import PRODUCTS
 from speed.work import Work
 
 GATES = {"LSTM": (4, 4), "GRU": (3, 3), "PeepholeLSTM": (4, 4), "MGU": (2, 2), "LayerNormLSTM": (4, 4)}
@@ -63,7 +64,9 @@ def resident(bytes: float, rates: Rates) -> float:
 
 def _rate(work: Work, rates: Rates) -> float:
     rate = rates.operations * DOT.get(work.precision, 1)
-    return (max(rate, rates.tiles) if work.precision == "bf16" else rate) * work.threads
+    tiles = {"bf16": rates.tiles, "f32": rates.tiles / PRODUCTS}.get(work.precision, 0.0)
+    alone = work.kind in ("samples", "block", "step")  # a row alone would leave tiles empty
+    return (rate if alone else max(rate, tiles)) * work.threads
 
 
 def seconds(work: Work, rates: Rates) -> float:

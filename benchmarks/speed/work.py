@@ -34,7 +34,7 @@ class Work:
     "step" (the same, called from Python), "ragged" (training with lengths), "pendulum" (training in closed loop), "build".
     `target`: ours divided by the best peer's time may be at most this; `nanoseconds`: an absolute time, for a core that
     reads `REFERENCE` operations a second, longer on a slower one.
-    `floor`: where no ratio is named, the share of the floor that shall be reached.
+    `floor`: where no ratio is named, the share of the multiply-add rate that shall be reached.
     """
 
     kind: str

@@ -54,6 +54,23 @@ def test_floors_grow_with_work_and_count_products() -> None:
     assert floor.seconds(half, rates) < floor.seconds(whole, rates)
 
 
+def test_tiles_lower_the_floor_of_many_rows() -> None:
+    plain = Rates()
+    tiled = Rates(tiles=100 * plain.operations)
+    many, alone = Work("sequence", "LSTM", 64, steps=8, batch=32), Work("samples", "LSTM", 64)
+    assert floor.seconds(many, tiled) == pytest.approx(floor.seconds(many, plain) * 6 / 100)
+    assert floor.seconds(alone, tiled) == floor.seconds(alone, plain)
+
+
+def test_a_share_of_the_multiply_adds_may_be_asked_for() -> None:
+    work = Work("sequence", "LSTM", 256, steps=100, batch=32, floor=0.88)
+    took = floor.operations(work) / 1e11
+    for time, mark in ((took, " ✓"), (1.2 * took, " ✗")):
+        timing = Timing("seqc", time, time, time, (time,))
+        result = Result("sequence", work, timing, (), "", None, took, took / time, 1e11, ())
+        assert table.met(result) == mark
+
+
 def test_results_that_differ_are_named() -> None:
     from speed.peers import PEERS
 
