@@ -271,8 +271,8 @@ SEQC_INLINE void outer_squares(int64_t depth, const Turning<Parts> &ready, const
 
 // The sums of a few matrices C, one below the other in the columns of A, with each of the right sides.
 template <int Parts, int Rights>
-SEQC_INLINE void tile_outer(const OuterRows<Rights> *rows, int64_t count, int64_t K, const float *A,
-                            int64_t lda, const OuterRight *rights, bool accumulate) {
+SEQC_KERNEL static void tile_outer(const OuterRows<Rights> *rows, int64_t count, int64_t K, const float *A,
+                                   int64_t lda, const OuterRight *rights, bool accumulate) {
   constexpr int64_t most = tile_ready(Parts) / tile_side, deep = tile_depth;
   alignas(64) uint32_t pairs[static_cast<size_t>(Parts * deep / 2 * tile_ready(Parts))];
   alignas(64) Array<Array<uint32_t, Parts * Turning<Parts>::plane>, 2>
@@ -375,11 +375,6 @@ SEQC_INLINE void add_columns(int64_t begin, int64_t end, int64_t K, const float 
     store(at, accumulate ? sum[0] + load(static_cast<const float *>(at), which) : sum[0], which);
   });
 }
-
-// Constant<N>: a number as a type.
-template <int64_t N> struct Constant {
-  static constexpr int64_t value = N;
-};
 
 // outers_tiles<Parts, Slices, Units, N…>(part, K, A, lda, rights, add): outers<float, …> of beside.hpp in the
 // same way; N is 0 for ones, whose sums are not rounded.

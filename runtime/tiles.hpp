@@ -20,7 +20,8 @@ namespace seqc {
 // part_row<Parts>(count, from, to, plane, padded): the bfloat16 numbers of each value, zeros behind them, up
 // to `padded`, a multiple of 32; the next part of all lies `plane` numbers behind the first.
 template <int Parts>
-SEQC_INLINE void part_row(int64_t count, const float *from, uint16_t *to, int64_t plane, int64_t padded) {
+SEQC_KERNEL static void part_row(int64_t count, const float *from, uint16_t *to, int64_t plane,
+                                 int64_t padded) {
   const auto put = [&](int64_t i, Vec<float> first, Vec<float> second) SEQC_INLINED {
     const Parted<Parts> low = parted<Parts>(first), high = parted<Parts>(second);
     SEQC_UNROLL
@@ -79,25 +80,27 @@ constexpr int tile_beats(int left, int right) { return left == 1 ? 1 : right == 
 // two steps ahead).
 enum class Columns { Near, Passing, Far };
 
-// add_products<Kind, Left, Right>(step, a, b, low, right, beside): one tile of k more for all sums, of so
-// many parts. `beside` is called behind every four products: a core has few tiles in flight, and waits with
-// all else for them.
+// add_products<Kind, Left, Right>(step, a, b, low, right, beside, idle): one tile of k more for all sums, of
+// so many parts. `beside` is called behind every four products: a core has few tiles in flight, and waits
+// with all else for them. With `idle` there are no products, and it is called once.
 template <Columns Kind, int Left, int Right, class Beside>
 SEQC_INLINE void add_products(const TileStep &step, const char *a, const uint32_t *b, bool low, bool right,
-                              Beside &&beside) {
+                              Beside &&beside, bool idle = false) {
   if constexpr (Left == 1) { // what is loaded is multiplied at once
-    _tile_loadd(4, a, step.a_line);
-    SEQC_LOAD_COLUMNS(6, b);
-    _tile_dpbf16ps(0, 4, 6);
-    if (right) {
-      SEQC_LOAD_COLUMNS(7, b + step.apart);
-      _tile_dpbf16ps(1, 4, 7);
-    }
-    if (low) {
-      _tile_loadd(5, a + 16 * step.a_line, step.a_line);
-      _tile_dpbf16ps(2, 5, 6);
-      if (right)
-        _tile_dpbf16ps(3, 5, 7);
+    if (!idle) {
+      _tile_loadd(4, a, step.a_line);
+      SEQC_LOAD_COLUMNS(6, b);
+      _tile_dpbf16ps(0, 4, 6);
+      if (right) {
+        SEQC_LOAD_COLUMNS(7, b + step.apart);
+        _tile_dpbf16ps(1, 4, 7);
+      }
+      if (low) {
+        _tile_loadd(5, a + 16 * step.a_line, step.a_line);
+        _tile_dpbf16ps(2, 5, 6);
+        if (right)
+          _tile_dpbf16ps(3, 5, 7);
+      }
     }
     beside();
   } else {
@@ -106,40 +109,42 @@ SEQC_INLINE void add_products(const TileStep &step, const char *a, const uint32_
                          of_three[2][3] = {{2, 1, 0}, {0, keep, keep}};
     constexpr const int *rows = Right == 1 ? of_three[0] : of_six[0],
                         *columns = Right == 1 ? of_three[1] : of_six[1];
-    for (int i = 0; i < tile_beats(Left, Right); ++i) {
-      if (rows[i] != keep) {
-        const char *const from = a + rows[i] * step.a_part;
-        _tile_loadd(4, from, step.a_line);
-        if (low)
-          _tile_loadd(5, from + 16 * step.a_line, step.a_line);
-      }
-      if (columns[i] != keep) {
-        const uint32_t *const from = b + columns[i] * step.b_part;
-        SEQC_LOAD_COLUMNS(6, from);
+    for (int i = 0; i < (idle ? 1 : tile_beats(Left, Right)); ++i) {
+      if (!idle) {
+        if (rows[i] != keep) {
+          const char *const from = a + rows[i] * step.a_part;
+          _tile_loadd(4, from, step.a_line);
+          if (low)
+            _tile_loadd(5, from + 16 * step.a_line, step.a_line);
+        }
+        if (columns[i] != keep) {
+          const uint32_t *const from = b + columns[i] * step.b_part;
+          SEQC_LOAD_COLUMNS(6, from);
+          if (right)
+            SEQC_LOAD_COLUMNS(7, from + step.apart);
+        }
+        if constexpr (Kind == Columns::Far) {
+          constexpr int lines = static_cast<int>(parts(Right * 16, tile_beats(Left, Right)));
+          const auto ask =
+              [&](const uint32_t *from) SEQC_INLINED { // there may be nothing behind the last tiles
+                const uintptr_t ahead = reinterpret_cast<uintptr_t>(from) + 2 * Right * 1024;
+                SEQC_UNROLL
+                for (int line = i * lines; line < (i + 1) * lines; ++line)
+                  __builtin_prefetch(
+                      reinterpret_cast<const void *>(ahead + static_cast<uintptr_t>(line) * 64), 0, 2);
+              };
+          ask(b);
+          if (right)
+            ask(b + step.apart);
+        }
+        _tile_dpbf16ps(0, 4, 6);
         if (right)
-          SEQC_LOAD_COLUMNS(7, from + step.apart);
-      }
-      if constexpr (Kind == Columns::Far) {
-        constexpr int lines = static_cast<int>(parts(Right * 16, tile_beats(Left, Right)));
-        const auto ask =
-            [&](const uint32_t *from) SEQC_INLINED { // there may be nothing behind the last tiles
-              const uintptr_t ahead = reinterpret_cast<uintptr_t>(from) + 2 * Right * 1024;
-              SEQC_UNROLL
-              for (int line = i * lines; line < (i + 1) * lines; ++line)
-                __builtin_prefetch(reinterpret_cast<const void *>(ahead + static_cast<uintptr_t>(line) * 64),
-                                   0, 2);
-            };
-        ask(b);
-        if (right)
-          ask(b + step.apart);
-      }
-      _tile_dpbf16ps(0, 4, 6);
-      if (right)
-        _tile_dpbf16ps(1, 4, 7);
-      if (low) {
-        _tile_dpbf16ps(2, 5, 6);
-        if (right)
-          _tile_dpbf16ps(3, 5, 7);
+          _tile_dpbf16ps(1, 4, 7);
+        if (low) {
+          _tile_dpbf16ps(2, 5, 6);
+          if (right)
+            _tile_dpbf16ps(3, 5, 7);
+        }
       }
       beside();
     }
@@ -240,10 +245,8 @@ SEQC_INLINE void tile_panels(int64_t from, int64_t height, const TileTerm *terms
           const uint16_t *a = pieces[s].rows + next * stride;
           const uint32_t *b = pieces[s].pairs + (panel * most + vector) * step.apart;
           for (int64_t left = idle ? 1 : pieces[s].steps; left > 0; --left, a += 32, b += Right * 256) {
-            if (idle)
-              beside();
-            else
-              add_products<kind, Left, Right>(step, reinterpret_cast<const char *>(a), b, low, right, beside);
+            add_products<kind, Left, Right>(step, reinterpret_cast<const char *>(a), b, low, right, beside,
+                                            idle);
           }
         }
         if (!idle)
