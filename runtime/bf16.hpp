@@ -339,35 +339,6 @@ SEQC_INLINE void product_with(int64_t begin, int64_t end, const RoundedSegment<D
       });
 }
 
-// Constant<N>: a number as a type.
-template <int64_t N> struct Constant {
-  static constexpr int64_t value = N;
-};
-
-// bf16_row<Gates, Units>(row, segments, count, epilogue, descending): one row, panel by panel; what
-// bf16_product does for many in a form that is compiled sooner, for libraries that hardly come to it.
-template <int Gates, int64_t Units, class S, class Epilogue>
-SEQC_INLINE void bf16_row(int64_t row, const S *segments, int count, Epilogue &epilogue, bool descending) {
-  constexpr int wide = low_blocks(Gates), last = static_cast<int>(blocks<float>(Units) % wide);
-  constexpr int64_t panels = parts(blocks<float>(Units), wide);
-  const auto panel = [&](int64_t number, auto blocks_of) {
-    constexpr int most = static_cast<int>(decltype(blocks_of)::value);
-    Array<Vec<float>, most * Gates> sums;
-    bf16_tile<1, most * Gates, 1>(segments, count, row, number * wide * Gates, sums);
-    finish<float, Gates, Units>(row, number * wide, most, sums, epilogue);
-  };
-  for (int64_t i = 0; i < panels; ++i) {
-    const int64_t number = descending ? panels - 1 - i : i;
-    if constexpr (last != 0)
-      if (number == panels - 1) {
-        panel(number, Constant<last>{});
-        continue;
-      }
-    if constexpr (panels > 1 || last == 0)
-      panel(number, Constant<wide>{});
-  }
-}
-
 // The same for weights in pairs, without tiles.
 template <int Gates, int64_t Units, int64_t Depth, int Blocks, int Left, int Right, class Epilogue>
 SEQC_INLINE void pair_product(int64_t begin, int64_t end,
@@ -383,8 +354,8 @@ SEQC_INLINE void pair_product(int64_t begin, int64_t end,
     Exact terms[8] = {};
     for (int s = 0; s < count; ++s)
       terms[s] = {{segments[s].a, segments[s].stride, segments[s].packed, segments[s].depth}};
-    for (int64_t row = begin; row < end; ++row)
-      bf16_row<Gates, Units>(row, static_cast<const Exact *>(terms), count, epilogue, descending);
+    bf16_product<Gates, Units, true>(begin, end, static_cast<const Exact *>(terms), count, epilogue,
+                                     descending);
   }
 }
 

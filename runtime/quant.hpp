@@ -203,11 +203,12 @@ SEQC_INLINE void bf16_tile_of(int64_t height, const S *segments, int count, int6
 }
 
 // All rows of one panel that holds Count blocks.
-template <int Gates, int64_t Units, int Count, class S, class Epilogue>
+template <int Gates, int64_t Units, int Count, bool Single, class S, class Epilogue>
 SEQC_INLINE void bf16_panel(int64_t begin, int64_t end, int64_t first, const S *segments, int count,
                             Epilogue &epilogue) {
   constexpr int width = Gates * Count;
-  constexpr int limit = row_limit(width + 1); // a vector of widened weights stands beside the sums
+  constexpr int limit =
+      Single ? 1 : row_limit(width + 1); // a vector of widened weights stands beside the sums
   Array<Vec<float>, limit * width> sums;
   int64_t row = begin;
   for (int64_t i = 0; row < end; ++i) {
@@ -227,13 +228,14 @@ constexpr int low_streams(int width, int64_t panels) {
   return most == 4 && panels % 4 != 0 && panels < 12 ? 2 : most;
 }
 
-// All panels, several at once for a single row.
-template <int Gates, int64_t Units, class S, class Epilogue>
+// All panels, several at once for a single row. Single: row by row and panel by panel, which is compiled
+// sooner, for libraries that hardly come to it.
+template <int Gates, int64_t Units, bool Single = false, class S, class Epilogue>
 SEQC_INLINE void bf16_product(int64_t begin, int64_t end, const S *segments, int count, Epilogue &epilogue,
                               bool descending) {
   constexpr int wide = low_blocks(Gates), last = static_cast<int>(blocks<float>(Units) % wide);
   constexpr int64_t panels = parts(blocks<float>(Units), wide), full = blocks<float>(Units) / wide;
-  constexpr int width = Gates * wide, streams = low_streams(width, full);
+  constexpr int width = Gates * wide, streams = Single ? 1 : low_streams(width, full);
   const int64_t group = end - begin == 1 ? streams : 1;
   for (int64_t i = 0; i < panels;) {
     const bool several = group > 1 && i + group <= full;
@@ -251,11 +253,11 @@ SEQC_INLINE void bf16_product(int64_t begin, int64_t end, const S *segments, int
     for (int64_t each = panel; each < panel + taken; ++each) {
       if constexpr (last != 0)
         if (each == panels - 1) {
-          bf16_panel<Gates, Units, last>(begin, end, each * wide, segments, count, epilogue);
+          bf16_panel<Gates, Units, last, Single>(begin, end, each * wide, segments, count, epilogue);
           continue;
         }
       if constexpr (full > 0)
-        bf16_panel<Gates, Units, wide>(begin, end, each * wide, segments, count, epilogue);
+        bf16_panel<Gates, Units, wide, Single>(begin, end, each * wide, segments, count, epilogue);
     }
   }
 }

@@ -70,6 +70,18 @@ template <class Word> SEQC_INLINE void store_sums(Word *to, int64_t stride, bool
   }
 }
 
+// load_sums(from, stride, low, right): what was stored so.
+SEQC_INLINE void load_sums(const float *from, int64_t stride, bool low, bool right) {
+  _tile_loadd(0, from, stride * 4);
+  if (right)
+    _tile_loadd(1, from + 16, stride * 4);
+  if (low) {
+    _tile_loadd(2, from + 16 * stride, stride * 4);
+    if (right)
+      _tile_loadd(3, from + 16 * stride + 16, stride * 4);
+  }
+}
+
 #endif
 
 } // namespace seqc

@@ -126,13 +126,10 @@ SEQC_INLINE void product_with(int64_t begin, int64_t end, const ExactSegment<Dep
   product_with<R, Gates, Units>(begin, end, static_cast<const Pairs *>(pairs), count, epilogue, descending);
 }
 
-// product_gates<float, Gates, Units>(…), as in tiles.hpp.
 template <class R, int Gates, int64_t Units, int64_t Depth, int Blocks>
 SEQC_INLINE void product_gates(int64_t begin, int64_t end, const ExactSegment<Depth, Blocks> *segments,
                                int count, R *out, int64_t stride, bool descending = false) {
-  const auto put = [&](int64_t row, int64_t column, auto, const Vec<R> *sums)
-                       SEQC_INLINED { store(out + row * stride + column, *sums); };
-  product_with<R, 1, blocks<R>(Units) * lanes<R> * Gates>(begin, end, segments, count, put, descending);
+  columns_apart<Gates, Units>(begin, end, segments, count, out, stride, descending);
 }
 
 } // namespace seqc

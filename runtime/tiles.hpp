@@ -44,18 +44,6 @@ SEQC_KERNEL static void part_row(int64_t count, const float *from, uint16_t *to,
   }
 }
 
-// load_sums(from, stride, low, right): what was stored so.
-SEQC_INLINE void load_sums(const float *from, int64_t stride, bool low, bool right) {
-  _tile_loadd(0, from, stride * 4);
-  if (right)
-    _tile_loadd(1, from + 16, stride * 4);
-  if (low) {
-    _tile_loadd(2, from + 16 * stride, stride * 4);
-    if (right)
-      _tile_loadd(3, from + 16 * stride + 16, stride * 4);
-  }
-}
-
 // Where a step of k finds its tiles: rows from `a` on, `a_line` bytes apart, times 16 columns at `b` and 16
 // more `apart` words behind, `b_line` bytes from pair to pair; the other parts of both lie `a_part` bytes and
 // `b_part` words behind.
@@ -324,15 +312,22 @@ SEQC_INLINE void product_with(int64_t begin, int64_t end,
   pair_product<Gates, Units>(begin, end, segments, count, apart, descending);
 }
 
-// product_gates<float, Gates, Units>(…), as in blocks.hpp: column by column as they are packed, so that what
-// two of them need stays near while all rows pass.
+// columns_apart<Gates, Units>(…): product_gates of blocks.hpp column by column as they are packed, so that
+// what two of them need stays near while all rows pass.
+template <int Gates, int64_t Units, class S>
+SEQC_INLINE void columns_apart(int64_t begin, int64_t end, const S *segments, int count, float *out,
+                               int64_t stride, bool descending) {
+  const auto put = [&](int64_t row, int64_t column, auto, const Vec<float> *sums)
+                       SEQC_INLINED { store(out + row * stride + column, *sums); };
+  product_with<float, 1, blocks<float>(Units) * lanes<float> * Gates>(begin, end, segments, count, put,
+                                                                      descending);
+}
+
 template <class R, int Gates, int64_t Units, int64_t Depth, int Blocks, int Left, int Right>
 SEQC_INLINE void product_gates(int64_t begin, int64_t end,
                                const PairSegment<Depth, Blocks, Left, Right> *segments, int count, R *out,
                                int64_t stride, bool descending = false) {
-  const auto put = [&](int64_t row, int64_t column, auto, const Vec<R> *sums)
-                       SEQC_INLINED { store(out + row * stride + column, *sums); };
-  product_with<R, 1, blocks<R>(Units) * lanes<R> * Gates>(begin, end, segments, count, put, descending);
+  columns_apart<Gates, Units>(begin, end, segments, count, out, stride, descending);
 }
 
 // One term of a product in single precision whose weights are packed twice: as reals in panels, and in pairs

@@ -72,14 +72,15 @@ static void check_rounding() {
   CHECK(out != out, "not a number");
 }
 
-// Sums of products in parts are as good as those of multiply-adds: errors beside the sum of the magnitudes.
-template <int64_t K> static void check_accuracy() {
-  constexpr int64_t M = 48, N = 48;
-  Data<float> A(M * K, 3), W(N * K, 4), found(M * N, 1);
-  Data<float> packed(seqc::pairs_bytes<3>(K, N) / 4, 1);
-  const float *const weights[] = {W};
-  seqc::pack_pair_gates<3>(packed + 0, K, N, weights, 1);
-  const seqc::PairSegment<K, 1, 3> segments[] = {{{A, K, packed + 0, K}}};
+// Errors of sums beside the sum of the magnitudes.
+struct Errors {
+  double rms, most;
+};
+
+// The errors of 64 x 64 sums of K products, as `segments` of the matrices A and W make them.
+template <int64_t K, class S> static Errors errors_of(const S *segments, const float *A, const float *W) {
+  constexpr int64_t M = 64, N = 64;
+  Data<float> found(M * N, 1);
   float *const to = found;
   seqc::product_with<float, 1, N>(0, M, segments, 1,
                                   [=](int64_t row, int64_t unit, auto which, const Vec<float> *sums) {
@@ -98,8 +99,25 @@ template <int64_t K> static void check_accuracy() {
       squares += error * error;
       most = fmax(most, error);
     }
-  const double rms = sqrt(squares / static_cast<double>(M * N));
-  CHECK(rms <= 3e-8 && most <= 3e-7, "sums of %ld: errors of %g, %g at most", long(K), rms, most);
+  return {sqrt(squares / static_cast<double>(M * N)), most};
+}
+
+// Sums of products in parts are as good as those of multiply-adds; `print` shows both.
+template <int64_t K> static void check_accuracy(bool print) {
+  constexpr int64_t rows = 64;
+  Data<float> A(rows * K, 3), W(rows * K, 4), pairs(seqc::pairs_bytes<3>(K, rows) / 4, 1),
+      panels(seqc::packed_size<float>(K, rows), 1);
+  const float *const weights[] = {W};
+  seqc::pack_pair_gates<3>(pairs + 0, K, rows, weights, 1);
+  seqc::pack_gates<float>(panels + 0, K, rows, weights, 1, K);
+  const seqc::PairSegment<K, 1, 3> parted[] = {{{A, K, pairs + 0, K}}};
+  const seqc::Segment<float> whole[] = {{A, K, panels + 0, K}};
+  const Errors own = errors_of<K>(parted, A, W), other = errors_of<K>(whole, A, W);
+  if (print)
+    printf("sums of %ld: in parts %.1e rms, %.1e at most; multiply-adds %.1e, %.1e\n", long(K), own.rms,
+           own.most, other.rms, other.most);
+  CHECK(own.rms <= 3e-8 && own.most <= 3e-7, "sums of %ld: errors of %g, %g at most", long(K), own.rms,
+        own.most);
 }
 
 // Runs one product for all rows, alone and together, in both orders of panels, and compares with `expected`.
@@ -366,11 +384,13 @@ static void check_halves() {
     }
 }
 
-int main() {
+int main(int count, char **) { // with an argument it prints errors
   check_rounding();
   check_parts();
-  check_accuracy<32>();
-  check_accuracy<544>();
+  check_accuracy<32>(count > 1);
+  check_accuracy<128>(count > 1);
+  check_accuracy<512>(count > 1);
+  check_accuracy<2048>(count > 1);
   check_renewal<1, false, 1, 40>(33);
   check_renewal<1, true, 4, 33>(70);
   check_renewal<3, false, 3, 48>(32);

@@ -16,6 +16,7 @@ from seqc.plan.chain import Chain, Sweep
 from seqc.plan.cost import cost, residents
 from seqc.plan.setting import Setting
 from seqc.plan.strategies import STRATEGIES, Strategy
+from seqc.plan.strategies.product import TRAINING
 from seqc.plan.strategies.strategy import Chosen
 from seqc.plan.target import Target
 from seqc.plan.types import Guard, Kernel, Node, Outer, Plan, Pointwise, Product, Scan
@@ -49,8 +50,6 @@ class PlanOptions:
 
 ONE_STEP = ("step", "generate")
 """Entry points that their caller repeats for each step."""
-
-TRAINING = ("gradients", "update")
 
 
 def expected(entry: str, steps: tuple[int, ...] = (), batch: tuple[int, ...] = ()) -> Sizes:

@@ -108,3 +108,18 @@ def test_plans_round_all_wide_products(tiles: bool, tmp_path: Path) -> None:
     kernels = [each for node in plan.nodes for each in (node.all if isinstance(node, Scan) else (node,))]
     outers = [each for each in kernels if isinstance(each, Outer)]
     assert outers and all(each.math == ("tiles" if tiles else "bf16") for each in outers)
+
+
+def test_threads_change_no_bit_where_a_batch_has_many_rows_and_a_member_few(tmp_path: Path) -> None:
+    """Which way a loop multiplies goes by the rows of the call, on machines where many rows are multiplied in another way."""
+    text = "use std.cells: LSTM\nmodel Wide {\n  input x: real[96]\n  h = x |> LSTM(96)\n  output h\n}\n"
+    for weights in ("real", "bf16"):
+        source = tmp_path / f"{weights}.seq"
+        source.write_text(f"{text}deploy low of Wide {{ weights = {weights} }}\n", encoding="utf-8")
+        build(source, tmp_path / weights, options=Options(deploy="low"))
+        model = open_package(tmp_path / weights / weights, seed=3)
+        x = np.random.default_rng(2).normal(size=(5, 11, 96)).astype(np.float32)
+        alone = np.array(model.infer(x))
+        for threads in (2, 3, 4):
+            model.threads = threads
+            assert np.array_equal(np.array(model.infer(x)), alone), (weights, threads)
