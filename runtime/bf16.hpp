@@ -169,7 +169,8 @@ SEQC_INLINE void put_pair(uint32_t *column, int64_t p, Vec<float> even, Vec<floa
 // transpose_pairs<Parts, Far>(column, depth, rows): writes up to lanes<float> matrix rows as one vector
 // column of pairs; missing rows (null) become zeros.
 template <int Parts, bool Far = false>
-SEQC_INLINE void transpose_pairs(uint32_t *column, int64_t depth, const float *const (&rows)[lanes<float>]) {
+SEQC_KERNEL static void transpose_pairs(uint32_t *column, int64_t depth,
+                                        const float *const (&rows)[lanes<float>]) {
   int64_t p = 0;
 #if !defined(__clang__)
   for (; 2 * (p + lanes<float>) <= depth; p += lanes<float>) {
@@ -339,14 +340,24 @@ SEQC_INLINE void product_with(int64_t begin, int64_t end, const RoundedSegment<D
       });
 }
 
+// epilogue_apart(…): an epilogue as a function of its own, where it would be copied into many places.
+template <class Which, class Sums, class Epilogue>
+SEQC_KERNEL static void epilogue_apart(int64_t row, int64_t unit, Which which, Sums *sums,
+                                       Epilogue &epilogue) {
+  epilogue(row, unit, which, sums);
+}
+
 // The same for weights in pairs, without tiles.
 template <int Gates, int64_t Units, int64_t Depth, int Blocks, int Left, int Right, class Epilogue>
 SEQC_INLINE void pair_product(int64_t begin, int64_t end,
                               const PairSegment<Depth, Blocks, Left, Right> *segments, int count,
                               Epilogue &epilogue, bool descending) {
   typedef ExactBf16Segment<Right> Exact;
+  const auto apart = [&](int64_t row, int64_t unit, auto which, auto *sums) {
+    epilogue_apart(row, unit, which, sums, epilogue);
+  };
   if constexpr (Left == 1) {
-    on_rounded_rows<Exact, Depth>(begin, end, segments, count, epilogue,
+    on_rounded_rows<Exact, Depth>(begin, end, segments, count, apart,
                                   [&](int64_t rows, const Exact *terms, auto &&then) {
                                     bf16_product<Gates, Units>(0, rows, terms, count, then, descending);
                                   });
@@ -354,8 +365,7 @@ SEQC_INLINE void pair_product(int64_t begin, int64_t end,
     Exact terms[8] = {};
     for (int s = 0; s < count; ++s)
       terms[s] = {{segments[s].a, segments[s].stride, segments[s].packed, segments[s].depth}};
-    bf16_product<Gates, Units, true>(begin, end, static_cast<const Exact *>(terms), count, epilogue,
-                                     descending);
+    bf16_product<Gates, Units, true>(begin, end, static_cast<const Exact *>(terms), count, apart, descending);
   }
 }
 

@@ -14,7 +14,7 @@ namespace seqc {
 
 // product_gates<R, Gates, Units>(begin, end, segments, count, out, stride): the sums of all gates, block by
 // block.
-template <class R, int Gates, int64_t Units, class S>
+template <class R, int Gates, int64_t Units, int64_t Depth = 0, class S>
 SEQC_INLINE void product_gates(int64_t begin, int64_t end, const S *segments, int count, R *out,
                                int64_t stride, bool descending = false, const Lot &lot = {0, 0, 1}) {
   const auto store_gates = [&](int64_t row, int64_t unit, auto, const Vec<R> *sums) {
@@ -23,7 +23,7 @@ SEQC_INLINE void product_gates(int64_t begin, int64_t end, const S *segments, in
       store(out + row * stride + unit * Gates + gate * lanes<R>, sums[gate]);
   };
   if constexpr (TakesLots<S>::value)
-    product_with<R, Gates, Units>(begin, end, segments, count, store_gates, descending, lot);
+    product_with<R, Gates, Units, Depth>(begin, end, segments, count, store_gates, descending, lot);
   else
     product_with<R, Gates, Units>(begin, end, segments, count, store_gates, descending);
 }
@@ -44,8 +44,8 @@ template <class I> SEQC_INLINE int64_t row_of(I index, int64_t count) {
 
 // gather(rows, table, table_row, count, …): out = table[index] with `count` rows of `width`; NaN for no row.
 template <class T, class I, class O>
-static inline void gather(int64_t rows, const T *table, int64_t table_row, int64_t count, int64_t width,
-                          const I *index, int64_t index_row, O *out, int64_t out_row) {
+SEQC_KERNEL static void gather(int64_t rows, const T *table, int64_t table_row, int64_t count, int64_t width,
+                               const I *index, int64_t index_row, O *out, int64_t out_row) {
   for (int64_t row = 0; row < rows; ++row) {
     const auto at = static_cast<int64_t>(index[row * index_row]);
     const bool inside = at >= 0 && at < count;
@@ -64,9 +64,9 @@ static inline void gather(int64_t rows, const T *table, int64_t table_row, int64
 // scatter(rows, sums, …, count, width, part, …): out = zeros [count, width], then out[index] += value for all
 // sums of a row, in order; of that the columns of `part` only. With `later` it goes on with what out holds.
 template <class T, class I, class Far, class Away, class O>
-static inline void scatter(int64_t rows, int64_t sums, const I *index, int64_t index_row, Far index_sum,
-                           const T *value, int64_t value_row, Away value_sum, int64_t count, int64_t width,
-                           Range part, O *out, int64_t out_row, bool later = false) {
+SEQC_KERNEL static void scatter(int64_t rows, int64_t sums, const I *index, int64_t index_row, Far index_sum,
+                                const T *value, int64_t value_row, Away value_sum, int64_t count,
+                                int64_t width, Range part, O *out, int64_t out_row, bool later = false) {
   for (int64_t row = 0; row < rows; ++row) {
     O *const to = out + row * out_row;
     const bool all = part.count == width; // then its rows lie side by side
@@ -93,8 +93,8 @@ static inline void scatter(int64_t rows, int64_t sums, const I *index, int64_t i
 // reduce<How>(rows, sums, …): over `middle` of [outer, middle, inner], and over the `sums` that belong to a
 // row.
 template <class How, class T, class Far, class O>
-static inline void reduce(int64_t rows, int64_t sums, const T *from, int64_t from_row, Far from_sum,
-                          int64_t outer, int64_t middle, int64_t inner, O *out, int64_t out_row) {
+SEQC_KERNEL static void reduce(int64_t rows, int64_t sums, const T *from, int64_t from_row, Far from_sum,
+                               int64_t outer, int64_t middle, int64_t inner, O *out, int64_t out_row) {
   for (int64_t row = 0; row < rows; ++row)
     for (int64_t o = 0; o < outer; ++o)
       for (int64_t i = 0; i < inner; ++i) {
@@ -155,8 +155,8 @@ SEQC_INLINE int64_t sum_columns(int64_t done, int64_t width, int64_t sums, const
 // added up by themselves, so that single precision keeps its digits over long sequences, in an order that
 // sizes alone decide. With `later` the sums are added to what out holds.
 template <class R, class Far, class O>
-static inline void sum_rows(int64_t rows, int64_t sums, const R *from, int64_t from_row, Far from_sum,
-                            int64_t width, O *out, int64_t out_row, bool later = false) {
+SEQC_KERNEL static void sum_rows(int64_t rows, int64_t sums, const R *from, int64_t from_row, Far from_sum,
+                                 int64_t width, O *out, int64_t out_row, bool later = false) {
   for (int64_t row = 0; row < rows; ++row, from += from_row, out += out_row) {
     int64_t done = 0;
     if constexpr (Same<O, R>::value) {
@@ -184,8 +184,8 @@ static inline void sum_rows(int64_t rows, int64_t sums, const R *from, int64_t f
 
 // sum_all(rows, sums, …): the sum of `sums` times `width` values for each row: one number.
 template <class R, class Far, class O>
-static inline void sum_all(int64_t rows, int64_t sums, const R *from, int64_t from_row, Far from_sum,
-                           int64_t width, O *out, int64_t out_row) {
+SEQC_KERNEL static void sum_all(int64_t rows, int64_t sums, const R *from, int64_t from_row, Far from_sum,
+                                int64_t width, O *out, int64_t out_row) {
   for (int64_t row = 0; row < rows; ++row) {
     double total = 0.0;
     for (int64_t s = 0; s < sums; ++s)
@@ -196,7 +196,7 @@ static inline void sum_all(int64_t rows, int64_t sums, const R *from, int64_t fr
 
 // sum_squares(count, from, out): the sum of squares in double precision, lane by lane, in an order that
 // `count` alone decides.
-template <class R, class O> static inline void sum_squares(int64_t count, const R *from, O *out) {
+template <class R, class O> SEQC_KERNEL static void sum_squares(int64_t count, const R *from, O *out) {
   constexpr int narrow_lanes = lanes<double>, parts = lanes<R> / narrow_lanes;
   constexpr int64_t ahead = 8192 / static_cast<int64_t>(sizeof(R)),
                     line = 64 / static_cast<int64_t>(sizeof(R));
@@ -229,8 +229,8 @@ template <class R, class O> static inline void sum_squares(int64_t count, const 
 // find_largest(rows, …): the first index of the largest of `count` values, `inner` apart; NaN counts as
 // largest.
 template <class T, class O>
-static inline void find_largest(int64_t rows, const T *from, int64_t from_row, int64_t outer, int64_t count,
-                                int64_t inner, O *out, int64_t out_row) {
+SEQC_KERNEL static void find_largest(int64_t rows, const T *from, int64_t from_row, int64_t outer,
+                                     int64_t count, int64_t inner, O *out, int64_t out_row) {
   for (int64_t row = 0; row < rows; ++row)
     for (int64_t o = 0; o < outer; ++o)
       for (int64_t i = 0; i < inner; ++i) {
@@ -253,8 +253,8 @@ struct Run {
 // move(rows, from, from_row, out, out_row, clear, runs, count): copies stretches; clears `clear` values of
 // out first.
 template <class T, class O>
-static inline void move(int64_t rows, const T *from, int64_t from_row, O *out, int64_t out_row, int64_t clear,
-                        const Run *runs, int count) {
+SEQC_KERNEL static void move(int64_t rows, const T *from, int64_t from_row, O *out, int64_t out_row,
+                             int64_t clear, const Run *runs, int count) {
   for (int64_t row = 0; row < rows; ++row) {
     O *const to = out + row * out_row;
     for (int64_t i = 0; i < clear; ++i)
@@ -276,7 +276,7 @@ struct Turn {
 };
 
 // permute(turns, count, from, out): copies along nested loops.
-template <class T> static inline void permute(const Turn *turns, int count, const T *from, T *out) {
+template <class T> SEQC_KERNEL static void permute(const Turn *turns, int count, const T *from, T *out) {
   for (int64_t k = 0; k < turns->count; ++k) {
     if (count > 1)
       permute(turns + 1, count - 1, from + k * turns->source, out + k * turns->target);
@@ -288,8 +288,8 @@ template <class T> static inline void permute(const Turn *turns, int count, cons
 // turn(steps, batch, width, from, from_row, out, out_row, lengths): out[t] = from[T - 1 - t], or round each
 // row's own length.
 template <class T, class O, class I>
-static inline void turn(int64_t steps, int64_t batch, int64_t width, const T *from, int64_t from_row, O *out,
-                        int64_t out_row, const I *lengths) {
+SEQC_KERNEL static void turn(int64_t steps, int64_t batch, int64_t width, const T *from, int64_t from_row,
+                             O *out, int64_t out_row, const I *lengths) {
   for (int64_t t = 0; t < steps; ++t)
     for (int64_t row = 0; row < batch; ++row) {
       const int64_t length = lengths ? static_cast<int64_t>(lengths[row]) : steps;
@@ -307,8 +307,8 @@ struct Loop {
 // contract(outer, outers, inner, inners, left, right, out): out = sum over the inner loops of left times
 // right, for every turn of the outer loops. Each list holds at least one loop.
 template <class R, class O>
-static inline void contract(const Loop *outer, int outers, const Loop *inner, int inners, const R *left,
-                            const R *right, O *out) {
+SEQC_KERNEL static void contract(const Loop *outer, int outers, const Loop *inner, int inners, const R *left,
+                                 const R *right, O *out) {
   if (outers > 0) {
     for (int64_t k = 0; k < outer->count; ++k)
       contract(outer + 1, outers - 1, inner, inners, left + k * outer->left, right + k * outer->right,
@@ -334,9 +334,9 @@ static inline void contract(const Loop *outer, int outers, const Loop *inner, in
 // pick_index(rows, …): an index drawn with softmax(logits / temperature) by the inverse sum of `draw`; at
 // temperature 0 the largest.
 template <class R, class O>
-static inline void pick_index(int64_t rows, const R *logits, int64_t logits_row, int64_t count,
-                              const R *temperature, int64_t temperature_row, const R *draw, int64_t draw_row,
-                              O *out, int64_t out_row) {
+SEQC_KERNEL static void pick_index(int64_t rows, const R *logits, int64_t logits_row, int64_t count,
+                                   const R *temperature, int64_t temperature_row, const R *draw,
+                                   int64_t draw_row, O *out, int64_t out_row) {
   for (int64_t row = 0; row < rows; ++row) {
     const R *const z = logits + row * logits_row;
     const R heat = temperature[row * temperature_row];

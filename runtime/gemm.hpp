@@ -6,7 +6,7 @@
 #pragma once
 
 #include "deep.hpp"
-#include "team.hpp"
+#include "panels.hpp"
 
 namespace seqc {
 
@@ -17,233 +17,6 @@ template <class A, class B> struct Same {
 template <class A> struct Same<A, A> {
   static constexpr bool value = true;
 };
-
-// Which weights are wanted next: the panel that starts at this vector column, cut into parts of one cache
-// line a step of k. Fetched while this panel is multiplied, they hide the way from the third-level cache.
-struct Ahead {
-  int64_t vector, part;
-};
-
-// Sums of Height rows x Width vectors over all segments, in `Streams` independent streams. With Chains a
-// stream is a stretch of k, and the streams are added in the end; otherwise (one row) it is a panel of its
-// own. Far: the weights come from beyond the second-level cache, and are asked for a page ahead.
-template <class R, int Height, int Width, int Streams, bool Chains, bool Far = false>
-SEQC_KERNEL static void tile(const Segment<R> *segments, int count, int64_t row, int64_t first_vector,
-                             Ahead ahead, Vec<R> *out) {
-  Array<Array<Array<Vec<R>, Width>, Height>, Streams> sum = {};
-  for (int s = 0; s < count; ++s) {
-    const Segment<R> segment = segments[s];
-    const int64_t length = Chains ? segment.depth / Streams : segment.depth;
-    const int64_t b_jump = length * Width * lanes<R>, a_jump = Chains ? length : 0;
-    const R *a = segment.a + row * segment.stride;
-    const R *b = segment.packed + first_vector * segment.depth * lanes<R>;
-    auto line = reinterpret_cast<uintptr_t>(segment.packed + ahead.vector * segment.depth * lanes<R>) +
-                static_cast<uintptr_t>(ahead.part * segment.depth * 64);
-    for (int64_t k = 0; k < length; ++k, ++a, b += Width * lanes<R>) {
-      if constexpr (Chains && Streams == 1 && Height >= 4) {
-        __builtin_prefetch(reinterpret_cast<const void *>(line), 0, 2);
-        line += 64;
-      }
-      SEQC_UNROLL
-      for (int q = 0; q < Streams; ++q) {
-        Array<Vec<R>, Width> column;
-        SEQC_UNROLL
-        for (int w = 0; w < Width; ++w) {
-          column[w] = load(b + q * b_jump + w * lanes<R>);
-          if constexpr (Far)
-            __builtin_prefetch(reinterpret_cast<const char *>(b + q * b_jump + w * lanes<R>) + 4096, 0, 3);
-          if constexpr (pinned(Height * Streams, Width, Height)) {
-            SEQC_PIN(column[w]);
-          }
-        }
-        SEQC_UNROLL
-        for (int r = 0; r < Height; ++r) {
-          const Vec<R> factor = broadcast(a[q * a_jump + r * segment.stride]);
-          SEQC_UNROLL
-          for (int w = 0; w < Width; ++w)
-            sum[q][r][w] = fma(factor, column[w], sum[q][r][w]);
-        }
-      }
-    }
-    if (Chains && Streams > 1) { // what the equal stretches leave over belongs to the last
-      a += (Streams - 1) * a_jump;
-      b += (Streams - 1) * b_jump;
-      for (int64_t k = Streams * length; k < segment.depth; ++k, ++a, b += Width * lanes<R>) {
-        SEQC_UNROLL
-        for (int r = 0; r < Height; ++r) {
-          SEQC_UNROLL
-          for (int w = 0; w < Width; ++w)
-            sum[Streams - 1][r][w] =
-                fma(broadcast(a[r * segment.stride]), load(b + w * lanes<R>), sum[Streams - 1][r][w]);
-        }
-      }
-    }
-  }
-  if (Chains) {
-    SEQC_UNROLL
-    for (int half = Streams / 2; half > 0; half /= 2) {
-      SEQC_UNROLL
-      for (int q = 0; q < half; ++q) {
-        SEQC_UNROLL
-        for (int r = 0; r < Height; ++r) {
-          SEQC_UNROLL
-          for (int w = 0; w < Width; ++w)
-            sum[q][r][w] += sum[q + half][r][w];
-        }
-      }
-    }
-  }
-  SEQC_UNROLL
-  for (int q = 0; q < (Chains ? 1 : Streams); ++q) {
-    SEQC_UNROLL
-    for (int r = 0; r < Height; ++r) {
-      SEQC_UNROLL
-      for (int w = 0; w < Width; ++w)
-        out[(q * Height + r) * Width + w] = sum[q][r][w];
-    }
-  }
-}
-
-// Calls the tile for `height` rows, 1 … Limit.
-template <class R, int Width, int Chains, int Limit>
-SEQC_INLINE void tile_of(int64_t height, const Segment<R> *segments, int count, int64_t row,
-                         int64_t first_vector, Ahead ahead, Vec<R> *out) {
-  if constexpr (Limit > 1) {
-    if (height < Limit) {
-      tile_of<R, Width, Chains, Limit - 1>(height, segments, count, row, first_vector, ahead, out);
-      return;
-    }
-  }
-  if constexpr (!odd_height(Limit, Width))
-    tile<R, Limit, Width, Chains, true>(segments, count, row, first_vector, ahead, out);
-}
-
-// Hands the sums of one row and panel to the epilogue, block by block.
-template <class R, int Gates, int64_t Units, class Epilogue>
-SEQC_INLINE void finish(int64_t row, int64_t first, int count, Vec<R> *sums, Epilogue &epilogue) {
-  for (int u = 0; u < count; ++u) {
-    const int64_t unit = (first + u) * lanes<R>;
-    if constexpr (Units % lanes<R> != 0)
-      if (unit + lanes<R> > Units) {
-        epilogue(row, unit, Part{static_cast<int>(Units - unit)}, sums + u * Gates);
-        continue;
-      }
-    epilogue(row, unit, Whole{}, sums + u * Gates);
-  }
-}
-
-// The same where results are cut into Streams stretches of k, for many rows: more of them at a time, one
-// stretch after another, which are added up in the order of `tile`.
-template <class R, int Gates, int64_t Units, int Count, int Streams, class Epilogue>
-SEQC_INLINE void stretched_rows(int64_t begin, int64_t end, int64_t first, const Segment<R> *segments,
-                                int count, Epilogue &epilogue) {
-  constexpr int width = Gates * Count, limit = row_limit(width);
-  alignas(64) Array<Array<R, limit * width * lanes<R>>, Streams> part;
-  for (int64_t row = begin; row < end;) {
-    const int64_t height = tile_rows(end - row, limit, width);
-    for (int q = 0; q < Streams; ++q)
-      for (int s = 0; s < count; ++s) {
-        const Segment<R> &segment = segments[s];
-        const int64_t length = segment.depth / Streams, at = q * length;
-        deep_tile_of<R, width, limit>(
-            height, q + 1 < Streams ? length : segment.depth - at, segment.a + row * segment.stride + at,
-            segment.stride, segment.packed + (first * Gates * segment.depth + at * width) * lanes<R>, part[q],
-            width * lanes<R>, lanes<R>, s == 0);
-      }
-    for (int64_t r = 0; r < height; ++r) {
-      Array<Array<Vec<R>, width>, Streams> sum;
-      SEQC_UNROLL
-      for (int q = 0; q < Streams; ++q) {
-        SEQC_UNROLL
-        for (int w = 0; w < width; ++w)
-          sum[q][w] = load(static_cast<const R *>(part[q]) + (r * width + w) * lanes<R>);
-      }
-      add_up(sum);
-      finish<R, Gates, Units>(row + r, first, Count, sum[0], epilogue);
-    }
-    row += height;
-  }
-}
-
-// All rows of one panel that holds Count blocks.
-template <class R, int Gates, int64_t Units, int Count, class Epilogue>
-SEQC_INLINE void panel_rows(int64_t begin, int64_t end, int64_t first, int64_t next,
-                            const Segment<R> *segments, int count, Epilogue &epilogue) {
-  constexpr int width = Gates * Count, streams = chains(blocks<R>(Units) * Gates);
-  constexpr int limit = row_limit(width * streams);
-  if constexpr (streams > 2)
-    if (end - begin > 2 * limit) {
-      stretched_rows<R, Gates, Units, Count, streams>(begin, end, first, segments, count, epilogue);
-      return;
-    }
-  Array<Vec<R>, limit * width> sums;
-  int64_t row = begin;
-  for (int64_t i = 0; row < end; ++i) {
-    const int64_t height = tile_rows(end - row, limit, width);
-    constexpr int64_t lines = SEQC_VECTOR_BYTES > 0 ? (width * SEQC_VECTOR_BYTES + 63) / 64 : 1;
-    tile_of<R, width, streams, limit>(height, segments, count, row, first * Gates,
-                                      Ahead{next * Gates, i % lines}, sums);
-    for (int64_t r = 0; r < height; ++r)
-      finish<R, Gates, Units>(row + r, first, Count, sums + r * width, epilogue);
-    row += height;
-  }
-}
-
-// All rows of the panel that starts at block `first`, whole or the narrower last one.
-template <class R, int Gates, int64_t Units, class Epilogue>
-SEQC_INLINE void any_panel(int64_t begin, int64_t end, int64_t first, int64_t next,
-                           const Segment<R> *segments, int count, Epilogue &epilogue) {
-  constexpr int wide = panel_blocks(Gates), last = static_cast<int>(blocks<R>(Units) % wide);
-  if constexpr (last != 0)
-    if (blocks<R>(Units) - first < wide) {
-      panel_rows<R, Gates, Units, last>(begin, end, first, next, segments, count, epilogue);
-      return;
-    }
-  if constexpr (blocks<R>(Units) >= wide)
-    panel_rows<R, Gates, Units, wide>(begin, end, first, next, segments, count, epilogue);
-}
-
-// One row, Streams whole panels at once, then those left over one by one.
-template <class R, int Gates, int64_t Units, int Streams, bool Far, class Epilogue>
-SEQC_INLINE void one_row_by(int64_t row, const Segment<R> *segments, int count, Epilogue &epilogue,
-                            bool descending, const Lot &lot) {
-  constexpr int wide = panel_blocks(Gates), width = Gates * wide;
-  constexpr int64_t panels = (blocks<R>(Units) + wide - 1) / wide;
-  constexpr int64_t groups = Streams > 1 ? blocks<R>(Units) / (wide * Streams) : 0, left = groups * Streams;
-  const Range own = lot.of(groups + panels - left);
-  for (int64_t i = 0; i < own.count; ++i) {
-    const int64_t at = descending ? own.end() - 1 - i : own.first + i;
-    if constexpr (groups > 0)
-      if (at < groups) {
-        Array<Vec<R>, Streams * width> sums;
-        const int64_t first = at * Streams * wide;
-        tile<R, 1, width, Streams, false, Far>(segments, count, row, first * Gates, Ahead{0, 0}, sums);
-        finish<R, Gates, Units>(row, first, Streams * wide, sums, epilogue);
-        continue;
-      }
-    const int64_t first = (left + at - groups) * wide;
-    any_panel<R, Gates, Units>(row, row + 1, first, first, segments, count, epilogue);
-  }
-}
-
-// One row: as many panels at once as keep the multipliers busy. Where weights come out of the second-level
-// cache, fewer of them at once are read faster.
-template <class R, int Gates, int64_t Units, class Epilogue>
-SEQC_INLINE void one_row(int64_t row, const Segment<R> *segments, int count, Epilogue &epilogue,
-                         bool descending, const Lot &lot) {
-  constexpr int width = Gates * panel_blocks(Gates), streams = (8 + width - 1) / width;
-  constexpr int few = (streams + 1) / 2;
-  int64_t depth = 0;
-  for (int s = 0; s < count; ++s)
-    depth += segments[s].depth;
-  const int64_t bytes = depth * Units * Gates * static_cast<int64_t>(sizeof(R)), first_level = 49152;
-  if (bytes > 32 * first_level)
-    one_row_by<R, Gates, Units, streams, true>(row, segments, count, epilogue, descending, lot);
-  else if ((tile_vectors > 2 || width >= 3) && bytes > 2 * first_level)
-    one_row_by<R, Gates, Units, few, false>(row, segments, count, epilogue, descending, lot);
-  else
-    one_row_by<R, Gates, Units, streams, false>(row, segments, count, epilogue, descending, lot);
-}
 
 // Few columns: each result is a dot product in two or four vector sums; the columns share the loads of a.
 template <class R, int64_t Units, class Epilogue>
@@ -292,9 +65,10 @@ SEQC_INLINE void narrow_rows(int64_t begin, int64_t end, const Segment<R> *segme
 //   product_with<float, 4, H>(0, rows, &segment, 1,
 //                             [&](int64_t row, int64_t unit, auto which, Vec<float> *sums) { … });
 // The epilogue runs before later panels are multiplied: it must not write what the segments read.
+// Depth: of all segments together, where it is known when this is compiled.
 // `descending` takes the panels from the last to the first: done on every other step, it finds weights
 // larger than the cache half in place. Results are the same. `lot`: of the panels those of one member.
-template <class R, int Gates, int64_t Units, class Epilogue>
+template <class R, int Gates, int64_t Units, int64_t Depth = 0, class Epilogue>
 SEQC_INLINE void product_with(int64_t begin, int64_t end, const Segment<R> *segments, int count,
                               Epilogue &&epilogue, bool descending = false, const Lot &lot = {0, 0, 1}) {
   constexpr int wide = panel_blocks(Gates);
@@ -305,7 +79,7 @@ SEQC_INLINE void product_with(int64_t begin, int64_t end, const Segment<R> *segm
   } else {
     if constexpr (chains(blocks<R>(Units) * Gates) == 1)
       if (end - begin == 1) {
-        one_row<R, Gates, Units>(begin, segments, count, epilogue, descending, lot);
+        one_row<R, Gates, Units, Depth>(begin, segments, count, epilogue, descending, lot);
         return;
       }
     int64_t depth = 1;
@@ -338,7 +112,7 @@ template <class R> struct TakesLots<Segment<R>> {
 
 // product_segments<R, N>(begin, end, segments, count, C, ldc, descending, accumulate, bias): rows begin … end
 // of C[rows, N] = or += sum of the segments (+ bias[N], if not null). MayBeDeep: see deep.hpp.
-template <class R, int64_t N, bool MayBeDeep = false, class S>
+template <class R, int64_t N, bool MayBeDeep = false, int64_t Depth = 0, class S>
 SEQC_INLINE void product_segments(int64_t begin, int64_t end, const S *segments, int count, R *C, int64_t ldc,
                                   bool descending = false, bool accumulate = false, const R *bias = nullptr,
                                   const Lot &lot = {0, 0, 1}) {
@@ -357,7 +131,7 @@ SEQC_INLINE void product_segments(int64_t begin, int64_t end, const S *segments,
     store(to, value, which);
   };
   if constexpr (TakesLots<S>::value)
-    product_with<R, 1, N>(begin, end, segments, count, store_row, descending, lot);
+    product_with<R, 1, N, Depth>(begin, end, segments, count, store_row, descending, lot);
   else
     product_with<R, 1, N>(begin, end, segments, count, store_row, descending);
 }

@@ -170,7 +170,7 @@ SEQC_INLINE void settle() {
 
 // Writes up to lanes<R> matrix rows as one vector column; missing rows (null) become zeros.
 template <class R, bool Far = false>
-SEQC_INLINE void transpose_rows(R *to, int64_t step, int64_t depth, const R *const (&rows)[lanes<R>]) {
+SEQC_KERNEL static void transpose_rows(R *to, int64_t step, int64_t depth, const R *const (&rows)[lanes<R>]) {
   int64_t k = 0;
 #if !defined(__clang__)
   for (; k + lanes<R> <= depth; k += lanes<R>) {
@@ -209,7 +209,8 @@ template <class R> SEQC_INLINE int64_t stacked_rows(const Rows<R> *sources, int 
 
 // pack_rows(packed, depth, sources, count): for y = W x with W the sources stacked; y has one column a row of
 // W.
-template <class R> static void pack_rows(R *packed, int64_t depth, const Rows<R> *sources, int count) {
+template <class R>
+SEQC_KERNEL static void pack_rows(R *packed, int64_t depth, const Rows<R> *sources, int count) {
   const int64_t units = stacked_rows(sources, count);
   if (narrow<R>(units)) {
     const int64_t padded = blocks<R>(depth) * lanes<R>;

@@ -42,6 +42,8 @@ SEQC_INLINE bool tiles_allowed() {
     __atomic_store_n(&known, answer, __ATOMIC_RELAXED);
   }
   return answer == 1;
+#elif defined(SEQC_EMULATED_TILES)
+  return !emulated::refused;
 #else
   return true;
 #endif

@@ -19,6 +19,13 @@ constexpr int64_t few_rows = 5;
 
 #if SEQC_TILES
 
+// One term as tiles want it: rows in parts, and pairs of weights, so many in depth, whole tiles of them.
+struct TileTerm {
+  const uint16_t *rows;
+  const uint32_t *pairs;
+  int64_t count;
+};
+
 // A job is `wide` blocks of units: the sums of four columns at once.
 template <int Gates, int64_t Units, int64_t Depth, class S, class Epilogue>
 SEQC_INLINE void tile_few(int64_t begin, int64_t end, const S *segments, int count, Epilogue &epilogue,
@@ -129,7 +136,8 @@ SEQC_INLINE void product_with(int64_t begin, int64_t end, const ExactSegment<Dep
 template <class R, int Gates, int64_t Units, int64_t Depth, int Blocks>
 SEQC_INLINE void product_gates(int64_t begin, int64_t end, const ExactSegment<Depth, Blocks> *segments,
                                int count, R *out, int64_t stride, bool descending = false) {
-  columns_apart<Gates, Units>(begin, end, segments, count, out, stride, descending);
+  product_segments<R, blocks<float>(Units) * lanes<float> * Gates>(begin, end, segments, count, out, stride,
+                                                                   descending);
 }
 
 } // namespace seqc

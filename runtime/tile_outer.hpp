@@ -40,7 +40,7 @@ SEQC_INLINE void outer_square(int64_t depth, const uint32_t *a, const uint32_t *
         __builtin_prefetch(next + r * ldc, 1, 3);
         __builtin_prefetch(next + r * ldc + 16, 1, 3);
       }
-    add_products<Columns::Near, Parts, Parts>(step, reinterpret_cast<const char *>(a), b, Low, Right, beside);
+    add_products<true, Parts, Parts>(step, reinterpret_cast<const char *>(a), b, Low, Right, false, beside);
   }
   store_sums(C, ldc, Low, Right);
 }
@@ -66,6 +66,29 @@ SEQC_KERNEL static void outer_edge(int64_t depth, const uint32_t *a, const uint3
   SEQC_TILE_FENCE;
   for (int64_t r = 0; r < rows; ++r)
     __builtin_memcpy(C + r * ldc, square + r * tile_side, static_cast<size_t>(columns) * 4);
+}
+
+// outer_on_vectors<Parts>(…): the same square where the system refuses tiles.
+template <int Parts>
+SEQC_KERNEL static void outer_on_vectors(int64_t depth, const uint32_t *a, const uint32_t *b, float *C,
+                                         int64_t ldc, int64_t rows, int64_t columns, bool add) {
+  const int64_t steps = tile_steps(depth);
+  for (int64_t r = 0; r < rows; ++r, a += Turning<Parts>::line)
+    sweep<float>(0, columns, [&](int64_t n, auto which) {
+      float *const to = C + r * ldc + n;
+      Vec<float> sum = add ? load(static_cast<const float *>(to), which) : Vec<float>{};
+      for (int64_t k = 0; k < steps; ++k) {
+        Vec<float> left = {}, right = {};
+        for (int part = Parts - 1; part >= 0; --part) {
+          const WordPairs one = WordPairs{} + a[part * Turning<Parts>::plane + k / 2],
+                          other = load_words(b + (part * steps + k / 2 * 2) * (tile_side / 2) + n);
+          left += bits_as<Vec<float>>(k % 2 == 0 ? one << 16 : one & 0xffff0000u);
+          right += bits_as<Vec<float>>(k % 2 == 0 ? other << 16 : other & 0xffff0000u);
+        }
+        sum = fma(left, right, sum);
+      }
+      store(to, sum, which);
+    });
 }
 
 // Up to 32 columns of one C.
@@ -94,7 +117,9 @@ SEQC_INLINE void outer_squares(int64_t depth, const Turning<Parts> &ready, const
     const OuterColumns some = columns[i];
     const int64_t ldc = rights[some.right].ldc;
     const bool more = i + 1 < count && columns[i + 1].right == some.right;
-    if (ready.count == tile_side && some.count == tile_side)
+    if (!tiles_allowed())
+      outer_on_vectors<Parts>(depth, ready.to, pairs, place(some), ldc, ready.count, some.count, add);
+    else if (ready.count == tile_side && some.count == tile_side)
       outer_square<Parts, true, true>(depth, ready.to, pairs, place(some), ldc, add,
                                       more ? place(columns[i + 1]) : nullptr, beside);
     else
@@ -115,8 +140,10 @@ SEQC_KERNEL static void tile_outer(const OuterRows<Rights> *rows, int64_t count,
   alignas(64) Array<Array<float, tile_side>, 2> total;
   Array<Vec<float>, 32> square;
   static const TileShape shape;
-  _tile_loadconfig(&shape);
-  for (int64_t k = 0; k < K; k += deep) {
+  const bool tiles = tiles_allowed();
+  if (tiles)
+    _tile_loadconfig(&shape);
+  for (int64_t k = 0; k < K || k == 0; k += deep) {
     const int64_t depth = min(deep, K - k);
     const bool add = accumulate || k > 0;
     bool first = true;
@@ -168,7 +195,8 @@ SEQC_KERNEL static void tile_outer(const OuterRows<Rights> *rows, int64_t count,
       }
     }
   }
-  _tile_release();
+  if (tiles)
+    _tile_release();
 }
 
 #endif
@@ -182,16 +210,17 @@ template <> struct Entering<3> : AsIs {};
 template <int Parts, int64_t N>
 SEQC_INLINE void outer_tiles(int64_t begin, int64_t end, int64_t K, const float *A, int64_t lda,
                              const float *B, int64_t ldb, float *C, int64_t ldc, bool accumulate) {
+  if constexpr (SEQC_TILES && !narrow<float>(N)) {
 #if SEQC_TILES
-  if constexpr (!narrow<float>(N))
-    if (K > 0 && begin < end && tiles_allowed()) {
-      const OuterRows<1> rows = {begin, end, {C + begin * ldc}, nullptr};
-      const OuterRight right = {B, ldb, N, ldc};
-      tile_outer<Parts, 1>(&rows, 1, K, A, lda, &right, accumulate);
+    if (begin == end)
       return;
-    }
+    const OuterRows<1> rows = {begin, end, {C + begin * ldc}, nullptr};
+    const OuterRight right = {B, ldb, N, ldc};
+    tile_outer<Parts, 1>(&rows, 1, K, A, lda, &right, accumulate);
 #endif
-  outer<float, N, Entering<Parts>>(begin, end, K, A, lda, B, ldb, C, ldc, accumulate);
+  } else {
+    outer<float, N, Entering<Parts>>(begin, end, K, A, lda, B, ldb, C, ldc, accumulate);
+  }
 }
 
 // add_columns(begin, end, K, A, lda, to, accumulate): the sums over k of columns begin … end of A.
@@ -216,60 +245,73 @@ template <int64_t N> struct Constant {
   static constexpr int64_t value = N;
 };
 
+// The columns of slice s, of so many units, that are in a part.
+SEQC_INLINE Range slice_of(Range part, int64_t s, int64_t units) {
+  const int64_t begin = max(part.first, s * units), end = max(begin, min(part.end(), (s + 1) * units));
+  return {begin, end - begin};
+}
+
+#if SEQC_TILES
+
+// outers_tiles(…) where there are tiles: of the right sides `Wide` are not ones.
+template <int Parts, int Wide, int Slices, int64_t Units, int64_t... N>
+SEQC_INLINE void outers_on_tiles(Range part, int64_t K, const float *A, int64_t lda,
+                                 const Beside<float, Slices> *rights, bool add) {
+  OuterRight sides[static_cast<size_t>(Wide)] = {};
+  OuterRows<Wide> rows[static_cast<size_t>(Slices)] = {};
+  int64_t count = 0;
+  for (int64_t s = 0; s < Slices; ++s) {
+    const Range own = slice_of(part, s, Units);
+    if (own.count == 0)
+      continue;
+    OuterRows<Wide> &some = rows[count++];
+    some = {own.first, own.end(), {}, nullptr};
+    const Beside<float, Slices> *each = rights;
+    int number = 0;
+    const auto take = [&](int64_t columns) {
+      float *const to = each->to[s] + (own.first - s * Units) * max(columns, int64_t(1));
+      if (columns > 0) {
+        sides[number] = {each->from, each->stride, columns, columns};
+        some.C[number++] = to;
+      } else {
+        some.total = to;
+      }
+      ++each;
+    };
+    (take(N), ...);
+  }
+  if (count > 0)
+    tile_outer<Parts, Wide>(rows, count, K, A, lda, sides, add);
+}
+
+#endif
+
 // outers_tiles<Parts, Slices, Units, N…>(part, K, A, lda, rights, add): outers<float, …> of beside.hpp in the
 // same way; N is 0 for ones, whose sums are not rounded.
 template <int Parts, int Slices, int64_t Units, int64_t... N>
 SEQC_KERNEL static void outers_tiles(Range part, int64_t K, const float *A, int64_t lda,
                                      const Beside<float, Slices> *rights, bool add) {
-  const auto slice = [&](int64_t s) { // the columns of a slice that are in the part
-    const int64_t begin = max(part.first, s * Units), end = max(begin, min(part.end(), (s + 1) * Units));
-    return Range{begin, end - begin};
-  };
-#if SEQC_TILES
   constexpr int wide = (0 + ... + (N > 0 ? 1 : 0));
-  if constexpr (wide > 0)
-    if (K > 0 && part.count > 0 && tiles_allowed()) {
-      OuterRight sides[static_cast<size_t>(wide)] = {};
-      OuterRows<wide> rows[static_cast<size_t>(Slices)] = {};
-      int64_t count = 0;
-      for (int64_t s = 0; s < Slices; ++s) {
-        const Range own = slice(s);
-        if (own.count == 0)
-          continue;
-        OuterRows<wide> &some = rows[count++];
-        some = {own.first, own.end(), {}, nullptr};
-        const Beside<float, Slices> *each = rights;
-        int number = 0;
-        const auto take = [&](int64_t columns) {
-          float *const to = each->to[s] + (own.first - s * Units) * max(columns, int64_t(1));
-          if (columns > 0) {
-            sides[number] = {each->from, each->stride, columns, columns};
-            some.C[number++] = to;
-          } else {
-            some.total = to;
-          }
-          ++each;
-        };
-        (take(N), ...);
-      }
-      tile_outer<Parts, wide>(rows, count, K, A, lda, sides, add);
-      return;
-    }
+  if constexpr (SEQC_TILES && wide > 0) {
+#if SEQC_TILES
+    outers_on_tiles<Parts, wide, Slices, Units, N...>(part, K, A, lda, rights, add);
 #endif
-  for (int64_t s = 0; s < Slices; ++s) {
-    const Range own = slice(s);
-    const Beside<float, Slices> *each = rights;
-    const auto sum = [&](auto columns) {
-      constexpr int64_t n = decltype(columns)::value;
-      float *const to = each->to[s] + (own.first - s * Units) * max(n, int64_t(1));
-      if constexpr (n == 0)
-        add_columns(own.first, own.end(), K, A, lda, to, add);
-      else
-        outer<float, n, Entering<Parts>>(0, own.count, K, A + own.first, lda, each->from, each->stride, to, n,
-                                         add);
-      ++each;
-    };
-    (sum(Constant<N>{}), ...);
+  } else {
+    for (int64_t s = 0; s < Slices; ++s) {
+      const Range own = slice_of(part, s, Units);
+      const Beside<float, Slices> *each = rights;
+      const auto sum = [&](auto columns) {
+        constexpr int64_t n = decltype(columns)::value;
+        float *const to = each->to[s] + (own.first - s * Units) * max(n, int64_t(1));
+        if constexpr (n == 0)
+          add_columns(own.first, own.end(), K, A, lda, to, add);
+        else
+          outer<float, n, Entering<Parts>>(0, own.count, K, A + own.first, lda, each->from, each->stride, to,
+                                           n, add);
+        ++each;
+      };
+      (sum(Constant<N>{}), ...);
+    }
   }
 }
 

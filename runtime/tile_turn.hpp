@@ -120,7 +120,7 @@ template <int Parts> struct Turning {
     }
   }
 
-  SEQC_INLINED void piece() {
+  SEQC_KERNEL void piece() {
     if constexpr (Parts == 1)
       rounded_piece();
     else

@@ -54,26 +54,23 @@ struct TileStep {
 // A tile of columns, for add_products.
 #define SEQC_LOAD_COLUMNS(tile, from)                                                                        \
   do {                                                                                                       \
-    if constexpr (Kind != Columns::Near)                                                                     \
-      _tile_stream_loadd(tile, from, step.b_line);                                                           \
-    else                                                                                                     \
+    if constexpr (Near)                                                                                      \
       _tile_loadd(tile, from, step.b_line);                                                                  \
+    else                                                                                                     \
+      _tile_stream_loadd(tile, from, step.b_line);                                                           \
   } while (false)
 
 // tile_beats(left, right): how often add_products calls `beside`: products of parts of both sides.
 constexpr int tile_beats(int left, int right) { return left == 1 ? 1 : right == 1 ? 3 : 6; }
 
-// Where columns come from, and how soon they are read again: Near (soon), Passing (not soon: they leave the
-// first-level cache to the rows), Far (not soon, and from beyond the second-level cache: they are asked for
-// two steps ahead).
-enum class Columns { Near, Passing, Far };
-
-// add_products<Kind, Left, Right>(step, a, b, low, right, beside, idle): one tile of k more for all sums, of
-// so many parts. `beside` is called behind every four products: a core has few tiles in flight, and waits
-// with all else for them. With `idle` there are no products, and it is called once.
-template <Columns Kind, int Left, int Right, class Beside>
+// add_products<Near, Left, Right>(step, a, b, low, right, far, beside, idle): one tile of k more for all
+// sums, of so many parts. Columns are Near if they are read again soon, else they leave the first-level cache
+// to the rows; if they come from beyond the second-level cache, `far`, they are asked for two steps ahead.
+// `beside` is called behind every four products: a core has few tiles in flight, and waits with all else for
+// them. With `idle` there are no products, and it is called once.
+template <bool Near, int Left, int Right, class Beside>
 SEQC_INLINE void add_products(const TileStep &step, const char *a, const uint32_t *b, bool low, bool right,
-                              Beside &&beside, bool idle = false) {
+                              bool far, Beside &&beside, bool idle = false) {
   if constexpr (Left == 1) { // what is loaded is multiplied at once
     if (!idle) {
       _tile_loadd(4, a, step.a_line);
@@ -111,7 +108,7 @@ SEQC_INLINE void add_products(const TileStep &step, const char *a, const uint32_
           if (right)
             SEQC_LOAD_COLUMNS(7, from + step.apart);
         }
-        if constexpr (Kind == Columns::Far) {
+        if (far) {
           constexpr int lines = static_cast<int>(parts(Right * 16, tile_beats(Left, Right)));
           const auto ask =
               [&](const uint32_t *from) SEQC_INLINED { // there may be nothing behind the last tiles
@@ -140,86 +137,141 @@ SEQC_INLINE void add_products(const TileStep &step, const char *a, const uint32_
 }
 #undef SEQC_LOAD_COLUMNS
 
-// One term as tiles want it: `rows` are `stride` values apart and padded to whole tiles, weights are pairs.
-struct TileTerm {
-  const uint16_t *rows;
-  const uint32_t *pairs;
-  int64_t count; // pairs in depth, whole tiles of them
+// A product on tiles: `blocks` of units, of which `wide` pass at a time; rows are made `together`, `stride`
+// numbers from one to the next and `plane` from part to part, and are cut into pieces of `deepest` tiles in
+// depth, which stay in the first-level cache; `far`: weights come from beyond the second-level cache.
+struct TileWork {
+  int64_t blocks, wide, together, stride, plane, deepest, pieces;
+  bool far;
 };
 
-// Part of a term: `steps` tiles in depth. `first`: of those over which all columns of a panel pass together,
-// so that their part of the rows stays in the first-level cache.
-struct TilePart {
+// tile_rows_at_once(numbers): how many rows of so many bfloat16 numbers are made before all panels pass over
+// them: 768 KB at most.
+constexpr int64_t tile_rows_at_once(int64_t numbers) {
+  return numbers <= 1536 ? 256 : numbers >= 12288 ? 32 : 393216 / numbers / 32 * 32;
+}
+
+// tile_work(…): that of a product of `depth` numbers in whole tiles, with so many parts of rows and weights.
+// Of one gate more blocks pass at a time where a row of results is long; all pass over one piece of the rows
+// together if there is more than one pair of columns.
+constexpr TileWork tile_work(int64_t units, int gates, int64_t depth, int together, int left, int right) {
+  const int64_t all = blocks<float>(units), rows = tile_rows_at_once(depth * left),
+                wide = gates > 1                   ? together * low_blocks(gates)
+                       : units >= 1024 || left > 1 ? 8
+                                                   : 2,
+                deepest = wide * gates > 2 ? (left == 1 ? 16 : 4) : int64_t(1) << 30,
+                stride = depth + 32; // rows are not pages apart
+  return {all,
+          wide,
+          rows,
+          stride,
+          rows * stride,
+          deepest,
+          8 + parts(depth, 32 * deepest),
+          left > 1 && all * gates * lanes<float> * depth * right * 2 > 1 << 20};
+}
+
+// Part of a term: `steps` tiles in depth. `first`: of those over which all columns of a panel pass together.
+struct TilePiece {
   const uint16_t *rows;
   const uint32_t *pairs;
   int64_t apart, steps; // words from column to column
   bool first;
 };
 
-// deepest(left): tiles in depth of 32 rows of so many parts that stay in the first-level cache.
-constexpr int64_t deepest(int left) { return left == 1 ? 16 : 4; }
-
-// tile_parts<Cut, Left, Right>(terms, count, parts): cuts terms by so many tiles in depth, or not at all, and
-// gives the number of pieces.
-template <bool Cut, int Left, int Right>
-SEQC_INLINE int tile_parts(const TileTerm *terms, int count, TilePart *parts) {
-  constexpr int64_t most = Cut ? deepest(Left) : 1 << 30;
+// tile_pieces<Right>(work, segments, count, rows, pieces): cuts terms into pieces, and gives their number.
+template <int Right>
+SEQC_KERNEL static int tile_pieces(const TileWork &work, const LowSegment *segments, int count,
+                                   uint16_t *rows, TilePiece *pieces) {
   int made = 0;
-  int64_t together = most;
+  int64_t together = work.deepest;
   for (int s = 0; s < count; ++s) {
-    const int64_t steps = terms[s].count / 16;
-    for (int64_t at = 0; at < steps; at += most) {
-      const int64_t own = min(steps - at, most);
-      const bool first = together + own > most;
+    const int64_t pairs = pair_count(segments[s].depth), steps = pairs / 16;
+    const uint32_t *const packed = static_cast<const uint32_t *>(segments[s].packed);
+    for (int64_t at = 0; at < steps; at += work.deepest, rows += 32 * pieces[made++].steps) {
+      const int64_t own = min(steps - at, work.deepest);
+      const bool first = together + own > work.deepest;
       together = (first ? 0 : together) + own;
-      parts[made++] = {terms[s].rows + at * 32, terms[s].pairs + at * Right * 256,
-                       terms[s].count * Right * 16, own, first};
+      pieces[made] = {rows, packed + at * Right * 256, pairs * Right * 16, own, first};
     }
   }
   return made;
 }
 
-// All panels of `height` rounded rows, 32 rows at a time. While tiles make the sums of one of these jobs, the
-// epilogue runs on those of the job before, some rows after each step of k.
-template <int Gates, int64_t Units, int64_t Depth, int Blocks, int Left, int Right, class Epilogue>
-SEQC_INLINE void tile_panels(int64_t from, int64_t height, const TileTerm *terms, int count, int64_t stride,
-                             int64_t plane, Epilogue &epilogue, bool descending) {
-  constexpr int64_t plain = Units >= 1024 || Left > 1 ? 8 : 2; // more where a row of results is long
-  constexpr int64_t wide = Gates == 1 ? plain : Blocks * low_blocks(Gates),
-                    panels = parts(blocks<float>(Units), wide);
-  constexpr int most = static_cast<int>(wide * Gates);
-  constexpr int64_t bytes = blocks<float>(Units) * lanes<float> * Gates * Depth * Right * 2;
-  constexpr Columns kind = Left > 1 && bytes > 1 << 20 ? Columns::Far : Columns::Passing;
-  alignas(64) Array<Array<float, 32 * most * 16>, 2> sums;
-  TilePart pieces[static_cast<size_t>(8 + parts(Depth, 32 * deepest(Left)))];
-  const int all = tile_parts<(most > 2), Left, Right>(terms, count, pieces);
+// part_rows<Left>(work, segments, count, from, height, rows): the parts of `height` rows of all terms, and of
+// the last one again up to whole tiles.
+template <int Left>
+SEQC_KERNEL static void part_rows(const TileWork &work, const LowSegment *segments, int count, int64_t from,
+                                  int64_t height, uint16_t *rows) {
+  for (int s = 0; s < count; ++s) {
+    const LowSegment &own = segments[s];
+    const int64_t padded = parts(own.depth, 32) * 32;
+    for (int64_t r = 0; r < parts(height, 16) * 16; ++r)
+      part_row<Left>(r < height ? own.depth : 0, own.a + (from + min(r, height - 1)) * own.stride,
+                     rows + r * work.stride, work.plane, padded);
+    rows += padded;
+  }
+}
+
+// sum_on_vectors<Left, Right>(work, pieces, count, row, column): what tiles would give, where the system
+// refuses them.
+template <int Left, int Right>
+SEQC_KERNEL static Vec<float> sum_on_vectors(const TileWork &work, const TilePiece *pieces, int count,
+                                             int64_t row, int64_t column) {
+  Vec<float> sum = {};
+  for (int s = 0; s < count; ++s) {
+    const uint16_t *a = pieces[s].rows + row * work.stride;
+    const uint32_t *b = pieces[s].pairs + column * pieces[s].apart;
+    for (int64_t step = 0; step < pieces[s].steps; ++step, a += 32, b += Right * 256)
+      for (int k = 0; k < 32; ++k) {
+        float value = 0.0f;
+        for (int part = Left - 1; part >= 0; --part)
+          value += bits_as<float>(static_cast<uint32_t>(a[part * work.plane + k]) << 16);
+        Vec<float> weight = {};
+        for (int part = Right - 1; part >= 0; --part) {
+          const WordPairs words = load_words(b + part * 256 + k / 2 * 16);
+          weight += bits_as<Vec<float>>(k % 2 == 0 ? words << 16 : words & 0xffff0000u);
+        }
+        sum = fma(broadcast(value), weight, sum);
+      }
+  }
+  return sum;
+}
+
+// All panels of `height` rows in parts, 32 rows at a time. While tiles make the sums of one of these jobs,
+// use(row, block, sums) runs on those of the job before, some rows after each step of k.
+template <int Gates, int Most, int Left, int Right, class Use>
+SEQC_INLINE void tile_panels(const TileWork &work, int64_t from, int64_t height, const TilePiece *pieces,
+                             int count, Use &&use, bool descending) {
+  alignas(64) Array<Array<float, 32 * Most * 16>, 2> sums;
   int64_t depth = 0;
-  for (int s = 0; s < all; ++s)
+  for (int s = 0; s < count; ++s)
     depth += pieces[s].steps;
-  const int64_t parted = parts(height, 32), jobs = panels * parted;
-  int64_t unit = 0, row = 0, rows = 0, columns = 0; // of the job whose sums are ready
+  const bool tiles = tiles_allowed();
+  const int64_t parted = parts(height, 32), jobs = parts(work.blocks, work.wide) * parted;
+  int64_t block = 0, row = 0, rows = 0, columns = 0; // of the job whose sums are ready
   for (int64_t job = 0; job <= jobs; ++job) {
-    const bool idle = job == jobs; // for the tiles: only the last sums are left to be used
-    const int64_t at = idle ? job - 1 : job, next = at % parted * 32;
-    const int64_t panel = descending ? panels - 1 - at / parted : at / parted;
-    const int64_t width = min(wide, blocks<float>(Units) - panel * wide) * Gates;
+    const bool last = job == jobs, idle = last || !tiles; // of tiles; the sums before are used all the same
+    const int64_t at = last ? job - 1 : job, next = at % parted * 32;
+    const int64_t panel = descending ? jobs / parted - 1 - at / parted : at / parted;
+    const int64_t width = min(work.wide, work.blocks - panel * work.wide) * Gates;
     const bool low = height - next > 16;
     const int64_t beats = idle ? 1 : depth * parts(width, 2) * tile_beats(Left, Right);
     const float *const ready = sums[(job + 1) % 2];
     int64_t r = 0, due = 0;
     const auto beside = [&]() SEQC_INLINED { // some rows of the job before
       for (due += rows; due >= beats; due -= beats, ++r)
-        for (int64_t u = 0; u < (wide == 1 ? 1 : columns / Gates); ++u) {
+        for (int64_t u = 0; u < (Most == Gates ? 1 : columns / Gates); ++u) {
           Array<Vec<float>, Gates> own;
           SEQC_UNROLL
           for (int g = 0; g < Gates; ++g)
-            own[g] = load(ready + (r * (wide == 1 ? Gates : columns) + u * Gates + g) * 16);
-          finish<float, Gates, Units>(row + r, unit + u, 1, own, epilogue);
+            own[g] = load(ready + (r * (Most == Gates ? Gates : columns) + u * Gates + g) * 16);
+          use(row + r, block + u, own);
         }
     };
     SEQC_TILE_FENCE;
-    for (int begin = 0, end = 1; begin < (idle ? 1 : all); begin = end++) {
-      while (end < all && !pieces[end].first)
+    for (int begin = 0, end = 1; begin < (idle ? 1 : count); begin = end++) {
+      while (end < count && !pieces[end].first)
         ++end;
       for (int64_t vector = 0; vector < (idle ? 1 : width); vector += 2) {
         const bool right = vector + 1 < width;
@@ -229,70 +281,66 @@ SEQC_INLINE void tile_panels(int64_t from, int64_t height, const TileTerm *terms
         else if (!idle)
           load_sums(to, 16 * width, low, right);
         for (int s = begin; s < (idle ? 1 : end); ++s) {
-          const TileStep step = {2 * stride, 2 * plane, 64, 256, pieces[s].apart};
-          const uint16_t *a = pieces[s].rows + next * stride;
-          const uint32_t *b = pieces[s].pairs + (panel * most + vector) * step.apart;
-          for (int64_t left = idle ? 1 : pieces[s].steps; left > 0; --left, a += 32, b += Right * 256) {
-            add_products<kind, Left, Right>(step, reinterpret_cast<const char *>(a), b, low, right, beside,
-                                            idle);
-          }
+          const TileStep step = {2 * work.stride, 2 * work.plane, 64, 256, pieces[s].apart};
+          const uint16_t *a = pieces[s].rows + next * work.stride;
+          const uint32_t *b = pieces[s].pairs + (panel * work.wide * Gates + vector) * step.apart;
+          for (int64_t left = idle ? 1 : pieces[s].steps; left > 0; --left, a += 32, b += Right * 256)
+            add_products<false, Left, Right>(step, reinterpret_cast<const char *>(a), b, low, right, work.far,
+                                             beside, idle);
         }
         if (!idle)
           store_sums(to, 16 * width, low, right);
       }
     }
-    unit = panel * wide;
+    block = panel * work.wide;
     row = from + next;
     rows = min(height - next, int64_t(32));
     columns = width;
+    if (idle && !last)
+      for (r = 0; r < rows; ++r)
+        for (int64_t vector = 0; vector < width; ++vector)
+          store(
+              sums[job % 2] + (r * width + vector) * 16,
+              sum_on_vectors<Left, Right>(work, pieces, count, next + r, panel * work.wide * Gates + vector));
   }
 }
 
-// tile_rows_at_once(numbers): how many rows of so many bfloat16 numbers are made before all panels pass over
-// them: 768 KB at most.
-constexpr int64_t tile_rows_at_once(int64_t numbers) {
-  return numbers <= 1536 ? 256 : numbers >= 12288 ? 32 : 393216 / numbers / 32 * 32;
-}
-
-template <int Gates, int64_t Units, int64_t Depth, int Blocks, int Left, int Right, class Epilogue>
-SEQC_INLINE void tile_product(int64_t begin, int64_t end,
-                              const PairSegment<Depth, Blocks, Left, Right> *segments, int count,
-                              Epilogue &epilogue, bool descending) {
-  constexpr int64_t together = tile_rows_at_once(Depth * Left);
-  constexpr int64_t stride = Depth + 32, plane = together * stride; // 32: rows are not pages apart
-  alignas(64) uint16_t rows[static_cast<size_t>(Left * plane)];
+// The whole product, in `rows` and `pieces` on the stack.
+template <int Gates, int Most, int Left, int Right, class Use>
+SEQC_INLINE void tile_product(const TileWork &work, int64_t begin, int64_t end, const LowSegment *segments,
+                              int count, uint16_t *rows, TilePiece *pieces, Use &&use, bool descending) {
   static const TileShape shape; // in memory, all of it: GCC takes the instruction to read eight bytes
-  _tile_loadconfig(&shape);
-  int64_t from = begin;
-  while (from < end) {
-    const int64_t height = min(end - from, together);
-    TileTerm terms[8];
-    uint16_t *to = rows;
-    for (int s = 0; s < count; ++s) {
-      const int64_t depth = segments[s].depth, padded = parts(depth, 32) * 32;
-      for (int64_t r = 0; r < parts(height, 16) * 16; ++r)
-        part_row<Left>(r < height ? depth : 0,
-                       segments[s].a + (from + min(r, height - 1)) * segments[s].stride, to + r * stride,
-                       plane, padded);
-      terms[s] = {to, static_cast<const uint32_t *>(segments[s].packed), pair_count(depth)};
-      to += padded;
-    }
+  const bool tiles = tiles_allowed();
+  if (tiles)
+    _tile_loadconfig(&shape);
+  const int made = tile_pieces<Right>(work, segments, count, rows, pieces);
+  for (int64_t from = begin; from < end; from += work.together) {
+    const int64_t height = min(end - from, work.together);
+    part_rows<Left>(work, segments, count, from, height, rows);
     SEQC_TILE_FENCE;
-    tile_panels<Gates, Units, Depth, Blocks, Left, Right>(from, height, terms, count, stride, plane, epilogue,
-                                                          descending);
-    from += height;
+    tile_panels<Gates, Most, Left, Right>(work, from, height, pieces, made, use, descending);
   }
-  _tile_release();
+  if (tiles)
+    _tile_release();
+}
+
+// The same of one gate, without equations, for products of all sizes: sums of `units` go to `out`.
+template <int Left, int Right>
+SEQC_KERNEL static void tile_sums(const TileWork &work, int64_t begin, int64_t end,
+                                  const LowSegment *segments, int count, uint16_t *rows, TilePiece *pieces,
+                                  int64_t units, float *out, int64_t stride, bool descending) {
+  const auto put = [=](int64_t row, int64_t block, const Vec<float> *sums) SEQC_INLINED {
+    const int64_t unit = block * lanes<float>, valid = units - unit;
+    float *const to = out + row * stride + unit;
+    if (valid >= lanes<float>)
+      store(to, *sums);
+    else
+      store(to, *sums, Part{static_cast<int>(valid)});
+  };
+  tile_product<1, 8, Left, Right>(work, begin, end, segments, count, rows, pieces, put, descending);
 }
 
 #endif
-
-// epilogue_apart(…): an epilogue as a function of its own, where it would be copied into many places.
-template <class Which, class Sums, class Epilogue>
-SEQC_KERNEL static void epilogue_apart(int64_t row, int64_t unit, Which which, Sums *sums,
-                                       Epilogue &epilogue) {
-  epilogue(row, unit, which, sums);
-}
 
 // product_with<float, Gates, Units>(begin, end, segments, count, epilogue, descending), as in gemm.hpp, for
 // at most eight terms.
@@ -301,71 +349,44 @@ SEQC_INLINE void product_with(int64_t begin, int64_t end,
                               const PairSegment<Depth, Blocks, Left, Right> *segments, int count,
                               Epilogue &&epilogue, bool descending = false) {
 #if SEQC_TILES
-  if (tiles_allowed()) {
-    tile_product<Gates, Units>(begin, end, segments, count, epilogue, descending);
-    return;
-  }
+  constexpr TileWork work = tile_work(Units, Gates, Depth, Blocks, Left, Right);
+  alignas(64) uint16_t rows[static_cast<size_t>(Left * work.plane)];
+  TilePiece pieces[static_cast<size_t>(work.pieces)];
+  const auto use = [&](int64_t row, int64_t block, Vec<float> *sums)
+                       SEQC_INLINED { finish<float, Gates, Units>(row, block, 1, sums, epilogue); };
+  tile_product<Gates, static_cast<int>(work.wide) * Gates, Left, Right>(work, begin, end, segments, count,
+                                                                        rows, pieces, use, descending);
+#else
+  pair_product<Gates, Units>(begin, end, segments, count, epilogue, descending);
 #endif
-  const auto apart = [&](int64_t row, int64_t unit, auto which, auto *sums) {
-    epilogue_apart(row, unit, which, sums, epilogue);
+}
+
+// product_segments<float, N> of gemm.hpp: without equations one function serves all sizes.
+template <class R, int64_t N, bool MayBeDeep = false, int64_t Depth, int Blocks, int Left, int Right>
+SEQC_INLINE void product_segments(int64_t begin, int64_t end,
+                                  const PairSegment<Depth, Blocks, Left, Right> *segments, int count, R *C,
+                                  int64_t ldc, bool descending = false) {
+#if SEQC_TILES
+  constexpr TileWork work = tile_work(N, 1, Depth, 1, Left, Right);
+  alignas(64) uint16_t rows[static_cast<size_t>(Left * work.plane)];
+  TilePiece pieces[static_cast<size_t>(work.pieces)];
+  tile_sums<Left, Right>(work, begin, end, segments, count, rows, pieces, N, C, ldc, descending);
+#else
+  const auto put = [&](int64_t row, int64_t unit, auto which, const Vec<float> *sums) {
+    store(C + row * ldc + unit, *sums, which);
   };
-  pair_product<Gates, Units>(begin, end, segments, count, apart, descending);
+  pair_product<1, N>(begin, end, segments, count, put, descending);
+#endif
 }
 
-// columns_apart<Gates, Units>(…): product_gates of blocks.hpp column by column as they are packed, so that
-// what two of them need stays near while all rows pass.
-template <int Gates, int64_t Units, class S>
-SEQC_INLINE void columns_apart(int64_t begin, int64_t end, const S *segments, int count, float *out,
-                               int64_t stride, bool descending) {
-  const auto put = [&](int64_t row, int64_t column, auto, const Vec<float> *sums)
-                       SEQC_INLINED { store(out + row * stride + column, *sums); };
-  product_with<float, 1, blocks<float>(Units) * lanes<float> * Gates>(begin, end, segments, count, put,
-                                                                      descending);
-}
-
+// product_gates<float, Gates, Units> of blocks.hpp, column by column as they are packed, so that what two of
+// them need stays near while all rows pass.
 template <class R, int Gates, int64_t Units, int64_t Depth, int Blocks, int Left, int Right>
 SEQC_INLINE void product_gates(int64_t begin, int64_t end,
                                const PairSegment<Depth, Blocks, Left, Right> *segments, int count, R *out,
                                int64_t stride, bool descending = false) {
-  columns_apart<Gates, Units>(begin, end, segments, count, out, stride, descending);
-}
-
-// One term of a product in single precision whose weights are packed twice: as reals in panels, and in pairs
-// of three parts behind those. `many`: the call has so many rows that tiles are quicker; a few wait for their
-// weights, of which panels have fewer bytes.
-template <int64_t Depth, int Blocks = 1> struct EitherSegment : LowSegment {
-  bool many;
-};
-template <int64_t Depth, int Blocks> struct TakesLots<EitherSegment<Depth, Blocks>> {
-  static constexpr bool value = true;
-};
-
-// reals_bytes(depth, units, gates): size of the panels in front of the pairs.
-constexpr int64_t reals_bytes(int64_t depth, int64_t units, int gates) {
-  return parts(packed_size<float>(depth, units, gates) * 4, 64) * 64;
-}
-
-template <class R, int Gates, int64_t Units, int64_t Depth, int Blocks, class Epilogue>
-SEQC_INLINE void product_with(int64_t begin, int64_t end, const EitherSegment<Depth, Blocks> *segments,
-                              int count, Epilogue &&epilogue, bool descending = false,
-                              const Lot &lot = {0, 0, 1}) {
-  typedef PairSegment<Depth, Blocks, 3> Pairs;
-  if (segments[0].many && lot.members == 1) {
-    Pairs pairs[8] = {};
-    for (int s = 0; s < count; ++s) {
-      const EitherSegment<Depth, Blocks> &own = segments[s];
-      const char *const packed = static_cast<const char *>(own.packed);
-      pairs[s] = {{own.a, own.stride, packed + reals_bytes(own.depth, Units, Gates), own.depth}};
-    }
-    product_with<R, Gates, Units>(begin, end, static_cast<const Pairs *>(pairs), count, epilogue, descending);
-  } else {
-    Segment<float> reals[8] = {};
-    for (int s = 0; s < count; ++s)
-      reals[s] = {segments[s].a, segments[s].stride, static_cast<const float *>(segments[s].packed),
-                  segments[s].depth};
-    product_with<R, Gates, Units>(begin, end, static_cast<const Segment<float> *>(reals), count, epilogue,
-                                  descending, lot);
-  }
+  product_segments<R, blocks<float>(Units) * lanes<float> * Gates>(begin, end, segments, count, out, stride,
+                                                                   descending);
 }
 
 } // namespace seqc

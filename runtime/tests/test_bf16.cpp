@@ -396,16 +396,20 @@ int main(int count, char **) { // with an argument it prints errors
   check_renewal<3, false, 3, 48>(32);
   check_renewal<3, true, 2, 17>(14);
 #if defined(SEQC_EMULATED_TILES) // it takes long to compile
-  for (const int64_t M : {1, 5, 17, 33})
-    for (const int64_t K : {2, 33, 128}) {
-      check<4, 33>(M, K);
-      check_whole<1, 129>(M, K);
-      check_whole<3, 65>(M, K);
-    }
-  for (const int64_t K : {7, 301})
-    for (const int64_t M : {1, 37, 64})
-      check_outers<33>(M, K);
-  check_slices<33, 64, 1>(301);
+  for (const bool refused : {false, true}) {
+    emulated::refused = refused;
+    for (const int64_t M : {1, 5, 17, 33})
+      for (const int64_t K : {2, 33, 128}) {
+        check<4, 33>(M, K);
+        check_whole<1, 129>(M, K);
+        check_whole<3, 65>(M, K);
+      }
+    for (const int64_t K : {0, 7, 301})
+      for (const int64_t M : {1, 37, 64})
+        check_outers<33>(M, K);
+    check_slices<33, 64, 1>(301);
+    check_slices<33, 64, 1>(0);
+  }
 #else
   for (const int64_t M : {1, 2, 5, 15, 17, 33, 70})
     for (const int64_t K : {1, 2, 31, 33, 128}) {
@@ -420,7 +424,7 @@ int main(int count, char **) { // with an argument it prints errors
       check_whole<3, 65>(M, K);
       check_whole<4, 33>(M, K);
     }
-  for (const int64_t K : {1, 7, 64, 301})
+  for (const int64_t K : {0, 1, 7, 64, 301})
     for (const int64_t M : {1, 16, 37, 64}) {
       check_outers<1>(M, K);
       check_outers<16>(M, K);

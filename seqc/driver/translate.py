@@ -160,11 +160,8 @@ class Maker:
         name = self.translation.name
         for file, text in self.translation.texts.items():
             (self.scratch / file).write_text(text, encoding="utf-8")
-        with ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as pool:
-            objects = list(pool.map(lambda unit: self._object(*unit), self.translation.units))
-        if self.translation.embedded:
-            objects.append(self._object(f"{name}_weights.c"))
         wanted = self.translation.emit
+        objects = self._objects() if set(wanted) - {"header"} else []
         if {"shared", "py"} & set(wanted):
             library = self._link(objects, f"lib{name}.so", shared=True)
         if "shared" in wanted:
@@ -182,6 +179,13 @@ class Maker:
             self._place(self._link([main, *objects], name, shared=False), f"bin/{name}")
         if "py" in wanted:
             self._package(library)
+
+    def _objects(self) -> list[Path]:
+        with ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as pool:
+            objects = list(pool.map(lambda unit: self._object(*unit), self.translation.units))
+        if self.translation.embedded:
+            objects.append(self._object(f"{self.translation.name}_weights.c"))
+        return objects
 
     def _object(self, source: str, tools: Toolchain | None = None) -> Path:
         target = self.scratch / (source.rsplit(".", 1)[0] + ".o")

@@ -59,10 +59,12 @@ def product_kernel(
             sizes = [max(1, pack.gates), pack.units, *(segment.depth for segment in node.segments)]
             head = f"sums_rows<real, {', '.join(str(each) for each in sizes)}>"
             return [*lines, *call(2, head, ["0", "rows", "segments", result, str(stride)])]
-        head = f"  product_gates<real, {pack.gates}, {pack.units}>"
+        depth = depth_of(node)
+        known = f", {depth}" if pack.kind == "real" else ""
+        head = f"  product_gates<real, {pack.gates}, {pack.units}{known}>"
         if pack.gates <= 1:
-            deep = ", true" if sum(segment.depth for segment in node.segments) >= DEEP else ""
-            head = f"  product_segments<real, {pack.units}{deep}>"
+            deep = ", true" if depth >= DEEP else ", false" if known else ""
+            head = f"  product_segments<real, {pack.units}{deep}{known}>"
         order = order_arguments(node, names, shared)
         if shared and pack.gates <= 1:
             order = [*order[:1], "false", "nullptr", *order[1:]]
@@ -76,6 +78,11 @@ def product_kernel(
 
 DEEP = 4096
 """Depth from which a product may be worth stretches of k, on whatever machine; the runtime decides (deep.hpp)."""
+
+
+def depth_of(node: Product) -> int:
+    """How many products each of its sums takes."""
+    return sum(segment.depth for segment in node.segments)
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +158,8 @@ def fused_kernel(
         else:
             head = "product_plain" if node.strategy == "plain" else "product_with"
             order = "".join(f", {each}" for each in order_arguments(node, names, shared))
+            if head == "product_with" and pack.kind == "real":
+                sizes += f", {depth_of(node)}"
             last = f"  {head}<real, {sizes}>(0, rows, segments, {len(node.segments)}, then{order});"
         return [
             *(f"  {line}" for line in lines[Scope.KERNEL]),

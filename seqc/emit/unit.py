@@ -56,7 +56,8 @@ def includes(model: Model, plans: Mapping[str, Plan]) -> tuple[str, ...]:
         "tiles8.hpp": "int8" in kinds,
         "quant.hpp": "bf16" in kinds,
         "bf16.hpp": model.target.math != "real",
-        "tiles.hpp": bool(kinds & {"pairs", "split", "either"}),
+        "tiles.hpp": bool(kinds & {"pairs", "split"}),
+        "either.hpp": "either" in kinds,
         "tile_few.hpp": "exact" in kinds,
         "tile_outer.hpp": bool(maths & {"tiles", "split"}),
     }
