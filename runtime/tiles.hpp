@@ -20,8 +20,7 @@ namespace seqc {
 // part_row<Parts>(count, from, to, plane, padded): the bfloat16 numbers of each value, zeros behind them, up
 // to `padded`, a multiple of 32; the next part of all lies `plane` numbers behind the first.
 template <int Parts>
-SEQC_KERNEL static void part_row(int64_t count, const float *from, uint16_t *to, int64_t plane,
-                                 int64_t padded) {
+SEQC_INLINE void part_row(int64_t count, const float *from, uint16_t *to, int64_t plane, int64_t padded) {
   const auto put = [&](int64_t i, Vec<float> first, Vec<float> second) SEQC_INLINED {
     const Parted<Parts> low = parted<Parts>(first), high = parted<Parts>(second);
     SEQC_UNROLL
@@ -171,9 +170,12 @@ constexpr TileWork tile_work(int64_t units, int gates, int64_t depth, int togeth
           left > 1 && all * gates * lanes<float> * depth * right * 2 > 1 << 20};
 }
 
-// Part of a term: `steps` tiles in depth. `first`: of those over which all columns of a panel pass together.
+// Part of a term: `steps` tiles in depth of rows that are made of `depth` values each. `first`: of those over
+// which all columns of a panel pass together.
 struct TilePiece {
-  const uint16_t *rows;
+  const float *from;
+  int64_t from_stride, depth;
+  uint16_t *rows;
   const uint32_t *pairs;
   int64_t apart, steps; // words from column to column
   bool first;
@@ -186,32 +188,58 @@ SEQC_KERNEL static int tile_pieces(const TileWork &work, const LowSegment *segme
   int made = 0;
   int64_t together = work.deepest;
   for (int s = 0; s < count; ++s) {
-    const int64_t pairs = pair_count(segments[s].depth), steps = pairs / 16;
-    const uint32_t *const packed = static_cast<const uint32_t *>(segments[s].packed);
+    const LowSegment &own = segments[s];
+    const int64_t pairs = pair_count(own.depth), steps = pairs / 16;
+    const uint32_t *const packed = static_cast<const uint32_t *>(own.packed);
     for (int64_t at = 0; at < steps; at += work.deepest, rows += 32 * pieces[made++].steps) {
-      const int64_t own = min(steps - at, work.deepest);
-      const bool first = together + own > work.deepest;
-      together = (first ? 0 : together) + own;
-      pieces[made] = {rows, packed + at * Right * 256, pairs * Right * 16, own, first};
+      const int64_t many = min(steps - at, work.deepest);
+      const bool first = together + many > work.deepest;
+      together = (first ? 0 : together) + many;
+      pieces[made] = {own.a + at * 32,
+                      own.stride,
+                      min(own.depth - at * 32, many * 32),
+                      rows,
+                      packed + at * Right * 256,
+                      pairs * Right * 16,
+                      many,
+                      first};
     }
   }
   return made;
 }
 
-// part_rows<Left>(work, segments, count, from, height, rows): the parts of `height` rows of all terms, and of
-// the last one again up to whole tiles.
-template <int Left>
-SEQC_KERNEL static void part_rows(const TileWork &work, const LowSegment *segments, int count, int64_t from,
-                                  int64_t height, uint16_t *rows) {
-  for (int s = 0; s < count; ++s) {
-    const LowSegment &own = segments[s];
-    const int64_t padded = parts(own.depth, 32) * 32;
-    for (int64_t r = 0; r < parts(height, 16) * 16; ++r)
-      part_row<Left>(r < height ? own.depth : 0, own.a + (from + min(r, height - 1)) * own.stride,
-                     rows + r * work.stride, work.plane, padded);
-    rows += padded;
+// Rows on their way to tiles: each is divided into parts piece by piece, 32 rows of one piece after those of
+// the piece before, with the rows up to whole tiles as zeros.
+template <int Left> struct Parting {
+  const TileWork &work;
+  const TilePiece *pieces;
+  int count;
+  int64_t from, height;
+  int64_t block = 0, row = 0; // the next one
+  int piece = 0;
+
+  // One row of one piece.
+  SEQC_KERNEL void step() {
+    const TilePiece &own = pieces[piece];
+    const int64_t at = block + row;
+    part_row<Left>(at < height ? own.depth : 0, own.from + (from + min(at, height - 1)) * own.from_stride,
+                   own.rows + at * work.stride, work.plane, own.steps * 32);
+    if (++row < rows())
+      return;
+    row = 0;
+    if (++piece < count)
+      return;
+    piece = 0;
+    block += 32;
   }
-}
+
+  int64_t rows() const { return height - block > 16 ? 32 : 16; }
+
+  // Whether the pieces up to `last` of the 32 rows from `first` on are there.
+  bool has(int64_t first, int last) const {
+    return block > first || block >= height || (block == first && piece > last);
+  }
+};
 
 // sum_on_vectors<Left, Right>(work, pieces, count, row, column): what tiles would give, where the system
 // refuses them.
@@ -236,6 +264,36 @@ SEQC_KERNEL static Vec<float> sum_on_vectors(const TileWork &work, const TilePie
       }
   }
   return sum;
+}
+
+// The sums of up to 32 rows, from `row` on, and one or two columns over the pieces begin … end, added to what
+// stands at `to`, `line` values from row to row, or put there if they are the first.
+template <int Left, int Right, class Beside>
+SEQC_INLINE void tile_square(const TileWork &work, const TilePiece *pieces, int begin, int end, int64_t row,
+                             int64_t column, bool low, bool right, float *to, int64_t line, bool idle,
+                             Beside &&beside) {
+  if (!idle && begin == 0)
+    clear_sums();
+  else if (!idle)
+    load_sums(to, line, low, right);
+  for (int s = begin; s < (idle ? begin + 1 : end); ++s) {
+    const TileStep step = {2 * work.stride, 2 * work.plane, 64, 256, pieces[s].apart};
+    const uint16_t *a = pieces[s].rows + row * work.stride;
+    const uint32_t *b = pieces[s].pairs + column * step.apart;
+    for (int64_t left = idle ? 1 : pieces[s].steps; left > 0; --left, a += 32, b += Right * 256)
+      add_products<false, Left, Right>(step, reinterpret_cast<const char *>(a), b, low, right, work.far,
+                                       beside, idle);
+  }
+  if (!idle)
+    store_sums(to, line, low, right);
+}
+
+// group_end(pieces, begin, count): behind the pieces over which all columns pass together.
+SEQC_INLINE int group_end(const TilePiece *pieces, int begin, int count) {
+  int end = begin + 1;
+  while (end < count && !pieces[end].first)
+    ++end;
+  return end;
 }
 
 // All panels of `height` rows in parts, 32 rows at a time. While tiles make the sums of one of these jobs,
@@ -270,27 +328,11 @@ SEQC_INLINE void tile_panels(const TileWork &work, int64_t from, int64_t height,
         }
     };
     SEQC_TILE_FENCE;
-    for (int begin = 0, end = 1; begin < (idle ? 1 : count); begin = end++) {
-      while (end < count && !pieces[end].first)
-        ++end;
-      for (int64_t vector = 0; vector < (idle ? 1 : width); vector += 2) {
-        const bool right = vector + 1 < width;
-        float *const to = sums[job % 2] + vector * 16;
-        if (!idle && begin == 0)
-          clear_sums();
-        else if (!idle)
-          load_sums(to, 16 * width, low, right);
-        for (int s = begin; s < (idle ? 1 : end); ++s) {
-          const TileStep step = {2 * work.stride, 2 * work.plane, 64, 256, pieces[s].apart};
-          const uint16_t *a = pieces[s].rows + next * work.stride;
-          const uint32_t *b = pieces[s].pairs + (panel * work.wide * Gates + vector) * step.apart;
-          for (int64_t left = idle ? 1 : pieces[s].steps; left > 0; --left, a += 32, b += Right * 256)
-            add_products<false, Left, Right>(step, reinterpret_cast<const char *>(a), b, low, right, work.far,
-                                             beside, idle);
-        }
-        if (!idle)
-          store_sums(to, 16 * width, low, right);
-      }
+    for (int begin = 0, end = 0; begin < (idle ? 1 : count); begin = end) {
+      end = group_end(pieces, begin, count);
+      for (int64_t vector = 0; vector < (idle ? 1 : width); vector += 2)
+        tile_square<Left, Right>(work, pieces, begin, end, next, panel * work.wide * Gates + vector, low,
+                                 vector + 1 < width, sums[job % 2] + vector * 16, 16 * width, idle, beside);
     }
     block = panel * work.wide;
     row = from + next;
@@ -305,7 +347,7 @@ SEQC_INLINE void tile_panels(const TileWork &work, int64_t from, int64_t height,
   }
 }
 
-// The whole product, in `rows` and `pieces` on the stack.
+// A product with equations, in `rows` and `pieces` on the stack.
 template <int Gates, int Most, int Left, int Right, class Use>
 SEQC_INLINE void tile_product(const TileWork &work, int64_t begin, int64_t end, const LowSegment *segments,
                               int count, uint16_t *rows, TilePiece *pieces, Use &&use, bool descending) {
@@ -316,7 +358,8 @@ SEQC_INLINE void tile_product(const TileWork &work, int64_t begin, int64_t end, 
   const int made = tile_pieces<Right>(work, segments, count, rows, pieces);
   for (int64_t from = begin; from < end; from += work.together) {
     const int64_t height = min(end - from, work.together);
-    part_rows<Left>(work, segments, count, from, height, rows);
+    for (Parting<Left> parting = {work, pieces, made, from, height}; parting.block < height;)
+      parting.step();
     SEQC_TILE_FENCE;
     tile_panels<Gates, Most, Left, Right>(work, from, height, pieces, made, use, descending);
   }
@@ -324,20 +367,60 @@ SEQC_INLINE void tile_product(const TileWork &work, int64_t begin, int64_t end, 
     _tile_release();
 }
 
-// The same of one gate, without equations, for products of all sizes: sums of `units` go to `out`.
+// tile_sums(…): a product of one gate without equations, of any size: tiles are stored where the results
+// belong. While they multiply some rows, later ones are divided into parts.
 template <int Left, int Right>
 SEQC_KERNEL static void tile_sums(const TileWork &work, int64_t begin, int64_t end,
                                   const LowSegment *segments, int count, uint16_t *rows, TilePiece *pieces,
                                   int64_t units, float *out, int64_t stride, bool descending) {
-  const auto put = [=](int64_t row, int64_t block, const Vec<float> *sums) SEQC_INLINED {
-    const int64_t unit = block * lanes<float>, valid = units - unit;
-    float *const to = out + row * stride + unit;
-    if (valid >= lanes<float>)
-      store(to, *sums);
-    else
-      store(to, *sums, Part{static_cast<int>(valid)});
-  };
-  tile_product<1, 8, Left, Right>(work, begin, end, segments, count, rows, pieces, put, descending);
+  alignas(64) Array<float, 32 * 8 * 16> edge; // where results are not whole tiles
+  static const TileShape shape;
+  const bool tiles = tiles_allowed();
+  if (tiles)
+    _tile_loadconfig(&shape);
+  const int made = tile_pieces<Right>(work, segments, count, rows, pieces);
+  const int64_t panels = parts(work.blocks, work.wide);
+  for (int64_t from = begin; from < end; from += work.together) {
+    const int64_t height = min(end - from, work.together);
+    Parting<Left> parting = {work, pieces, made, from, height};
+    for (int64_t i = 0; i < panels; ++i) {
+      const int64_t panel = descending ? panels - 1 - i : i, unit = panel * work.wide * 16;
+      const int64_t width = min(work.wide, work.blocks - panel * work.wide), pairs = parts(width, 2);
+      for (int64_t next = 0; next < height; next += 32) {
+        const int64_t valid = min(height - next, int64_t(32)), columns = min(width * 16, units - unit);
+        const bool direct = tiles && valid % 16 == 0 && columns == width * 16, low = valid > 16;
+        float *const own = out + (from + next) * stride + unit, *const to = direct ? own : edge;
+        const int64_t line = direct ? stride : 16 * width;
+        for (int first = 0, last = 0; first < made; first = last) {
+          last = group_end(pieces, first, made);
+          while (!parting.has(next, last - 1))
+            parting.step();
+          int64_t beats = 0, due = 0;
+          for (int s = first; s < last; ++s)
+            beats += pieces[s].steps * pairs * tile_beats(Left, Right);
+          const auto beside = [&]() SEQC_INLINED {
+            if (parting.block < height)
+              for (due += 32 * (last - first); due >= beats; due -= beats)
+                if (parting.block < height)
+                  parting.step();
+          };
+          SEQC_TILE_FENCE;
+          for (int64_t vector = 0; tiles && vector < width; vector += 2)
+            tile_square<Left, Right>(work, pieces, first, last, next, panel * work.wide + vector, low,
+                                     vector + 1 < width, to + vector * 16, line, false, beside);
+          SEQC_TILE_FENCE;
+        }
+        for (int64_t r = 0; !tiles && r < valid; ++r)
+          for (int64_t vector = 0; vector < width; ++vector)
+            store(edge + (r * width + vector) * 16,
+                  sum_on_vectors<Left, Right>(work, pieces, made, next + r, panel * work.wide + vector));
+        for (int64_t r = 0; !direct && r < valid; ++r)
+          __builtin_memcpy(own + r * stride, edge + r * line, static_cast<size_t>(columns) * sizeof(float));
+      }
+    }
+  }
+  if (tiles)
+    _tile_release();
 }
 
 #endif
