@@ -3,6 +3,7 @@
 // the process use them.
 #pragma once
 
+#include "rows.hpp"
 #include "tiles.hpp"
 
 namespace seqc {
@@ -87,6 +88,19 @@ SEQC_INLINE void product_segments(int64_t begin, int64_t end, const EitherSegmen
         product_segments<R, N, MayBeDeep, Depth>(begin, end, terms, count, C, ldc, descending, false,
                                                  static_cast<const R *>(nullptr), lot);
       });
+}
+
+// product_either_rows<float, Gates, Units, Depths…>(…): as product_with, where all sums of a row fit the
+// registers: a few rows go as product_rows of rows.hpp has them.
+template <class R, int Gates, int64_t Units, int64_t... Depths, int64_t Depth, int Blocks, class Epilogue>
+SEQC_INLINE void product_either_rows(int64_t begin, int64_t end, const EitherSegment<Depth, Blocks> *segments,
+                                     int count, Epilogue &&epilogue) {
+  on_either<Gates, Units>(
+      segments, count, {0, 0, 1},
+      [&](const auto *terms)
+          SEQC_INLINED { product_with<R, Gates, Units>(begin, end, terms, count, epilogue); },
+      [&](const auto *terms)
+          SEQC_INLINED { product_rows<R, Gates, Units, Depths...>(begin, end, terms, epilogue); });
 }
 
 } // namespace seqc

@@ -2,7 +2,7 @@
 // to rows, rows of the other are put in pairs; each number is rounded, or divided into three parts.
 #pragma once
 
-#include "tiles.hpp"
+#include "tile_step.hpp"
 
 namespace seqc {
 

@@ -112,6 +112,8 @@ ON_TILES = {
     "either": "EitherSegment",
 }
 """Kinds of weights that matrix tiles multiply, and the type of a term."""
+HEADS = {"plain": "plain", "either_rows": "either_rows"}
+"""How functions of the runtime are called that multiply and go on with equations, where it is not in the usual way."""
 MANY = {"exact": FEW_ROWS + 1, "either": MANY_ROWS}
 """Kinds of which a call with so many rows, or more, is multiplied in another way than one of a few."""
 FEW = 3
@@ -151,12 +153,13 @@ def fused_kernel(
         inline = "SEQC_INLINED " if rows or pack.kind in ON_TILES else ""
         taken = "=" if pack.kind in ON_TILES or len(epilogue.stores) > FEW else "&"
         sizes = f"{max(1, pack.gates)}, {pack.units}"
-        if rows:
+        if rows or few:
             sizes = ", ".join([sizes, *(str(segment.depth) for segment in node.segments)])
+        if rows:
             together = "each_row" if plan.entry == "step" else "rows"
             last = f"  product_{together}<real, {sizes}>(0, rows, segments, then);"
         else:
-            head = "product_plain" if node.strategy == "plain" else "product_with"
+            head = f"product_{HEADS.get(node.strategy, 'with')}"
             order = "".join(f", {each}" for each in order_arguments(node, names, shared))
             if head == "product_with" and pack.kind == "real":
                 sizes += f", {depth_of(node)}"
@@ -170,10 +173,10 @@ def fused_kernel(
             last,
         ]
 
-    rows = node.strategy == "rows"
+    rows, few = node.strategy == "rows", node.strategy == "either_rows"
     first = plan.buffers[epilogue.stores[0][1].buffer].name
     alone = plan.entry in ("infer", "step", "generate")  # there a step may be as short as a call
-    return Kernel(first, node.origin, tuple(parameters), body, rows and in_scan and alone), where
+    return Kernel(first, node.origin, tuple(parameters), body, (rows or few) and in_scan and alone), where
 
 
 def segment_parameters(plan: Plan, node: Product) -> list[Parameter]:

@@ -18,7 +18,7 @@ from seqc.plan.rates import LEVELS, Rates
 from seqc.plan.setting import Cost, Setting
 from seqc.plan.strategies import STRATEGIES, Strategy
 from seqc.plan.strategies.outer import square_seconds
-from seqc.plan.strategies.product import MANY_ROWS, PARTS, PRODUCTS, ROWS_TOGETHER
+from seqc.plan.strategies.product import EITHER_WAY, MANY_ROWS, PARTS, PRODUCTS, ROWS_TOGETHER
 from seqc.plan.strategies.strategy import Work
 from seqc.plan.target import Target
 from seqc.plan.types import (
@@ -174,7 +174,7 @@ def _product(setting: Setting, node: Product, looped: bool) -> Cost:
 
 def _in_parts(node: Product, cells: int) -> bool:
     """Whether single precision is multiplied on tiles, each number in parts."""
-    return node.strategy == "tiles" or (node.strategy == "either" and cells >= MANY_ROWS)
+    return node.strategy == "tiles" or (node.strategy in EITHER_WAY and cells >= MANY_ROWS)
 
 
 def _share_of_tiles(setting: Setting, node: Product, cells: int) -> float:

@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
+from seqc.plan.strategies.product import EITHER_WAY
 from seqc.plan.target import Target
 from seqc.plan.types import Guard, Kernel, Node, Outer, Outers, PackedMatrix, Plan, Product, Scan
 
@@ -46,7 +47,7 @@ def kinds(plan: Plan, refused: set[int], kind: str) -> tuple[PackedMatrix, ...]:
 
 def on_tiles(plan: Plan) -> Plan:
     """The plan with weights as strategies of matrix tiles read them. A matrix that is read in two ways is packed twice."""
-    wanted = {"tiles": "split", "either": "either"}
+    wanted = {"tiles": "split", **dict.fromkeys(EITHER_WAY, "either")}
     packs = list(plan.packs)
     free = set(range(len(packs))) - {
         segment.pack

@@ -88,7 +88,7 @@ def on_tiles(strategy: str) -> PlanOptions:
 
 
 @pytest.mark.parametrize("chain", ["small", "middle", "large", "widest"])
-@pytest.mark.parametrize("strategy", ["", "tiles", "either"])
+@pytest.mark.parametrize("strategy", ["", "tiles", "either", "either_rows"])
 def test_single_precision_on_tiles(strategy: str, chain: str, tmp_path: Path) -> None:
     """Where a machine has no tiles, the same library multiplies on vectors."""
     options = on_tiles(strategy) if strategy else None

@@ -134,8 +134,25 @@ def either_seconds(work: Work, rates: Rates) -> float:
     return (tile_seconds if work.cells >= MANY_ROWS else panel_seconds)(work, rates)
 
 
+def few_fit(plan: Plan, node: Chosen, target: Target) -> str | None:
+    """Equations run on the sums of a row, which fit the registers."""
+    assert isinstance(node, Product)
+    if node.epilogue is None:
+        return "nothing runs on its sums"
+    return either(plan, node, target) or rows_fit(plan, node, target)
+
+
+def few_seconds(work: Work, rates: Rates) -> float:
+    """As the rows of the call ask for."""
+    return (tile_seconds if work.cells >= MANY_ROWS else row_seconds)(work, rates)
+
+
 GEMM = Strategy("gemm", "product", always, panel_seconds, "product")
 ROWS = Strategy("rows", "product", rows_fit, row_seconds, "product_rows")
 PLAIN = Strategy("plain", "product", whole_weights, plain_seconds, "product_plain")
 TILES = Strategy("tiles", "product", on_tiles, tile_seconds, "product_tiles")
 EITHER = Strategy("either", "product", either, either_seconds, "product_either")
+FEW = Strategy("either_rows", "product", few_fit, few_seconds, "product_either_rows")
+
+EITHER_WAY = ("either", "either_rows")
+"""Strategies whose weights are packed for vectors and for tiles."""
