@@ -10,119 +10,11 @@
 // same bits alone and in a batch.
 #pragma once
 
-#include "tile_step.hpp"
+#include "tile_work.hpp"
 
 namespace seqc {
 
 #if SEQC_TILES
-
-// A product on tiles: `blocks` of units, of which `wide` pass at a time; rows are made `together`, `stride`
-// numbers from one to the next and `plane` from part to part, and are cut into pieces of `deepest` tiles in
-// depth, which stay in the first-level cache; `far`: weights come from beyond the second-level cache.
-struct TileWork {
-  int64_t blocks, wide, together, stride, plane, deepest, pieces;
-  bool far;
-};
-
-// tile_rows_at_once(numbers): how many rows of so many bfloat16 numbers are made before all panels pass over
-// them: 768 KB at most.
-constexpr int64_t tile_rows_at_once(int64_t numbers) {
-  return numbers <= 1536 ? 256 : numbers >= 12288 ? 32 : 393216 / numbers / 32 * 32;
-}
-
-// tile_work(…): that of a product of `depth` numbers in whole tiles, with so many parts of rows and weights.
-// Of one gate more blocks pass at a time where a row of results is long; all pass over one piece of the rows
-// together if there is more than one pair of columns.
-constexpr TileWork tile_work(int64_t units, int gates, int64_t depth, int together, int left, int right) {
-  const int64_t all = blocks<float>(units), rows = tile_rows_at_once(depth * left),
-                wide = gates > 1                   ? together * low_blocks(gates)
-                       : units >= 1024 || left > 1 ? 8
-                                                   : 2,
-                deepest = wide * gates > 2 ? (left == 1 ? 16 : 4) : int64_t(1) << 30,
-                stride = depth + 32; // rows are not pages apart
-  return {all,
-          wide,
-          rows,
-          stride,
-          rows * stride,
-          deepest,
-          8 + parts(depth, 32 * deepest),
-          left > 1 && all * gates * lanes<float> * depth * right * 2 > 1 << 20};
-}
-
-// Part of a term: `steps` tiles in depth of rows that are made of `depth` values each. `first`: of those over
-// which all columns of a panel pass together.
-struct TilePiece {
-  const float *from;
-  int64_t from_stride, depth;
-  uint16_t *rows;
-  const uint32_t *pairs;
-  int64_t apart, steps; // words from column to column
-  bool first;
-};
-
-// tile_pieces<Right>(work, segments, count, rows, pieces): cuts terms into pieces, and gives their number.
-template <int Right>
-SEQC_KERNEL static int tile_pieces(const TileWork &work, const LowSegment *segments, int count,
-                                   uint16_t *rows, TilePiece *pieces) {
-  int made = 0;
-  int64_t together = work.deepest;
-  for (int s = 0; s < count; ++s) {
-    const LowSegment &own = segments[s];
-    const int64_t pairs = pair_count(own.depth), steps = pairs / 16;
-    const uint32_t *const packed = static_cast<const uint32_t *>(own.packed);
-    for (int64_t at = 0; at < steps; at += work.deepest, rows += 32 * pieces[made++].steps) {
-      const int64_t many = min(steps - at, work.deepest);
-      const bool first = together + many > work.deepest;
-      together = (first ? 0 : together) + many;
-      pieces[made] = {own.a + at * 32,
-                      own.stride,
-                      min(own.depth - at * 32, many * 32),
-                      rows,
-                      packed + at * Right * 256,
-                      pairs * Right * 16,
-                      many,
-                      first};
-    }
-  }
-  return made;
-}
-
-// Rows on their way to tiles: each is divided into parts piece by piece, 32 rows of one piece after those of
-// the piece before, with the rows up to whole tiles as zeros.
-template <int Left> struct Parting {
-  const TileWork &work;
-  const TilePiece *pieces;
-  int count;
-  int64_t from, height;
-  int64_t block = 0, row = 0; // the next one
-  int piece = 0;
-
-  // Some rows of one piece.
-  SEQC_KERNEL void step(int64_t most) {
-    const TilePiece &own = pieces[piece];
-    const int64_t end = min(row + most, rows());
-    for (; row < end; ++row) {
-      const int64_t at = block + row;
-      part_row<Left>(at < height ? own.depth : 0, own.from + (from + min(at, height - 1)) * own.from_stride,
-                     own.rows + at * work.stride, work.plane, own.steps * 32);
-    }
-    if (row < rows())
-      return;
-    row = 0;
-    if (++piece < count)
-      return;
-    piece = 0;
-    block += 32;
-  }
-
-  int64_t rows() const { return height - block > 16 ? 32 : 16; }
-
-  // Whether the pieces up to `last` of the 32 rows from `first` on are there.
-  bool has(int64_t first, int last) const {
-    return block > first || block >= height || (block == first && piece > last);
-  }
-};
 
 // sum_on_vectors<Left, Right>(work, pieces, count, row, column): what tiles would give, where the system
 // refuses them.
@@ -150,12 +42,12 @@ SEQC_KERNEL static Vec<float> sum_on_vectors(const TileWork &work, const TilePie
 }
 
 // The sums of up to 32 rows, from `row` on, and one or two columns over the pieces begin … end, added to what
-// stands at `to`, `line` values from row to row, or put there if they are the first.
+// stands at `to`, `line` values from row to row, or put there.
 template <int Left, int Right, class Beside>
 SEQC_INLINE void tile_square(const TileWork &work, const TilePiece *pieces, int begin, int end, int64_t row,
-                             int64_t column, bool low, bool right, float *to, int64_t line, bool idle,
-                             Beside &&beside) {
-  if (!idle && begin == 0)
+                             int64_t column, bool low, bool right, float *to, int64_t line, bool add,
+                             bool idle, Beside &&beside) {
+  if (!idle && !add)
     clear_sums();
   else if (!idle)
     load_sums(to, line, low, right);
@@ -215,7 +107,8 @@ SEQC_INLINE void tile_panels(const TileWork &work, int64_t from, int64_t height,
       end = group_end(pieces, begin, count);
       for (int64_t vector = 0; vector < (idle ? 1 : width); vector += 2)
         tile_square<Left, Right>(work, pieces, begin, end, next, panel * work.wide * Gates + vector, low,
-                                 vector + 1 < width, sums[job % 2] + vector * 16, 16 * width, idle, beside);
+                                 vector + 1 < width, sums[job % 2] + vector * 16, 16 * width, begin > 0, idle,
+                                 beside);
     }
     block = panel * work.wide;
     row = from + next;
@@ -250,57 +143,81 @@ SEQC_INLINE void tile_product(const TileWork &work, int64_t begin, int64_t end, 
     _tile_release();
 }
 
-// tile_sums(…): a product of one gate without equations, of any size: tiles are stored where the results
-// belong. While they multiply some rows, later ones are divided into parts.
+// The results of a product of one gate without equations: `units` wide, rows `stride` values apart.
+struct TileOut {
+  float *to;
+  int64_t units, stride;
+};
+
+// One stretch of such a product for `height` rows from `from` on: tiles are stored where the results belong,
+// or added to them. While they multiply some rows, later ones are divided into parts.
+template <int Left, int Right>
+SEQC_KERNEL static void tile_stretch(const TileWork &work, int64_t from, int64_t height,
+                                     const TilePiece *pieces, int count, const TileOut &out, bool add,
+                                     bool descending) {
+  alignas(64) Array<float, 32 * 8 * 16> edge; // where results are not whole tiles
+  const bool tiles = tiles_allowed();
+  const int64_t panels = parts(work.blocks, work.wide);
+  Parting<Left> parting = {work, pieces, count, from, height};
+  for (int64_t i = 0; i < panels; ++i) {
+    const int64_t panel = descending ? panels - 1 - i : i, unit = panel * work.wide * 16;
+    const int64_t width = min(work.wide, work.blocks - panel * work.wide), pairs = parts(width, 2);
+    for (int64_t next = 0; next < height; next += 32) {
+      const int64_t valid = min(height - next, int64_t(32)), columns = min(width * 16, out.units - unit);
+      const bool direct = tiles && valid % 16 == 0 && columns == width * 16, low = valid > 16;
+      float *const own = out.to + (from + next) * out.stride + unit, *const to = direct ? own : edge;
+      const int64_t line = direct ? out.stride : 16 * width;
+      for (int64_t r = 0; !direct && add && r < valid; ++r)
+        __builtin_memcpy(edge + r * line, own + r * out.stride, static_cast<size_t>(columns) * sizeof(float));
+      for (int first = 0, last = 0; first < count; first = last) {
+        last = group_end(pieces, first, count);
+        while (!parting.has(next, last - 1))
+          parting.step(32);
+        int64_t beats = 0, due = 0;
+        for (int s = first; s < last; ++s)
+          beats += pieces[s].steps * pairs * tile_beats(Left, Right);
+        const auto beside = [&]() SEQC_INLINED {
+          if (parting.block < height)
+            for (due += 8 * (last - first); due >= beats; due -= beats)
+              if (parting.block < height)
+                parting.step(4);
+        };
+        SEQC_TILE_FENCE;
+        for (int64_t vector = 0; tiles && vector < width; vector += 2)
+          tile_square<Left, Right>(work, pieces, first, last, next, panel * work.wide + vector, low,
+                                   vector + 1 < width, to + vector * 16, line, add || first > 0, false,
+                                   beside);
+        SEQC_TILE_FENCE;
+      }
+      for (int64_t r = 0; !tiles && r < valid; ++r)
+        for (int64_t vector = 0; vector < width; ++vector) {
+          float *const sum = edge + (r * width + vector) * 16;
+          const Vec<float> more =
+              sum_on_vectors<Left, Right>(work, pieces, count, next + r, panel * work.wide + vector);
+          store(sum, add ? load(static_cast<const float *>(sum)) + more : more);
+        }
+      for (int64_t r = 0; !direct && r < valid; ++r)
+        __builtin_memcpy(own + r * out.stride, edge + r * line, static_cast<size_t>(columns) * sizeof(float));
+    }
+  }
+}
+
+// The whole of it, for products of all sizes.
 template <int Left, int Right>
 SEQC_KERNEL static void tile_sums(const TileWork &work, int64_t begin, int64_t end,
                                   const LowSegment *segments, int count, uint16_t *rows, TilePiece *pieces,
-                                  int64_t units, float *out, int64_t stride, bool descending) {
-  alignas(64) Array<float, 32 * 8 * 16> edge; // where results are not whole tiles
+                                  const TileOut &out, bool descending) {
   static const TileShape shape;
   const bool tiles = tiles_allowed();
   if (tiles)
     _tile_loadconfig(&shape);
   const int made = tile_pieces<Right>(work, segments, count, rows, pieces);
-  const int64_t panels = parts(work.blocks, work.wide);
-  for (int64_t from = begin; from < end; from += work.together) {
-    const int64_t height = min(end - from, work.together);
-    Parting<Left> parting = {work, pieces, made, from, height};
-    for (int64_t i = 0; i < panels; ++i) {
-      const int64_t panel = descending ? panels - 1 - i : i, unit = panel * work.wide * 16;
-      const int64_t width = min(work.wide, work.blocks - panel * work.wide), pairs = parts(width, 2);
-      for (int64_t next = 0; next < height; next += 32) {
-        const int64_t valid = min(height - next, int64_t(32)), columns = min(width * 16, units - unit);
-        const bool direct = tiles && valid % 16 == 0 && columns == width * 16, low = valid > 16;
-        float *const own = out + (from + next) * stride + unit, *const to = direct ? own : edge;
-        const int64_t line = direct ? stride : 16 * width;
-        for (int first = 0, last = 0; first < made; first = last) {
-          last = group_end(pieces, first, made);
-          while (!parting.has(next, last - 1))
-            parting.step(32);
-          int64_t beats = 0, due = 0;
-          for (int s = first; s < last; ++s)
-            beats += pieces[s].steps * pairs * tile_beats(Left, Right);
-          const auto beside = [&]() SEQC_INLINED {
-            if (parting.block < height)
-              for (due += 8 * (last - first); due >= beats; due -= beats)
-                if (parting.block < height)
-                  parting.step(4);
-          };
-          SEQC_TILE_FENCE;
-          for (int64_t vector = 0; tiles && vector < width; vector += 2)
-            tile_square<Left, Right>(work, pieces, first, last, next, panel * work.wide + vector, low,
-                                     vector + 1 < width, to + vector * 16, line, false, beside);
-          SEQC_TILE_FENCE;
-        }
-        for (int64_t r = 0; !tiles && r < valid; ++r)
-          for (int64_t vector = 0; vector < width; ++vector)
-            store(edge + (r * width + vector) * 16,
-                  sum_on_vectors<Left, Right>(work, pieces, made, next + r, panel * work.wide + vector));
-        for (int64_t r = 0; !direct && r < valid; ++r)
-          __builtin_memcpy(own + r * stride, edge + r * line, static_cast<size_t>(columns) * sizeof(float));
-      }
-    }
+  for (int first = 0, last = 0; first < made; first = last) {
+    for (last = first + 1; last < made && !pieces[last].anew;)
+      ++last;
+    for (int64_t from = begin; from < end; from += work.together)
+      tile_stretch<Left, Right>(work, from, min(end - from, work.together), pieces + first, last - first, out,
+                                first > 0, descending);
   }
   if (tiles)
     _tile_release();
@@ -333,10 +250,12 @@ SEQC_INLINE void product_segments(int64_t begin, int64_t end,
                                   const PairSegment<Depth, Blocks, Left, Right> *segments, int count, R *C,
                                   int64_t ldc, bool descending = false) {
 #if SEQC_TILES
-  constexpr TileWork work = tile_work(N, 1, Depth, 1, Left, Right);
-  alignas(64) uint16_t rows[static_cast<size_t>(Left * work.plane)];
-  TilePiece pieces[static_cast<size_t>(work.pieces)];
-  tile_sums<Left, Right>(work, begin, end, segments, count, rows, pieces, N, C, ldc, descending);
+  constexpr TileWork whole = tile_work(N, 1, Depth, 1, Left, Right), deep = stretched(whole, Depth, Left);
+  constexpr bool too_deep = Depth * Left > 12288; // rows of the whole depth would not fit the stack
+  alignas(64) uint16_t rows[static_cast<size_t>(Left * max(too_deep ? 0 : whole.plane, deep.plane))];
+  TilePiece pieces[static_cast<size_t>(deep.pieces)];
+  const TileWork &work = too_deep || end - begin > whole.together ? deep : whole;
+  tile_sums<Left, Right>(work, begin, end, segments, count, rows, pieces, {C, N, ldc}, descending);
 #else
   const auto put = [&](int64_t row, int64_t unit, auto which, const Vec<float> *sums) {
     store(C + row * ldc + unit, *sums, which);

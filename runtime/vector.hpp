@@ -341,7 +341,7 @@ template <class X> SEQC_INLINE X larger(X a, X b) { return select(either(a > b, 
 SEQC_MINMAX(float)
 SEQC_MINMAX(double)
 #undef SEQC_MINMAX
-SEQC_INLINE int64_t min(int64_t a, int64_t b) { return a < b ? a : b; }
-SEQC_INLINE int64_t max(int64_t a, int64_t b) { return a > b ? a : b; }
+SEQC_INLINE constexpr int64_t min(int64_t a, int64_t b) { return a < b ? a : b; }
+SEQC_INLINE constexpr int64_t max(int64_t a, int64_t b) { return a > b ? a : b; }
 
 } // namespace seqc

@@ -440,6 +440,9 @@ int main(int count, char **) { // with an argument it prints errors
 #endif
   check_slices<16, 500, 100>(40); // more columns than lie ready at once
   check_whole<4, 20, 640, 2>(17, 530);
+  check_whole<1, 40, 640>(200, 530);  // more rows than lie ready at once: stretches of the depth
+  check_whole<1, 17, 4608>(33, 4500); // rows of the whole depth would fill the stack
+  check<1, 40, 2048>(200, 1999);
   check<4, 20, 640, 2>(17, 530); // rows that do not stay in the first cache, in pieces of their depth
   check<3, 48, 192, 4>(18, 33);  // several blocks of units at once
   check_halves();

@@ -201,7 +201,10 @@ def _work(setting: Setting, node: Product, cells: int, weights: float, level: in
     depth = sum(pack.depth for pack in packs)
     tiled = sum(-(-pack.units // 16) * 16 * pack.gates * -(-pack.depth // 32) * 32 for pack in packs)
     real = setting.target.real_bytes
-    return Work(cells, useful, computed, panels, weights, level, _cycle(setting), real, depth, float(tiled))
+    whole = node.epilogue is not None
+    return Work(
+        cells, useful, computed, panels, weights, level, _cycle(setting), real, depth, whole, float(tiled)
+    )
 
 
 def _strategy(kind: str, name: str) -> Strategy:

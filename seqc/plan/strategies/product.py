@@ -111,11 +111,11 @@ def on_tiles(plan: Plan, node: Chosen, target: Target) -> str | None:
 
 def tile_seconds(work: Work, rates: Rates) -> float:
     """Each value of a row is divided into parts first; weights that do not lie near are waited for beside the products, once for as
-    many rows as lie ready."""
+    many rows as lie ready, or for all that pass over one stretch of the depth after the other."""
     rows = -(-work.cells // TILE_HEIGHT) * TILE_HEIGHT
     compute = rates.multiply_tiles(2.0 * rows * work.tiled) * PRODUCTS / TILED
     parting = work.cells * work.depth * PARTED / rates.simple
-    passes = -(-work.cells * work.depth * PARTS // READY)
+    passes = -(-work.cells * work.depth * PARTS // READY) if work.whole else 1
     waiting = passes * work.weights / rates.reads[work.level] if work.level > 1 else 0.0
     return max(compute, waiting) + APART * min(compute, waiting) + parting + TILE_CALL * work.cycle
 

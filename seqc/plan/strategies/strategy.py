@@ -20,7 +20,8 @@ Chosen = Product | Outer | Scan
 class Work:
     """One run of a kernel. `cells` are instants and rows; `useful` multiply-adds of a cell, `computed` those with the lanes
     that nobody needs; `panels` blocks of units that are begun for each group of cells; `weights` bytes out of cache `level`;
-    `cycle` seconds; `real` bytes of an element; `depth` terms of a sum; `tiled` multiply-adds with all that whole tiles hold."""
+    `cycle` seconds; `real` bytes of an element; `depth` terms of a sum, and whether equations need the sums of `whole` rows
+    at once; `tiled` multiply-adds with all that whole tiles hold."""
 
     cells: int
     useful: float
@@ -31,6 +32,7 @@ class Work:
     cycle: float = 0.0
     real: int = 4
     depth: int = 0
+    whole: bool = True
     tiled: float = 0.0
 
 
