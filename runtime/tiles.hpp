@@ -16,12 +16,11 @@ namespace seqc {
 
 #if SEQC_TILES
 
-// sum_on_vectors<Left, Right>(work, pieces, count, row, column): what tiles would give, where the system
-// refuses them.
+// sum_on_vectors<Left, Right>(work, pieces, count, row, column, sum): what tiles would add to a sum, where
+// the system refuses them.
 template <int Left, int Right>
 SEQC_KERNEL static Vec<float> sum_on_vectors(const TileWork &work, const TilePiece *pieces, int count,
-                                             int64_t row, int64_t column) {
-  Vec<float> sum = {};
+                                             int64_t row, int64_t column, Vec<float> sum) {
   for (int s = 0; s < count; ++s) {
     const uint16_t *a = pieces[s].rows + row * work.stride;
     const uint32_t *b = pieces[s].pairs + column * pieces[s].apart;
@@ -117,9 +116,9 @@ SEQC_INLINE void tile_panels(const TileWork &work, int64_t from, int64_t height,
     if (idle && !last)
       for (r = 0; r < rows; ++r)
         for (int64_t vector = 0; vector < width; ++vector)
-          store(
-              sums[job % 2] + (r * width + vector) * 16,
-              sum_on_vectors<Left, Right>(work, pieces, count, next + r, panel * work.wide * Gates + vector));
+          store(sums[job % 2] + (r * width + vector) * 16,
+                sum_on_vectors<Left, Right>(work, pieces, count, next + r, panel * work.wide * Gates + vector,
+                                            Vec<float>{}));
   }
 }
 
@@ -192,9 +191,9 @@ SEQC_KERNEL static void tile_stretch(const TileWork &work, int64_t from, int64_t
       for (int64_t r = 0; !tiles && r < valid; ++r)
         for (int64_t vector = 0; vector < width; ++vector) {
           float *const sum = edge + (r * width + vector) * 16;
-          const Vec<float> more =
-              sum_on_vectors<Left, Right>(work, pieces, count, next + r, panel * work.wide + vector);
-          store(sum, add ? load(static_cast<const float *>(sum)) + more : more);
+          const Vec<float> before = add ? load(static_cast<const float *>(sum)) : Vec<float>{};
+          store(sum, sum_on_vectors<Left, Right>(work, pieces, count, next + r, panel * work.wide + vector,
+                                                 before));
         }
       for (int64_t r = 0; !direct && r < valid; ++r)
         __builtin_memcpy(own + r * out.stride, edge + r * line, static_cast<size_t>(columns) * sizeof(float));
