@@ -30,7 +30,7 @@ SEQC_INLINE void on_either(const EitherSegment<Depth, Blocks> *segments, int cou
 #if SEQC_TILES
   typedef PairSegment<Depth, Blocks, 3> Pairs;
   if (segments[0].many && lot.members == 1 && tiles_allowed()) {
-    Pairs pairs[8] = {};
+    Pairs pairs[8];
     for (int s = 0; s < count; ++s) {
       const EitherSegment<Depth, Blocks> &own = segments[s];
       const char *const packed = static_cast<const char *>(own.packed);
@@ -43,7 +43,7 @@ SEQC_INLINE void on_either(const EitherSegment<Depth, Blocks> *segments, int cou
   (void)on_tiles;
   (void)lot;
 #endif
-  Segment<float> reals[8] = {};
+  Segment<float> reals[8];
   for (int s = 0; s < count; ++s)
     reals[s] = {segments[s].a, segments[s].stride, static_cast<const float *>(segments[s].packed),
                 segments[s].depth};
