@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from seqc.driver import cache
+from seqc.driver import cache, toolchain
 from seqc.driver.build import prepare
 from seqc.driver.fault import ToolFault
 from seqc.driver.options import Options
@@ -31,6 +31,22 @@ def own(here: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def entries(folder: Path) -> list[Path]:
     return sorted(each for each in (folder / "entries").iterdir() if not each.name.startswith("."))
+
+
+def test_a_header_alone_compiles_nothing(here: Path, own: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    done: list[str] = []
+    run = toolchain.run
+
+    def noted(arguments: list[str], doing: str, cwd: Path | None = None) -> str:
+        done.append(doing)
+        return run(arguments, doing, cwd)
+
+    monkeypatch.setattr(toolchain, "run", noted)
+    built = prepare(here / "tiny.seq", OPTIONS, ("header",))
+    assert (built.folder / f"{built.name}.h").is_file()
+    assert done and not any(each.startswith(("compiling", "linking")) for each in done)
+    prepare(here / "tiny.seq", OPTIONS, ("header", "shared"))
+    assert any(each.startswith("compiling") for each in done)
 
 
 def test_the_second_build_is_the_first_one(here: Path, own: Path) -> None:

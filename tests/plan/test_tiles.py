@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from seqc.passes import flow_for
-from seqc.plan import Plan, plan
+from seqc.plan import Plan, PlanOptions, plan
 from seqc.plan.cost import costs, total
 from seqc.plan.inside import LONE
 from seqc.plan.rates import usual
@@ -143,6 +143,22 @@ def test_small_products_and_weights_from_afar_stay_on_vectors() -> None:
     assert strategies(planned("LSTM", 8, 8, WHOLE, "gradients"))["loop"] <= {"rows", "gemm"}
     far = strategies(planned("LSTM", 1024, 1024, WHOLE, "gradients"))
     assert far["loop"] == {"gemm"} and "tiles" in far["outside"]
+
+
+def test_a_few_rows_of_a_small_loop_keep_their_sums_in_registers() -> None:
+    made = planned("GRU", 32, 1, WHOLE)
+    assert strategies(made)["loop"] == {"either_rows"}
+    assert {pack.kind for pack in made.packs if pack.gates > 1} == {"either"}
+    assert strategies(planned("GRU", 32, 1, WHOLE, "step"))["outside"] <= {"rows", "gemm"}
+
+
+def test_rows_of_very_deep_products_with_equations_stay_off_the_stack() -> None:
+    chosen = PlanOptions(prefer=(("product", "tiles"),))
+    program = lower_text(MODEL.format(cell="RNN", size=4100, width=4100))
+    made = plan(flow_for(program, "gradients"), program, "gradients", WHOLE, chosen)
+    forward = next(node for node in made.nodes if isinstance(node, Scan))
+    assert [each.strategy for each in forward.kernels if isinstance(each, Product)] == ["gemm"]
+    assert "tiles" in strategies(made)["outside"]
 
 
 def test_weights_lie_as_their_products_read_them() -> None:

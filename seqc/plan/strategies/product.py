@@ -27,8 +27,9 @@ TILED = 0.65
 """Share of their rate that tiles reach there."""
 TILE_HEIGHT = 16
 """Rows that tiles multiply in the time of one."""
-READY = 393216
-"""Parts of rows that lie ready while all weights pass over them; agrees with `tile_rows_at_once` of the runtime."""
+READY, DEEPEST = 393216, 4096
+"""Parts of rows that lie ready while all weights pass over them, and terms of a sum that so many whole rows may have; agrees with
+`tile_rows_at_once` of the runtime."""
 APART = 0.35
 """Share of what the shorter takes of products and waiting for weights that is not hidden behind the other."""
 PARTED, TILE_CALL = 5, 300
@@ -106,6 +107,10 @@ def on_tiles(plan: Plan, node: Chosen, target: Target) -> str | None:
         return "its weights are computed in the call"
     if any(each.gates == 1 and each.units * 4 <= each.block for each in packs):
         return "it has so few units that each is a dot product"
+    if node.epilogue is not None and sum(each.depth for each in node.segments) > DEEPEST:
+        return (
+            f"equations run on its sums, which are more than {DEEPEST} deep: their rows would fill the stack"
+        )
     return f"it has more than {MOST_TERMS} terms" if len(packs) > MOST_TERMS else None
 
 
