@@ -14,9 +14,6 @@ namespace seqc {
 template <int64_t Depth, int Blocks = 1> struct EitherSegment : LowSegment {
   bool many;
 };
-template <int64_t Depth, int Blocks> struct TakesLots<EitherSegment<Depth, Blocks>> {
-  static constexpr bool value = true;
-};
 
 // reals_bytes(depth, units, gates): size of the panels in front of the pairs.
 constexpr int64_t reals_bytes(int64_t depth, int64_t units, int gates) {
@@ -76,6 +73,7 @@ SEQC_INLINE void product_gates(int64_t begin, int64_t end, const EitherSegment<D
       });
 }
 
+// Parameters as those of gemm.hpp; nothing is added to results here, and there is no bias.
 template <class R, int64_t N, bool MayBeDeep = false, int64_t Depth, int Blocks>
 SEQC_INLINE void product_segments(int64_t begin, int64_t end, const EitherSegment<Depth, Blocks> *segments,
                                   int count, R *C, int64_t ldc, bool descending = false, bool = false,

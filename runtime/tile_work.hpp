@@ -44,8 +44,8 @@ constexpr TileWork tile_work(int64_t units, int gates, int64_t depth, int togeth
           left > 1 && all * gates * lanes<float> * depth * right * 2 > 1 << 20};
 }
 
-// stretched(work, depth, left): the same product with as many rows together as its first-level cache has room
-// for, stretch by stretch of its depth: weights are read once, and sums wait where results belong.
+// stretched(work, depth, left): the same product stretch by stretch of its depth, with as many rows together
+// as may lie ready of one: they share what is read of the weights, and sums wait where results belong.
 constexpr TileWork stretched(TileWork work, int64_t depth, int left) {
   const int64_t steps = left == 1 ? 48 : 16, own = min(depth, 32 * steps);
   work.stretch = steps;

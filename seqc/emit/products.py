@@ -112,8 +112,8 @@ ON_TILES = {
     "either": "EitherSegment",
 }
 """Kinds of weights that matrix tiles multiply, and the type of a term."""
-HEADS = {"plain": "plain", "either_rows": "either_rows"}
-"""How functions of the runtime are called that multiply and go on with equations, where it is not in the usual way."""
+OWN_HEADS = frozenset({"plain", "either_rows"})
+"""Strategies with a function of the runtime of their own that multiplies and goes on with equations."""
 MANY = {"exact": FEW_ROWS + 1, "either": MANY_ROWS}
 """Kinds of which a call with so many rows, or more, is multiplied in another way than one of a few."""
 FEW = 3
@@ -159,7 +159,7 @@ def fused_kernel(
             together = "each_row" if plan.entry == "step" else "rows"
             last = f"  product_{together}<real, {sizes}>(0, rows, segments, then);"
         else:
-            head = f"product_{HEADS.get(node.strategy, 'with')}"
+            head = f"product_{node.strategy if node.strategy in OWN_HEADS else 'with'}"
             order = "".join(f", {each}" for each in order_arguments(node, names, shared))
             if head == "product_with" and pack.kind == "real":
                 sizes += f", {depth_of(node)}"
