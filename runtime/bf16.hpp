@@ -9,11 +9,14 @@
 #include "outer.hpp"
 #include "quant.hpp"
 
+// Numbers are rounded, and pairs of them multiplied, by an instruction.
 #if defined(__AVX512BF16__) && SEQC_VECTOR_BYTES == 64
 #include <immintrin.h>
-#define SEQC_ROUNDS 1 // by an instruction
+#define SEQC_ROUNDS 1
+#define SEQC_DOTS 1
 #else
 #define SEQC_ROUNDS 0
+#define SEQC_DOTS 0
 #endif
 
 namespace seqc {
@@ -66,6 +69,41 @@ SEQC_INLINE WordPairs pair_words(Vec<float> even, Vec<float> odd) {
   return (bits_as<WordPairs>(rounded(even)) >> 16) | (bits_as<WordPairs>(rounded(odd)) & 0xffff0000u);
 #endif
 }
+
+// ---- products of pairs
+
+// Pair: two neighbours in k as bfloat16 numbers, the even one below. A product of pairs is the sum of two.
+struct Pair {
+  uint32_t bits;
+};
+template <> struct VecOf<Pair> {
+  typedef WordPairs type;
+};
+SEQC_INLINE Vec<Pair> broadcast(Pair x) { return x.bits - Vec<Pair>{}; }
+
+template <> struct Term<Pair> {
+  typedef float real;
+  static constexpr int64_t held = 2;
+  SEQC_INLINED static Vec<float> add(Vec<Pair> a, Vec<Pair> b, Vec<float> sum) {
+#if SEQC_DOTS
+    return bits_as<Vec<float>>(
+        _mm512_dpbf16_ps(bits_as<__m512>(sum), bits_as<__m512bh>(a), bits_as<__m512bh>(b)));
+#else
+    const auto even = [](Vec<Pair> x) SEQC_INLINED { return bits_as<Vec<float>>(x << 16); };
+    const auto odd = [](Vec<Pair> x) SEQC_INLINED { return bits_as<Vec<float>>(x & 0xffff0000u); };
+    return fma(even(a), even(b), fma(odd(a), odd(b), sum));
+#endif
+  }
+  SEQC_INLINED static Vec<Pair> along(const float *row, int64_t k) {
+    return round_two(load(row + 2 * k), load(row + 2 * k + lanes<float>));
+  }
+  SEQC_INLINED static Pair at(const float *row, int64_t k, int64_t depth) {
+    return {bf16_bits(row[2 * k]) | (2 * k + 1 < depth ? bf16_bits(row[2 * k + 1]) << 16 : 0)};
+  }
+  template <class Of> SEQC_INLINED static Vec<Pair> across(Of &&of, int64_t k) {
+    return pair_words(of(2 * k), of(2 * k + 1));
+  }
+};
 
 // ---- reals as sums of bfloat16 numbers
 
@@ -277,10 +315,18 @@ SEQC_KERNEL static void pack_pair_columns(void *packed, int64_t units, const Row
     }
 }
 
-// For outer(…): sums of products of rounded values.
+// For outer(…): sums of products of rounded values, each by itself or with its neighbour in k.
 struct Rounded {
   static constexpr bool same = false;
+  template <class R> using Element = R;
+  typedef Rounded Alone;
   SEQC_INLINED static Vec<float> of(Vec<float> x) { return rounded(x); }
+};
+struct Paired {
+  static constexpr bool same = false;
+  template <class R> using Element = Pair;
+  typedef Rounded Alone;
+  SEQC_INLINED static Vec<Pair> of(Vec<Pair> x) { return x; }
 };
 
 // round_values(count, from, to): the nearest bfloat16 of each value, as reals.
@@ -289,11 +335,18 @@ SEQC_INLINE void round_values(int64_t count, const float *from, float *to) {
                [&](int64_t i, auto which) { store(to + i, rounded(load(from + i, which)), which); });
 }
 
-// One term of a product in bfloat16: rows of `a`, to be rounded, times a matrix of rounded weights, packed as
-// reals or in pairs. Depth is at least the depths of all terms, each rounded up to a multiple of 32.
-template <int64_t Depth> struct RoundedSegment : Segment<float> {};
-// Blocks: of units, whose sums are made on tiles before the equations run on them. Left, Right: bfloat16
-// numbers for each value and each weight; with three nothing is rounded.
+// One term of a product in bfloat16: rows of `a`, to be rounded, times a matrix of rounded weights, packed in
+// panels of elements R, reals or pairs. Depth is at least the depths of all terms, each rounded up to a
+// multiple of 32.
+template <class R, int64_t Depth> struct RoundedSegment {
+  const float *a;
+  int64_t stride;
+  const R *packed;
+  int64_t depth;
+};
+// The same with weights in pairs, column by column as tiles read them. Blocks: of units, whose sums are made
+// on tiles before the equations run on them. Left, Right: bfloat16 numbers for each value and each weight;
+// with three nothing is rounded.
 template <int64_t Depth, int Blocks = 1, int Left = 1, int Right = Left> struct PairSegment : LowSegment {};
 
 // rounded_rows(depth): how many rows are rounded at a time; all panels pass over them.
@@ -301,28 +354,45 @@ constexpr int64_t rounded_rows(int64_t depth) {
   return depth <= 2048 ? 64 : depth >= 16384 ? 8 : 131072 / depth;
 }
 
-// Rounds the rows of all terms, some at a time, and calls multiply(count of rows, terms, epilogue) on them.
-template <class Term, int64_t Depth, class Given, class Epilogue, class Multiply>
+// round_row(count, from, to): the nearest bfloat16 of each value, as elements; those of pairs fill whole
+// vectors.
+SEQC_INLINE void round_row(int64_t count, const float *from, float *to) { round_values(count, from, to); }
+SEQC_INLINE void round_row(int64_t count, const float *from, Pair *to) {
+  int64_t i = 0;
+  for (; i + 2 * lanes<float> <= count; i += 2 * lanes<float>)
+    store(to + i / 2, Term<Pair>::along(from, i / 2));
+  if (i < count) {
+    const int64_t rest = count - i, low = min(rest, int64_t(lanes<float>));
+    const auto part = [&](int64_t at, int64_t many)
+                          SEQC_INLINED { return load_part(from + at, static_cast<int>(many)); };
+    const Vec<float> first = low < lanes<float> ? part(i, low) : load(from + i);
+    store(to + i / 2, round_two(first, rest > low ? part(i + low, rest - low) : Vec<float>{}));
+  }
+}
+
+// Rounds the rows of all terms, some at a time, to elements E, and calls multiply(count of rows, terms,
+// epilogue) on them.
+template <class E, class Made, int64_t Depth, class Given, class Epilogue, class Multiply>
 SEQC_INLINE void on_rounded_rows(int64_t begin, int64_t end, const Given *segments, int count,
                                  Epilogue &epilogue, Multiply &&multiply) {
-  constexpr int64_t together = rounded_rows(Depth), stride = Depth + 16; // 16: rows are not pages apart
-  alignas(64) float rows[static_cast<size_t>(together * stride)];
+  constexpr int64_t together = rounded_rows(Depth), stride = terms<E>(Depth) + 16; // not pages apart
+  alignas(64) E rows[static_cast<size_t>(together * stride)];
   int64_t from = begin;
   for (int64_t part = 0; from < end; ++part) {
     const int64_t height = part_size(end - begin, together, part);
-    Term terms[8] = {};
-    float *to = rows;
+    Made made[8] = {};
+    E *to = rows;
     for (int s = 0; s < count; ++s) {
       const Given &segment = segments[s];
       for (int64_t r = 0; r < height; ++r)
-        round_values(segment.depth, segment.a + (from + r) * segment.stride, to + r * stride);
-      terms[s].a = to;
-      terms[s].stride = stride;
-      terms[s].packed = segment.packed;
-      terms[s].depth = segment.depth;
-      to += segment.depth;
+        round_row(segment.depth, segment.a + (from + r) * segment.stride, to + r * stride);
+      made[s].a = to;
+      made[s].stride = stride;
+      made[s].packed = segment.packed;
+      made[s].depth = terms<E>(segment.depth);
+      to += parts(segment.depth, 32) * terms<E>(32);
     }
-    multiply(height, terms, [&](int64_t row, int64_t unit, auto which, auto *sums) {
+    multiply(height, made, [&](int64_t row, int64_t unit, auto which, auto *sums) {
       epilogue(from + row, unit, which, sums);
     });
     from += height;
@@ -331,12 +401,12 @@ SEQC_INLINE void on_rounded_rows(int64_t begin, int64_t end, const Given *segmen
 
 // product_with<float, Gates, Units>(begin, end, segments, count, epilogue, descending), as in gemm.hpp, for
 // at most eight terms.
-template <class R, int Gates, int64_t Units, int64_t Depth, class Epilogue>
-SEQC_INLINE void product_with(int64_t begin, int64_t end, const RoundedSegment<Depth> *segments, int count,
+template <class, int Gates, int64_t Units, class R, int64_t Depth, class Epilogue>
+SEQC_INLINE void product_with(int64_t begin, int64_t end, const RoundedSegment<R, Depth> *segments, int count,
                               Epilogue &&epilogue, bool descending = false) {
-  on_rounded_rows<Segment<float>, Depth>(
-      begin, end, segments, count, epilogue, [&](int64_t rows, const Segment<float> *terms, auto &&then) {
-        product_with<float, Gates, Units>(0, rows, terms, count, then, descending);
+  on_rounded_rows<R, Segment<R>, Depth>(
+      begin, end, segments, count, epilogue, [&](int64_t rows, const Segment<R> *made, auto &&then) {
+        product_with<R, Gates, Units, terms<R>(Depth)>(0, rows, made, count, then, descending);
       });
 }
 
@@ -357,10 +427,10 @@ SEQC_INLINE void pair_product(int64_t begin, int64_t end,
     epilogue_apart(row, unit, which, sums, epilogue);
   };
   if constexpr (Left == 1) {
-    on_rounded_rows<Exact, Depth>(begin, end, segments, count, apart,
-                                  [&](int64_t rows, const Exact *terms, auto &&then) {
-                                    bf16_product<Gates, Units>(0, rows, terms, count, then, descending);
-                                  });
+    on_rounded_rows<float, Exact, Depth>(begin, end, segments, count, apart,
+                                         [&](int64_t rows, const Exact *made, auto &&then) {
+                                           bf16_product<Gates, Units>(0, rows, made, count, then, descending);
+                                         });
   } else {
     Exact terms[8] = {};
     for (int s = 0; s < count; ++s)

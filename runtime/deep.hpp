@@ -33,9 +33,10 @@ template <class R> SEQC_INLINE bool is_deep(int64_t rows, const Segment<R> *segm
 // One stretch of k for Height rows x Width vectors: goes on with the sums in C, or begins. A sum is the same
 // as without stretches, bit for bit.
 template <class R, int Height, int Width>
-SEQC_KERNEL static void deep_tile(int64_t length, const R *a, int64_t stride, const R *b, R *c, int64_t ldc,
-                                  int last, bool begin) {
-  Array<Array<Vec<R>, Width>, Height> sum;
+SEQC_KERNEL static void deep_tile(int64_t length, const R *a, int64_t stride, const R *b, Real<R> *c,
+                                  int64_t ldc, int last, bool begin) {
+  typedef Vec<Real<R>> Sum;
+  Array<Array<Sum, Width>, Height> sum;
   const auto each_sum = [&](auto &&visit) SEQC_INLINED {
     SEQC_UNROLL
     for (int r = 0; r < Height; ++r) {
@@ -49,9 +50,9 @@ SEQC_KERNEL static void deep_tile(int64_t length, const R *a, int64_t stride, co
     }
   };
   if (begin)
-    each_sum([](Vec<R> &value, R *, auto) SEQC_INLINED { value = Vec<R>{}; });
+    each_sum([](Sum &value, Real<R> *, auto) SEQC_INLINED { value = Sum{}; });
   else
-    each_sum([](Vec<R> &value, const R *from, auto which) SEQC_INLINED { value = load(from, which); });
+    each_sum([](Sum &value, const Real<R> *from, auto which) SEQC_INLINED { value = load(from, which); });
   for (int64_t k = 0; k < length; ++k, ++a, b += Width * lanes<R>) {
     Array<Vec<R>, Width> column;
     SEQC_UNROLL
@@ -66,15 +67,15 @@ SEQC_KERNEL static void deep_tile(int64_t length, const R *a, int64_t stride, co
       const Vec<R> factor = broadcast(a[r * stride]);
       SEQC_UNROLL
       for (int w = 0; w < Width; ++w)
-        sum[r][w] = fma(factor, column[w], sum[r][w]);
+        sum[r][w] = Term<R>::add(factor, column[w], sum[r][w]);
     }
   }
-  each_sum([](Vec<R> value, R *to, auto which) SEQC_INLINED { store(to, value, which); });
+  each_sum([](Sum value, Real<R> *to, auto which) SEQC_INLINED { store(to, value, which); });
 }
 
 template <class R, int Width, int Limit>
-SEQC_INLINE void deep_tile_of(int64_t height, int64_t length, const R *a, int64_t stride, const R *b, R *c,
-                              int64_t ldc, int last, bool begin) {
+SEQC_INLINE void deep_tile_of(int64_t height, int64_t length, const R *a, int64_t stride, const R *b,
+                              Real<R> *c, int64_t ldc, int last, bool begin) {
   if constexpr (Limit > 1) {
     if (height < Limit) {
       deep_tile_of<R, Width, Limit - 1>(height, length, a, stride, b, c, ldc, last, begin);

@@ -10,8 +10,8 @@ namespace seqc {
 // Sums over k of Height columns of A times Width vectors of B, both row-major, written to out.
 template <class R, int Height, int Width>
 SEQC_KERNEL static void outer_tile(int64_t depth, const R *a, int64_t lda, const R *b, int64_t ldb,
-                                   Vec<R> *out) {
-  Array<Array<Vec<R>, Width>, Height> sum = {};
+                                   Vec<Real<R>> *out) {
+  Array<Array<Vec<Real<R>>, Width>, Height> sum = {};
   for (int64_t k = 0; k < depth; ++k, a += lda, b += ldb) {
     Array<Vec<R>, Width> column;
     SEQC_UNROLL
@@ -26,7 +26,7 @@ SEQC_KERNEL static void outer_tile(int64_t depth, const R *a, int64_t lda, const
       const Vec<R> factor = broadcast(a[r]);
       SEQC_UNROLL
       for (int w = 0; w < Width; ++w)
-        sum[r][w] = fma(factor, column[w], sum[r][w]);
+        sum[r][w] = Term<R>::add(factor, column[w], sum[r][w]);
     }
   }
   SEQC_UNROLL
@@ -39,7 +39,7 @@ SEQC_KERNEL static void outer_tile(int64_t depth, const R *a, int64_t lda, const
 
 template <class R, int Width, int Limit>
 SEQC_INLINE void outer_tile_of(int64_t height, int64_t depth, const R *a, int64_t lda, const R *b,
-                               int64_t ldb, Vec<R> *out) {
+                               int64_t ldb, Vec<Real<R>> *out) {
   if constexpr (Limit > 1) {
     if (height < Limit) {
       outer_tile_of<R, Width, Limit - 1>(height, depth, a, lda, b, ldb, out);
@@ -53,12 +53,13 @@ SEQC_INLINE void outer_tile_of(int64_t height, int64_t depth, const R *a, int64_
 // away that it is asked for while they are made.
 enum class Sums { Put, Add, AddFar };
 
-// Adds the sums of one panel and one stretch of k to C, or puts them there. `a` points to column `begin`.
+// Adds the sums of one panel and one stretch of k, `depth` elements, to C, or puts them there. `a` points to
+// column `begin`.
 template <class R, int64_t N, int Count>
 SEQC_INLINE void outer_panel(int64_t begin, int64_t end, int64_t first, int64_t depth, const R *a,
-                             int64_t lda, const R *b, int64_t ldb, R *C, int64_t ldc, Sums how) {
+                             int64_t lda, const R *b, int64_t ldb, Real<R> *C, int64_t ldc, Sums how) {
   constexpr int limit = row_limit(Count);
-  Array<Vec<R>, limit * Count> sums;
+  Array<Vec<Real<R>>, limit * Count> sums;
   int64_t row = begin;
   for (int64_t i = 0; row < end; ++i) {
     const int64_t height = part_size(end - begin, limit, i);
@@ -67,9 +68,9 @@ SEQC_INLINE void outer_panel(int64_t begin, int64_t end, int64_t first, int64_t 
         for (int w = 0; w < Count; ++w)
           __builtin_prefetch(C + (row + r) * ldc + (first + w) * lanes<R>, 1, 3);
     outer_tile_of<R, Count, limit>(height, depth, a + (row - begin), lda, b, ldb, sums);
-    const auto put = [&](int64_t at, int64_t unit, auto which, const Vec<R> *sum) {
-      R *to = C + at * ldc + unit;
-      store(to, how != Sums::Put ? *sum + load(static_cast<const R *>(to), which) : *sum, which);
+    const auto put = [&](int64_t at, int64_t unit, auto which, const Vec<Real<R>> *sum) {
+      Real<R> *to = C + at * ldc + unit;
+      store(to, how != Sums::Put ? *sum + load(static_cast<const Real<R> *>(to), which) : *sum, which);
     };
     for (int64_t r = 0; r < height; ++r)
       finish<R, 1, N>(row + r, first, Count, sums + r * Count, put);
@@ -77,24 +78,24 @@ SEQC_INLINE void outer_panel(int64_t begin, int64_t end, int64_t first, int64_t 
   }
 }
 
-// What enters a sum: each value as it is. bf16.hpp has another way.
+// What enters a sum: each value as it is, as an element of its own. bf16.hpp has other ways.
 struct AsIs {
   static constexpr bool same = true;
+  template <class R> using Element = R;
+  typedef AsIs Alone; // where sums go one by one
   template <class V> SEQC_INLINED static V of(V x) { return x; }
 };
 
 // Copies `depth` rows of up to Count vectors side by side, zeros behind column `valid`.
-template <class R, int Count, class Taken>
-SEQC_INLINE void copy_panel(int64_t depth, int64_t valid, const R *from, int64_t stride, R *to) {
-  for (int64_t k = 0; k < depth; ++k, from += stride, to += Count * lanes<R>)
-    for (int w = 0; w < Count; ++w) {
-      const int64_t left = valid - w * lanes<R>;
-      const R *vector = from + w * lanes<R>;
-      if (left >= lanes<R>)
-        store(to + w * lanes<R>, Taken::of(load(vector)));
-      else
-        store(to + w * lanes<R>, left > 0 ? Taken::of(load_part(vector, static_cast<int>(left))) : Vec<R>{});
-    }
+template <int Count, class Taken, class R>
+SEQC_INLINE void copy_panel(int64_t depth, int64_t valid, const R *from, int64_t stride,
+                            typename Taken::template Element<R> *to) {
+  typedef typename Taken::template Element<R> E;
+  for (int64_t k = 0; k < terms<E>(depth); ++k, to += Count * lanes<R>)
+    for (int w = 0; w < Count; ++w)
+      store(to + w * lanes<R>, Taken::of(crossed<E>(k, valid - w * lanes<R>, [&](int64_t index) SEQC_INLINED {
+              return index < depth ? from + index * stride + w * lanes<R> : nullptr;
+            })));
 }
 
 // Asks for `depth` rows of `valid` values that will be copied soon.
@@ -104,7 +105,7 @@ template <class R> SEQC_INLINE void fetch_panel(int64_t depth, int64_t valid, co
       __builtin_prefetch(from + i);
 }
 
-// How many steps of k are summed before they go to C: a copied panel takes at most 16 KB of stack.
+// How many elements are summed before they go to C: a copied panel takes at most 16 KB of stack.
 template <class R> constexpr int64_t outer_depth() {
   constexpr int64_t fitting = 16384 / (tile_vectors * lanes<R> * static_cast<int64_t>(sizeof(R)));
   return fitting < 256 ? fitting : 256;
@@ -130,7 +131,7 @@ SEQC_INLINE void outer_narrow(int64_t begin, int64_t end, int64_t K, const R *A,
       step = N;
     }
     for (int64_t first = begin; first < end; first += width) {
-      copy_panel<R, wide, Taken>(length, end - first, A + k * lda + first, lda, panel);
+      copy_panel<wide, Taken>(length, end - first, A + k * lda + first, lda, panel);
       outer_tile<R, static_cast<int>(N), wide>(length, factors, step, panel, width, sums);
       for (int64_t m = first; m < end && m < first + width; ++m)
         for (int64_t n = 0; n < N; ++n) {
@@ -148,24 +149,26 @@ template <class R> constexpr int chunk_vectors() { return lanes<R> > 48 ? 1 : 48
 constexpr int group_panels = 4;
 
 // Copies one stretch of k of panels first … last - 1 (counted in blocks of lanes), each by itself.
-template <class R, int64_t N, class Taken>
-SEQC_INLINE void copy_group(int64_t first, int64_t last, int64_t depth, const R *b, int64_t ldb, R *to) {
+template <int64_t N, class Taken, class R>
+SEQC_INLINE void copy_group(int64_t first, int64_t last, int64_t depth, const R *b, int64_t ldb,
+                            typename Taken::template Element<R> *to) {
+  typedef typename Taken::template Element<R> E;
   constexpr int wide = tile_vectors, rest = static_cast<int>(blocks<R>(N) % wide);
-  for (int64_t block = first; block < last; block += wide, to += outer_depth<R>() * wide * lanes<R>) {
+  for (int64_t block = first; block < last; block += wide, to += outer_depth<E>() * wide * lanes<R>) {
     const R *const from = b + block * lanes<R>;
     if constexpr (rest != 0)
       if (blocks<R>(N) - block < wide) {
-        copy_panel<R, rest, Taken>(depth, N - block * lanes<R>, from, ldb, to);
+        copy_panel<rest, Taken>(depth, N - block * lanes<R>, from, ldb, to);
         continue;
       }
-    copy_panel<R, wide, Taken>(depth, N - block * lanes<R>, from, ldb, to);
+    copy_panel<wide, Taken>(depth, N - block * lanes<R>, from, ldb, to);
   }
 }
 
 // All copied panels of a group times one copied chunk of A, columns begin … end.
 template <class R, int64_t N>
 SEQC_INLINE void outer_group(int64_t begin, int64_t end, int64_t first, int64_t last, int64_t depth,
-                             const R *a, int64_t lda, const R *b, R *C, int64_t ldc, Sums how) {
+                             const R *a, int64_t lda, const R *b, Real<R> *C, int64_t ldc, Sums how) {
   constexpr int wide = tile_vectors, rest = static_cast<int>(blocks<R>(N) % wide);
   for (int64_t block = first; block < last; block += wide, b += outer_depth<R>() * wide * lanes<R>) {
     if constexpr (rest != 0)
@@ -187,9 +190,10 @@ template <class R> constexpr int64_t outer_rows(int64_t N) {
 
 // outer<R, N>(begin, end, K, A, lda, B, ldb, C, ldc, accumulate): rows begin … end of C[M, N] = or +=
 // A'[M, K] B[K, N], with A[K, M] and B[K, N] row-major as they lie in memory: a weight gradient, k running
-// over time and batch. Sums go by stretches of outer_depth<R>() steps from k = 0, in order; the division of
-// rows among threads changes nothing. `Taken` may round what enters the sums. Pieces of B are copied to the
-// stack, and of A where its rows lie pages apart: they would push each other out of the first-level cache.
+// over time and batch. Sums go by stretches of outer_depth<…>() elements from k = 0, in order; the division
+// of rows among threads changes nothing. `Taken` may round what enters the sums. Pieces of B are copied to
+// the stack, and of A where its rows lie pages apart: they would push each other out of the first-level
+// cache.
 template <class R, int64_t N, class Taken = AsIs>
 SEQC_INLINE void outer(int64_t begin, int64_t end, int64_t K, const R *A, int64_t lda, const R *B,
                        int64_t ldb, R *C, int64_t ldc, bool accumulate) {
@@ -199,36 +203,40 @@ SEQC_INLINE void outer(int64_t begin, int64_t end, int64_t K, const R *A, int64_
     return;
   }
   if constexpr (narrow<R>(N)) {
-    outer_narrow<R, N, Taken>(begin, end, K, A, lda, B, ldb, C, ldc, accumulate);
+    outer_narrow<R, N, typename Taken::Alone>(begin, end, K, A, lda, B, ldb, C, ldc, accumulate);
   } else {
+    typedef typename Taken::template Element<R> E;
     constexpr int wide = tile_vectors;
-    constexpr int64_t most = (blocks<R>(N) + wide - 1) / wide,
+    constexpr int64_t most = (blocks<R>(N) + wide - 1) / wide, stretch = outer_depth<E>() * Term<E>::held,
                       group = (most < group_panels ? most : group_panels) * wide;
     constexpr int64_t width = chunk_vectors<R>() * lanes<R>;
-    alignas(64) R columns[static_cast<size_t>(outer_depth<R>() * group * lanes<R>)];
+    alignas(64) E columns[static_cast<size_t>(outer_depth<E>() * group * lanes<R>)];
     const int64_t stride = lda * static_cast<int64_t>(sizeof(R));
     const bool far = !Taken::same || (stride > 0 && (stride % 4096 == 0 || stride > 16384));
     const int64_t together = far ? group : wide;
     const bool far_sums = (end - begin) * N * static_cast<int64_t>(sizeof(R)) > 131072;
-    alignas(64) R chunk[static_cast<size_t>(outer_depth<R>() * width)];
+    alignas(64) E chunk[static_cast<size_t>(outer_depth<E>() * width)];
     for (int64_t top = begin; top < end; top += outer_rows<R>(N)) {
       const int64_t bottom = min(top + outer_rows<R>(N), end);
-      for (int64_t k = 0; k < K; k += outer_depth<R>()) {
-        const int64_t length = min(outer_depth<R>(), K - k);
+      for (int64_t k = 0; k < K; k += stretch) {
+        const int64_t length = min(stretch, K - k), depth = terms<E>(length);
         const Sums how = !accumulate && k == 0 ? Sums::Put : far_sums ? Sums::AddFar : Sums::Add;
         for (int64_t first = 0; first < blocks<R>(N); first += together) {
           const int64_t last = min(first + together, blocks<R>(N));
-          copy_group<R, N, Taken>(first, last, length, B + k * ldb, ldb, columns);
-          if (!far) {
-            outer_group<R, N>(top, bottom, first, last, length, A + k * lda + top, lda, columns, C, ldc, how);
-            continue;
-          }
+          copy_group<N, Taken>(first, last, length, B + k * ldb, ldb, columns);
+          if constexpr (Taken::same)
+            if (!far) {
+              outer_group<R, N>(top, bottom, first, last, depth, A + k * lda + top, lda, columns, C, ldc,
+                                how);
+              continue;
+            }
           for (int64_t from = top; from < bottom; from += width) {
             const int64_t to = min(from + width, bottom);
-            copy_panel<R, chunk_vectors<R>(), Taken>(length, to - from, A + k * lda + from, lda, chunk);
+            copy_panel<chunk_vectors<R>(), Taken>(length, to - from, A + k * lda + from, lda, chunk);
             if (to < bottom)
               fetch_panel(length, min(width, bottom - to), A + k * lda + to, lda);
-            outer_group<R, N>(from, to, first, last, length, chunk, width, columns, C, ldc, how);
+            outer_group<E, N>(from, to, first, last, depth, static_cast<const E *>(chunk), width, columns, C,
+                              ldc, how);
           }
         }
       }

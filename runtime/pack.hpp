@@ -12,6 +12,27 @@ namespace seqc {
 
 template <class T, int N> using Array = T[static_cast<size_t>(N)];
 
+// Term<R>: what products multiply, here reals as they are; bf16.hpp has pairs of bfloat16 numbers. An element
+// holds `held` neighbours in k of a row or of a column of weights.
+template <class R> struct Term {
+  typedef R real; // of rows and weights as they are kept, and of sums
+  static constexpr int64_t held = 1;
+  // sum + a * b
+  SEQC_INLINED static Vec<R> add(Vec<R> a, Vec<R> b, Vec<R> sum) { return fma(a, b, sum); }
+  // Elements k, k + 1, … of a row, all of which are there.
+  SEQC_INLINED static Vec<R> along(const R *row, int64_t k) { return load(row + k); }
+  // Element k of a row of `depth` reals.
+  SEQC_INLINED static R at(const R *row, int64_t k, int64_t) { return row[k]; }
+  // Element k of neighbouring columns: of(k) gives a vector of row k.
+  template <class Of> SEQC_INLINED static Vec<R> across(Of &&of, int64_t k) { return of(k); }
+};
+template <class R> using Real = typename Term<R>::real;
+
+// terms<R>(depth): how many elements hold so many reals.
+template <class R> constexpr int64_t terms(int64_t depth) {
+  return (depth + Term<R>::held - 1) / Term<R>::held;
+}
+
 // One term of a product: rows of `a` (`stride` apart, `depth` values each) times a packed matrix.
 template <class R> struct Segment {
   const R *a;
@@ -142,7 +163,7 @@ template <bool Far, class R> SEQC_INLINE void store_past(R *to, Vec<R> v) {
       __builtin_nontemporal_store(v, reinterpret_cast<Vec<R> *>(to));
 #else
       if constexpr (sizeof(R) == 4)
-        __builtin_ia32_movntps512(to, v);
+        __builtin_ia32_movntps512(reinterpret_cast<float *>(to), bits_as<Vec<float>>(v));
       else
         __builtin_ia32_movntpd512(to, v);
 #endif
@@ -170,23 +191,24 @@ SEQC_INLINE void settle() {
 
 // Writes up to lanes<R> matrix rows as one vector column; missing rows (null) become zeros.
 template <class R, bool Far = false>
-SEQC_KERNEL static void transpose_rows(R *to, int64_t step, int64_t depth, const R *const (&rows)[lanes<R>]) {
+SEQC_KERNEL static void transpose_rows(R *to, int64_t step, int64_t depth,
+                                       const Real<R> *const (&rows)[lanes<R>]) {
   int64_t k = 0;
 #if !defined(__clang__)
-  for (; k + lanes<R> <= depth; k += lanes<R>) {
-    Vec<R> square[lanes<R>];
+  for (; (k + lanes<R>)*Term<R>::held <= depth; k += lanes<R>) {
+    Vec<Real<R>> square[lanes<R>];
     SEQC_UNROLL
     for (int lane = 0; lane < lanes<R>; ++lane)
-      square[lane] = rows[lane] ? load(rows[lane] + k) : Vec<R>{};
-    turn_square<R, lanes<R> / 2>(square);
+      square[lane] = rows[lane] ? bits_as<Vec<Real<R>>>(Term<R>::along(rows[lane], k)) : Vec<Real<R>>{};
+    turn_square<Real<R>, lanes<R> / 2>(square);
     SEQC_UNROLL
     for (int i = 0; i < lanes<R>; ++i)
-      store_past<Far>(to + (k + i) * step, square[i]);
+      store_past<Far>(to + (k + i) * step, bits_as<Vec<R>>(square[i]));
   }
 #endif
-  for (; k < depth; ++k)
+  for (; k < terms<R>(depth); ++k)
     for (int lane = 0; lane < lanes<R>; ++lane)
-      to[k * step + lane] = rows[lane] ? rows[lane][k] : R(0);
+      to[k * step + lane] = rows[lane] ? Term<R>::at(rows[lane], k, depth) : R{};
 }
 
 // The row `index` of stacked matrices, null behind the last.
@@ -210,17 +232,18 @@ template <class R> SEQC_INLINE int64_t stacked_rows(const Rows<R> *sources, int 
 // pack_rows(packed, depth, sources, count): for y = W x with W the sources stacked; y has one column a row of
 // W.
 template <class R>
-SEQC_KERNEL static void pack_rows(R *packed, int64_t depth, const Rows<R> *sources, int count) {
+SEQC_KERNEL static void pack_rows(R *packed, int64_t depth, const Rows<Real<R>> *sources, int count) {
   const int64_t units = stacked_rows(sources, count);
-  if (narrow<R>(units)) {
-    const int64_t padded = blocks<R>(depth) * lanes<R>;
-    for (int64_t unit = 0; unit < units; ++unit)
-      for (int64_t k = 0; k < padded; ++k)
-        packed[unit * padded + k] = k < depth ? stacked_row(sources, count, unit)[k] : R(0);
-    return;
-  }
-  each_column<R>(packed, depth, units, 1, [&](R *to, int64_t step, int64_t block, int) {
-    const R *rows[lanes<R>];
+  if constexpr (Term<R>::held == 1)
+    if (narrow<R>(units)) {
+      const int64_t padded = blocks<R>(depth) * lanes<R>;
+      for (int64_t unit = 0; unit < units; ++unit)
+        for (int64_t k = 0; k < padded; ++k)
+          packed[unit * padded + k] = k < depth ? stacked_row(sources, count, unit)[k] : R(0);
+      return;
+    }
+  each_column<R>(packed, terms<R>(depth), units, 1, [&](R *to, int64_t step, int64_t block, int) {
+    const Real<R> *rows[lanes<R>];
     for (int lane = 0; lane < lanes<R>; ++lane)
       rows[lane] = stacked_row(sources, count, block * lanes<R> + lane);
     transpose_rows<R>(to, step, depth, rows);
@@ -230,17 +253,17 @@ SEQC_KERNEL static void pack_rows(R *packed, int64_t depth, const Rows<R> *sourc
 // pack_gate(packed, depth, units, gates, gate, matrix, stride, begin, end): of what pack_gates writes the
 // rows begin … end of one matrix. `begin` is a multiple of lanes<R>, and `end` one or `units`.
 template <class R, bool Far = false>
-SEQC_INLINE void pack_gate(R *packed, int64_t depth, int64_t units, int gates, int gate, const R *matrix,
-                           int64_t stride, int64_t begin, int64_t end) {
+SEQC_INLINE void pack_gate(R *packed, int64_t depth, int64_t units, int gates, int gate,
+                           const Real<R> *matrix, int64_t stride, int64_t begin, int64_t end) {
   const int64_t count = blocks<R>(units), wide = panel_blocks(gates);
   for (int64_t block = begin / lanes<R>; block * lanes<R> < end; ++block) {
     const int64_t first = block / wide * wide, width = min(count - first, wide) * gates * lanes<R>;
-    const R *rows[lanes<R>];
+    const Real<R> *rows[lanes<R>];
     for (int lane = 0; lane < lanes<R>; ++lane) {
       const int64_t unit = block * lanes<R> + lane;
       rows[lane] = unit < units ? matrix + unit * stride : nullptr;
     }
-    R *const to = packed + first * gates * lanes<R> * depth;
+    R *const to = packed + first * gates * lanes<R> * terms<R>(depth);
     transpose_rows<R, Far>(to + ((block - first) * gates + gate) * lanes<R>, width, depth, rows);
   }
 }
@@ -248,10 +271,10 @@ SEQC_INLINE void pack_gate(R *packed, int64_t depth, int64_t units, int gates, i
 // pack_gates(packed, depth, units, gates, count, stride): for y_g = W_g x of `count` gates with `units` rows
 // each; the gates of a unit become neighbours, as product_with<R, count> wants them.
 template <class R>
-SEQC_KERNEL static void pack_gates(R *packed, int64_t depth, int64_t units, const R *const *gates, int count,
-                                   int64_t stride) {
+SEQC_KERNEL static void pack_gates(R *packed, int64_t depth, int64_t units, const Real<R> *const *gates,
+                                   int count, int64_t stride) {
   if (count == 1) {
-    const Rows<R> source = {gates[0], stride, units};
+    const Rows<Real<R>> source = {gates[0], stride, units};
     pack_rows(packed, depth, &source, 1);
     return;
   }
@@ -260,31 +283,42 @@ SEQC_KERNEL static void pack_gates(R *packed, int64_t depth, int64_t units, cons
       pack_gate(packed, depth, units, count, gate, gates[gate], stride, begin, min(begin + lanes<R>, units));
 }
 
+// Element k of one vector of columns in each row that row(k) points to, `valid` of them; null is a row of
+// zeros.
+template <class R, class Row> SEQC_INLINE Vec<R> crossed(int64_t k, int64_t valid, Row &&row) {
+  const auto of = [&](int64_t index) SEQC_INLINED {
+    const Real<R> *const from = row(index);
+    return !from || valid <= 0 ? Vec<Real<R>>{}
+           : valid >= lanes<R> ? load(from)
+                               : load_part(from, static_cast<int>(valid));
+  };
+  return Term<R>::across(of, k);
+}
+
 // pack_columns(packed, units, sources, count): for dx = W' dy with W the sources stacked, `units` columns
 // wide; the depth of the product is the number of stacked rows.
 template <class R>
-SEQC_KERNEL static void pack_columns(R *packed, int64_t units, const Rows<R> *sources, int count) {
-  const int64_t depth = stacked_rows(sources, count);
-  if (narrow<R>(units)) {
-    const int64_t padded = blocks<R>(depth) * lanes<R>;
-    for (int64_t unit = 0; unit < units; ++unit)
-      for (int64_t k = 0; k < padded; ++k)
-        packed[unit * padded + k] = k < depth ? stacked_row(sources, count, k)[unit] : R(0);
-    return;
-  }
+SEQC_KERNEL static void pack_columns(R *packed, int64_t units, const Rows<Real<R>> *sources, int count) {
+  const int64_t rows = stacked_rows(sources, count), depth = terms<R>(rows);
+  if constexpr (Term<R>::held == 1)
+    if (narrow<R>(units)) {
+      const int64_t padded = blocks<R>(depth) * lanes<R>;
+      for (int64_t unit = 0; unit < units; ++unit)
+        for (int64_t k = 0; k < padded; ++k)
+          packed[unit * padded + k] = k < depth ? stacked_row(sources, count, k)[unit] : R(0);
+      return;
+    }
   constexpr int wide = panel_blocks(1), together = 32; // rows that stay near while all panels take their part
   for (int64_t begin = 0; begin < depth; begin += together)
     for (int64_t first = 0; first < blocks<R>(units); first += wide) {
       const int64_t width = min(int64_t{wide}, blocks<R>(units) - first);
       R *to = packed + (first * depth + begin * width) * lanes<R>;
-      for (int64_t k = begin; k < min(begin + together, depth); ++k) {
-        const R *const row = stacked_row(sources, count, k);
-        for (int64_t block = first; block < first + width; ++block, to += lanes<R>) {
-          const int64_t valid = units - block * lanes<R>;
-          const R *const from = row + block * lanes<R>;
-          store(to, valid >= lanes<R> ? load(from) : load_part(from, static_cast<int>(valid)));
-        }
-      }
+      for (int64_t k = begin; k < min(begin + together, depth); ++k)
+        for (int64_t block = first; block < first + width; ++block, to += lanes<R>)
+          store(to, crossed<R>(k, units - block * lanes<R>, [&](int64_t index) SEQC_INLINED {
+                  const Real<R> *const row = stacked_row(sources, count, index);
+                  return row ? row + block * lanes<R> : row;
+                }));
     }
 }
 
@@ -293,40 +327,42 @@ SEQC_KERNEL static void pack_columns(R *packed, int64_t units, const Rows<R> *so
 // multiple of lanes<R>, and `end` one or `units`.
 template <bool Far, class R>
 SEQC_KERNEL static void renew_rows(R *packed, int64_t depth, int64_t units, int gates, int gate,
-                                   const R *matrix, int64_t begin, int64_t end) {
-  if (narrow<R>(units, gates)) {
-    const int64_t padded = blocks<R>(depth) * lanes<R>;
-    for (int64_t unit = begin; unit < end; ++unit)
-      for (int64_t k = 0; k < padded; ++k)
-        packed[unit * padded + k] = k < depth ? matrix[unit * depth + k] : R(0);
-    return;
-  }
+                                   const Real<R> *matrix, int64_t begin, int64_t end) {
+  if constexpr (Term<R>::held == 1)
+    if (narrow<R>(units, gates)) {
+      const int64_t padded = blocks<R>(depth) * lanes<R>;
+      for (int64_t unit = begin; unit < end; ++unit)
+        for (int64_t k = 0; k < padded; ++k)
+          packed[unit * padded + k] = k < depth ? matrix[unit * depth + k] : R(0);
+      return;
+    }
   pack_gate<R, Far>(packed, depth, units, gates, gate, matrix, depth, begin, end);
 }
 
 // renew_columns(packed, units, depth, at, matrix, begin, end): rows begin … end of one matrix, `units`
 // wide, changed; writes them where pack_columns has put them. `depth` rows are stacked, and those of this
-// matrix begin at row `at`.
+// matrix begin at row `at`; where an element holds several, both begin with one.
 template <bool Far, class R>
-SEQC_KERNEL static void renew_columns(R *packed, int64_t units, int64_t depth, int64_t at, const R *matrix,
-                                      int64_t begin, int64_t end) {
-  if (narrow<R>(units)) {
-    const int64_t padded = blocks<R>(depth) * lanes<R>, stop = at + end == depth ? padded : at + end;
-    for (int64_t unit = 0; unit < units; ++unit)
-      for (int64_t k = at + begin; k < stop; ++k)
-        packed[unit * padded + k] = k < depth ? matrix[(k - at) * units + unit] : R(0);
-    return;
-  }
+SEQC_KERNEL static void renew_columns(R *packed, int64_t units, int64_t depth, int64_t at,
+                                      const Real<R> *matrix, int64_t begin, int64_t end) {
+  if constexpr (Term<R>::held == 1)
+    if (narrow<R>(units)) {
+      const int64_t padded = blocks<R>(depth) * lanes<R>, stop = at + end == depth ? padded : at + end;
+      for (int64_t unit = 0; unit < units; ++unit)
+        for (int64_t k = at + begin; k < stop; ++k)
+          packed[unit * padded + k] = k < depth ? matrix[(k - at) * units + unit] : R(0);
+      return;
+    }
   constexpr int wide = panel_blocks(1);
+  constexpr int64_t held = Term<R>::held;
   for (int64_t first = 0; first < blocks<R>(units); first += wide) {
     const int64_t width = min(int64_t{wide}, blocks<R>(units) - first);
-    R *to = packed + (first * depth + (at + begin) * width) * lanes<R>;
-    for (int64_t k = begin; k < end; ++k)
-      for (int64_t block = first; block < first + width; ++block, to += lanes<R>) {
-        const int64_t valid = units - block * lanes<R>;
-        const R *const from = matrix + k * units + block * lanes<R>;
-        store_past<Far>(to, valid >= lanes<R> ? load(from) : load_part(from, static_cast<int>(valid)));
-      }
+    R *to = packed + (first * terms<R>(depth) + (at + begin) / held * width) * lanes<R>;
+    for (int64_t k = begin / held; k < terms<R>(end); ++k)
+      for (int64_t block = first; block < first + width; ++block, to += lanes<R>)
+        store_past<Far>(to, crossed<R>(k, units - block * lanes<R>, [&](int64_t index) SEQC_INLINED {
+                          return index < end ? matrix + index * units + block * lanes<R> : nullptr;
+                        }));
   }
 }
 

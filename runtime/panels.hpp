@@ -19,8 +19,8 @@ struct Ahead {
 // own. Far: the weights come from beyond the second-level cache, and are asked for a page ahead.
 template <class R, int Height, int Width, int Streams, bool Chains, bool Far = false>
 SEQC_KERNEL static void tile(const Segment<R> *segments, int count, int64_t row, int64_t first_vector,
-                             Ahead ahead, Vec<R> *out) {
-  Array<Array<Array<Vec<R>, Width>, Height>, Streams> sum = {};
+                             Ahead ahead, Vec<Real<R>> *out) {
+  Array<Array<Array<Vec<Real<R>>, Width>, Height>, Streams> sum = {};
   for (int s = 0; s < count; ++s) {
     const Segment<R> segment = segments[s];
     const int64_t length = Chains ? segment.depth / Streams : segment.depth;
@@ -51,7 +51,7 @@ SEQC_KERNEL static void tile(const Segment<R> *segments, int count, int64_t row,
           const Vec<R> factor = broadcast(a[q * a_jump + r * segment.stride]);
           SEQC_UNROLL
           for (int w = 0; w < Width; ++w)
-            sum[q][r][w] = fma(factor, column[w], sum[q][r][w]);
+            sum[q][r][w] = Term<R>::add(factor, column[w], sum[q][r][w]);
         }
       }
     }
@@ -63,8 +63,8 @@ SEQC_KERNEL static void tile(const Segment<R> *segments, int count, int64_t row,
         for (int r = 0; r < Height; ++r) {
           SEQC_UNROLL
           for (int w = 0; w < Width; ++w)
-            sum[Streams - 1][r][w] =
-                fma(broadcast(a[r * segment.stride]), load(b + w * lanes<R>), sum[Streams - 1][r][w]);
+            sum[Streams - 1][r][w] = Term<R>::add(broadcast(a[r * segment.stride]), load(b + w * lanes<R>),
+                                                  sum[Streams - 1][r][w]);
         }
       }
     }
@@ -97,7 +97,7 @@ SEQC_KERNEL static void tile(const Segment<R> *segments, int count, int64_t row,
 // Calls the tile for `height` rows, 1 … Limit.
 template <class R, int Width, int Chains, int Limit>
 SEQC_INLINE void tile_of(int64_t height, const Segment<R> *segments, int count, int64_t row,
-                         int64_t first_vector, Ahead ahead, Vec<R> *out) {
+                         int64_t first_vector, Ahead ahead, Vec<Real<R>> *out) {
   if constexpr (Limit > 1) {
     if (height < Limit) {
       tile_of<R, Width, Chains, Limit - 1>(height, segments, count, row, first_vector, ahead, out);
@@ -110,7 +110,7 @@ SEQC_INLINE void tile_of(int64_t height, const Segment<R> *segments, int count, 
 
 // Hands the sums of one row and panel to the epilogue, block by block.
 template <class R, int Gates, int64_t Units, class Epilogue>
-SEQC_INLINE void finish(int64_t row, int64_t first, int count, Vec<R> *sums, Epilogue &epilogue) {
+SEQC_INLINE void finish(int64_t row, int64_t first, int count, Vec<Real<R>> *sums, Epilogue &epilogue) {
   for (int u = 0; u < count; ++u) {
     const int64_t unit = (first + u) * lanes<R>;
     if constexpr (Units % lanes<R> != 0)
@@ -128,7 +128,7 @@ template <class R, int Gates, int64_t Units, int Count, int Streams, class Epilo
 SEQC_INLINE void stretched_rows(int64_t begin, int64_t end, int64_t first, const Segment<R> *segments,
                                 int count, Epilogue &epilogue) {
   constexpr int width = Gates * Count, limit = row_limit(width);
-  alignas(64) Array<Array<R, limit * width * lanes<R>>, Streams> part;
+  alignas(64) Array<Array<Real<R>, limit * width * lanes<R>>, Streams> part;
   for (int64_t row = begin; row < end;) {
     const int64_t height = tile_rows(end - row, limit, width);
     for (int q = 0; q < Streams; ++q)
@@ -141,12 +141,12 @@ SEQC_INLINE void stretched_rows(int64_t begin, int64_t end, int64_t first, const
             width * lanes<R>, lanes<R>, s == 0);
       }
     for (int64_t r = 0; r < height; ++r) {
-      Array<Array<Vec<R>, width>, Streams> sum;
+      Array<Array<Vec<Real<R>>, width>, Streams> sum;
       SEQC_UNROLL
       for (int q = 0; q < Streams; ++q) {
         SEQC_UNROLL
         for (int w = 0; w < width; ++w)
-          sum[q][w] = load(static_cast<const R *>(part[q]) + (r * width + w) * lanes<R>);
+          sum[q][w] = load(static_cast<const Real<R> *>(part[q]) + (r * width + w) * lanes<R>);
       }
       add_up(sum);
       finish<R, Gates, Units>(row + r, first, Count, sum[0], epilogue);
@@ -166,7 +166,7 @@ SEQC_INLINE void panel_rows(int64_t begin, int64_t end, int64_t first, int64_t n
       stretched_rows<R, Gates, Units, Count, streams>(begin, end, first, segments, count, epilogue);
       return;
     }
-  Array<Vec<R>, limit * width> sums;
+  Array<Vec<Real<R>>, limit * width> sums;
   int64_t row = begin;
   for (int64_t i = 0; row < end; ++i) {
     const int64_t height = tile_rows(end - row, limit, width);
@@ -197,7 +197,7 @@ SEQC_INLINE void any_panel(int64_t begin, int64_t end, int64_t first, int64_t ne
 template <class R, int Gates, int64_t Units, int Count, class Epilogue>
 SEQC_INLINE void panel_row(int64_t row, int64_t first, const Segment<R> *segments, int count,
                            Epilogue &epilogue) {
-  Array<Vec<R>, Gates * Count> sums;
+  Array<Vec<Real<R>>, Gates * Count> sums;
   tile<R, 1, Gates * Count, 1, true>(segments, count, row, first * Gates, Ahead{first * Gates, 0}, sums);
   finish<R, Gates, Units>(row, first, Count, sums, epilogue);
 }
@@ -215,7 +215,7 @@ SEQC_INLINE void one_row_by(int64_t row, const Segment<R> *segments, int count, 
     const int64_t at = descending ? own.end() - 1 - i : own.first + i;
     if constexpr (groups > 0)
       if (at < groups) {
-        Array<Vec<R>, Streams * width> sums;
+        Array<Vec<Real<R>>, Streams * width> sums;
         const int64_t first = at * Streams * wide;
         tile<R, 1, width, Streams, false, Far>(segments, count, row, first * Gates, Ahead{0, 0}, sums);
         finish<R, Gates, Units>(row, first, Streams * wide, sums, epilogue);

@@ -1,6 +1,6 @@
 """The least time that a row can take on a machine of given rates.
 
-`seconds` is the floor: products at the rate of whatever multiplies quickest, multiply-adds or matrix tiles, or the weights of the loop out of the caches that hold them,
+`seconds` is the floor: products at the rate of whatever multiplies quickest, multiply-adds, vectors of pairs or matrix tiles, or the weights of the loop out of the caches that hold them,
 whichever is longer. `parts` adds up what one core cannot do at once: products outside the loop, those of the loop or its
 weights, and elementary functions. Both count what a perfect program needs, not what anybody computes: products with a table
 of few symbols are made on the table.
@@ -64,9 +64,10 @@ def resident(bytes: float, rates: Rates) -> float:
 
 def _rate(work: Work, rates: Rates) -> float:
     rate = rates.operations * DOT.get(work.precision, 1)
-    tiles = {"bf16": rates.tiles, "f32": rates.tiles / PRODUCTS}.get(work.precision, 0.0)
+    halves = max(rates.tiles, rates.dots)
+    quicker = {"bf16": halves, "f32": rates.tiles / PRODUCTS}.get(work.precision, 0.0)
     alone = work.kind in ("samples", "block", "step")  # a row alone would leave tiles empty
-    return (rate if alone else max(rate, tiles)) * work.threads
+    return (rate if alone else max(rate, quicker)) * work.threads
 
 
 def seconds(work: Work, rates: Rates) -> float:

@@ -211,7 +211,8 @@ def take_turns(work: Work, participants: list[Participant], manner: Manner) -> R
             break
         if time.perf_counter() > end + 3 * budget:
             break
-    return replace(base, operations=statistics.median(participants[0].rates or [base.operations]))
+    rate = statistics.median(participants[0].rates or [base.operations])
+    return replace(base, operations=rate, dots=base.dots * rate / base.operations)
 
 
 def conclude(

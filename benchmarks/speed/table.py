@@ -115,6 +115,7 @@ def markdown(results: Sequence[Result], rates: Rates, notes: bool = True) -> str
 
     reads = ", ".join(f"{level} {rate / 1e9:.0f}" for level, rate in zip(LEVELS, rates.reads, strict=True))
     tiles = f", bf16 tiles {rates.tiles / 1e9:.0f} GFLOP/s" if rates.tiles else ", no matrix tiles"
+    tiles += f", bf16 pairs on vectors {rates.dots / 1e9:.0f} GFLOP/s" if rates.dots else ""
     lines = [
         f"One core at the start of this run: {rates.operations / 1e9:.0f} GFLOP/s of multiply-adds{tiles}; "
         f"reads in GB/s: {reads}. "

@@ -4,6 +4,7 @@
 // work.
 //   g++ -std=c++17 -O2 -march=native -fno-math-errno -fno-trapping-math -ffp-contract=fast -fPIC -shared
 //       rates.cpp -o rates.so
+#include "../bf16.hpp"
 #include "../math.hpp"
 
 #include <stdlib.h>
@@ -61,31 +62,37 @@ template <class V> SEQC_INLINE void hide(V &v) {
 
 static volatile double sink;
 
-template <class R> static double multiply_adds(double limit) {
-  constexpr int turns = 4000, chains = 10;
-  static volatile R source = R(0.5);
-  const Vec<R> x = seqc::broadcast(static_cast<R>(source));
-  Vec<R> v[chains];
-  for (auto &each : v)
-    each = x;
+// Of elements R, in as many sums as it takes to hide how long each waits for itself.
+template <class R, int Chains> static double multiply_adds(double limit) {
+  typedef seqc::Real<R> Real;
+  constexpr int turns = 4000;
+  static volatile Real source = Real(0.5);
+  Vec<R> x = seqc::bits_as<Vec<R>>(seqc::broadcast(static_cast<Real>(source)));
+  hide(x);
+  seqc::Array<Vec<Real>, Chains> kept = {};
   const double spent = median_time(limit, [&] {
-    Vec<R> a = v[0], b = v[1], c = v[2], d = v[3], e = v[4], f = v[5], g = v[6], h = v[7], i = v[8], j = v[9];
-    for (int k = 0; k < turns; ++k) {
-      a = seqc::fma(a, x, x), b = seqc::fma(b, x, x), c = seqc::fma(c, x, x), d = seqc::fma(d, x, x);
-      e = seqc::fma(e, x, x), f = seqc::fma(f, x, x), g = seqc::fma(g, x, x), h = seqc::fma(h, x, x);
-      i = seqc::fma(i, x, x), j = seqc::fma(j, x, x);
-      hide(a), hide(b), hide(c), hide(d), hide(e);
-      hide(f), hide(g), hide(h), hide(i), hide(j);
+    seqc::Array<Vec<Real>, Chains> sums;
+    SEQC_UNROLL
+    for (int i = 0; i < Chains; ++i)
+      sums[i] = kept[i];
+    for (int turn = 0; turn < turns; ++turn) {
+      SEQC_UNROLL
+      for (int i = 0; i < Chains; ++i) {
+        sums[i] = seqc::Term<R>::add(x, x, sums[i]);
+        hide(sums[i]);
+      }
     }
-    v[0] = a, v[1] = b, v[2] = c, v[3] = d, v[4] = e, v[5] = f, v[6] = g, v[7] = h, v[8] = i, v[9] = j;
+    SEQC_UNROLL
+    for (int i = 0; i < Chains; ++i)
+      kept[i] = sums[i];
   });
-  sink = static_cast<double>(seqc::sum_lanes(v[0] + v[4] + v[9]));
-  return turns * chains * 2.0 * lanes<R> / spent;
+  sink = static_cast<double>(seqc::sum_lanes(kept[0] + kept[Chains - 1]));
+  return turns * Chains * 2.0 * lanes<R> * static_cast<double>(seqc::Term<R>::held) / spent;
 }
 
 // Floating-point operations a second: multiply-adds on registers alone.
 SEQC_RATE double seqc_rate_multiply_adds(int real_bytes, double limit) {
-  return real_bytes == 8 ? multiply_adds<double>(limit) : multiply_adds<float>(limit);
+  return real_bytes == 8 ? multiply_adds<double, 10>(limit) : multiply_adds<float, 10>(limit);
 }
 
 // Bytes a second that one core reads, over and over, from `bytes` bytes; 0 if there is not that much memory.
@@ -150,6 +157,11 @@ SEQC_RATE double seqc_rate_functions(int which, double limit) {
   }
   sink = static_cast<double>(y[count / 2]);
   return static_cast<double>(count) / spent;
+}
+
+// The same on vectors of bfloat16 pairs; 0 where they are not multiplied by an instruction.
+SEQC_RATE double seqc_rate_dots(double limit) {
+  return SEQC_DOTS ? multiply_adds<seqc::Pair, 16>(limit) : 0.0;
 }
 
 #ifdef SEQC_TILES

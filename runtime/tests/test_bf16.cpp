@@ -219,9 +219,20 @@ static void check_product(int64_t M, int64_t K) {
     seqc::pack_gates<float>(packed_w + 0, extra, Units, gates_w, Gates, extra);
     seqc::round_values(own, packed_u + 0, packed_u + 0);
     seqc::round_values(more, packed_w + 0, packed_w + 0);
-    const seqc::RoundedSegment<Depth> segments[2] = {{{h, K, packed_u + 0, K}},
-                                                     {{x, extra, packed_w + 0, extra}}};
+    const seqc::RoundedSegment<float, Depth> segments[2] = {{h, K, packed_u + 0, K},
+                                                            {x, extra, packed_w + 0, extra}};
     check_all("reals", M, width, expected + 0, size + 0, run_on(segments));
+  }
+  if constexpr (Left == 1 && !seqc::narrow<float>(Units, Gates)) {
+    typedef seqc::Pair Pair;
+    Data<float> of_u(seqc::packed_size<Pair>(seqc::terms<Pair>(K), Units, Gates), 1),
+        of_w(seqc::packed_size<Pair>(seqc::terms<Pair>(extra), Units, Gates), 1);
+    Pair *const packed_u = reinterpret_cast<Pair *>(of_u + 0), *const packed_w =
+                                                                   reinterpret_cast<Pair *>(of_w + 0);
+    seqc::pack_gates<Pair>(packed_u, K, Units, gates_u, Gates, K);
+    seqc::pack_gates<Pair>(packed_w, extra, Units, gates_w, Gates, extra);
+    const seqc::RoundedSegment<Pair, Depth> segments[2] = {{h, K, packed_u, K}, {x, extra, packed_w, extra}};
+    check_all("pairs on vectors", M, width, expected + 0, size + 0, run_on(segments));
   }
 }
 
@@ -303,6 +314,9 @@ template <int64_t N> static void check_outers(int64_t M, int64_t K) {
   typedef const float *From;
   check_outer<1, N>(M, K, [&](int64_t begin, int64_t end, From a, From b, float *c, bool more) {
     seqc::outer<float, N, Rounded>(begin, end, K, a, M, b, N, c, N + 2, more);
+  });
+  check_outer<1, N>(M, K, [&](int64_t begin, int64_t end, From a, From b, float *c, bool more) {
+    seqc::outer<float, N, seqc::Paired>(begin, end, K, a, M, b, N, c, N + 2, more);
   });
   check_outer<1, N>(M, K, [&](int64_t begin, int64_t end, From a, From b, float *c, bool more) {
     seqc::outer_tiles<1, N>(begin, end, K, a, M, b, N, c, N + 2, more);

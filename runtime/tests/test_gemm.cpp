@@ -4,6 +4,7 @@
 #include "naive.hpp"
 
 #include "../beside.hpp"
+#include "../bf16.hpp"
 #include "../outer.hpp"
 #include "../rows.hpp"
 
@@ -63,36 +64,38 @@ template <class R, int64_t N> static void check_columns(int64_t M, int64_t K) {
 // Rows written anew, a few at a time, leave what packing everything leaves: rows of each gate, then columns
 // of two stacked matrices.
 template <class R, int Gates, int64_t Units> static void check_renewal(int64_t K) {
-  const int64_t step = 2 * lanes<R>, height = K * Gates;
-  Data<R> W(Gates * Units * K, 5);
-  Data<R> rows(seqc::packed_size<R>(K, Units, Gates), 11), again(rows.count, 12);
-  seqc::Array<const R *, Gates> gates;
-  seqc::Array<seqc::Rows<R>, Gates> sources;
+  typedef seqc::Real<R> Real;
+  const int64_t step = 2 * lanes<R>, height = K * Gates, few = 5 * seqc::Term<R>::held;
+  const auto in = [](Data<Real> &data) { return reinterpret_cast<R *>(data.values); };
+  Data<Real> W(Gates * Units * K, 5);
+  Data<Real> rows(seqc::packed_size<R>(seqc::terms<R>(K), Units, Gates), 11), again(rows.count, 12);
+  seqc::Array<const Real *, Gates> gates;
+  seqc::Array<seqc::Rows<Real>, Gates> sources;
   for (int g = 0; g < Gates; ++g) {
     gates[g] = W + g * Units * K;
     sources[g] = {W + g * Units * K, Units, K};
   }
-  seqc::pack_gates<R>(rows, K, Units, gates, Gates, K);
+  seqc::pack_gates<R>(in(rows), K, Units, gates, Gates, K);
   for (int g = 0; g < Gates; ++g)
     for (int64_t begin = 0; begin < Units; begin += step) {
       const int64_t end = begin + step < Units ? begin + step : Units;
       if (g % 2 == 0)
-        seqc::renew_rows<true, R>(again, K, Units, Gates, g, gates[g], begin, end);
+        seqc::renew_rows<true, R>(in(again), K, Units, Gates, g, gates[g], begin, end);
       else
-        seqc::renew_rows<false, R>(again, K, Units, Gates, g, gates[g], begin, end);
+        seqc::renew_rows<false, R>(in(again), K, Units, Gates, g, gates[g], begin, end);
     }
   seqc::settle();
   CHECK(memcmp(rows.values, again.values, static_cast<size_t>(rows.count) * sizeof(R)) == 0,
         "%d gates of %ld, %ld deep, written anew", Gates, long(Units), long(K));
-  Data<R> columns(seqc::packed_size<R>(height, Units), 11), anew(columns.count, 12);
-  seqc::pack_columns<R>(columns, Units, sources, Gates);
+  Data<Real> columns(seqc::packed_size<R>(seqc::terms<R>(height), Units), 11), anew(columns.count, 12);
+  seqc::pack_columns<R>(in(columns), Units, sources, Gates);
   for (int g = 0; g < Gates; ++g)
-    for (int64_t begin = 0; begin < K; begin += 5) {
-      const int64_t end = begin + 5 < K ? begin + 5 : K;
+    for (int64_t begin = 0; begin < K; begin += few) {
+      const int64_t end = begin + few < K ? begin + few : K;
       if (g % 2 == 0)
-        seqc::renew_columns<true, R>(anew, Units, height, g * K, gates[g], begin, end);
+        seqc::renew_columns<true, R>(in(anew), Units, height, g * K, gates[g], begin, end);
       else
-        seqc::renew_columns<false, R>(anew, Units, height, g * K, gates[g], begin, end);
+        seqc::renew_columns<false, R>(in(anew), Units, height, g * K, gates[g], begin, end);
     }
   seqc::settle();
   CHECK(memcmp(columns.values, anew.values, static_cast<size_t>(columns.count) * sizeof(R)) == 0,
@@ -313,6 +316,9 @@ int main() {
   check_besides<float>();
   check_besides<double>();
   check_cells<float>();
+  check_renewal<seqc::Pair, 1, 40>(33);
+  check_renewal<seqc::Pair, 3, 65>(8);
+  check_renewal<seqc::Pair, 4, 33>(70);
   check_small<float>();
   check_small<double>();
   check_deep<float, 200>(15);

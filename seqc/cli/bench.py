@@ -101,8 +101,11 @@ def _remark(report: Report) -> str:
     cores = "one core" if report.threads == 1 else f"{report.threads} cores"
     several = "" if report.threads == 1 else f", divided by {report.threads}"
     products = f"{rates.operations / 1e9:.0f} GFLOP/s (multiply-adds, single precision)"
-    if report.tiles:
-        products = f"{rates.tiles / 1e9:.0f} GFLOP/s (bfloat16 on matrix tiles; others at {products})"
+    if report.halves:
+        rate, where = {"tiles": (rates.tiles, "on matrix tiles"), "dots": (rates.dots, "in pairs")}[
+            report.halves
+        ]
+        products = f"{rate / 1e9:.0f} GFLOP/s (bfloat16 {where}; others at {products})"
     return (
         f"{report.model} in {report.real} on {cores}, called from Python. The floor: its products at "
         f"{products}, or the weights of its loops at the rate of "

@@ -82,15 +82,15 @@ class Wishes:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """All timings of a model, and the rates of the machine that they are held against. `tiles`: its products are made of
-    bfloat16 on matrix tiles."""
+    """All timings of a model, and the rates of the machine that they are held against. `halves`: its products are made of
+    bfloat16, on "tiles" or "dots" where the machine has either."""
 
     model: str
     real: str
     threads: int
     timings: tuple[Timing, ...]
     rates: Rates
-    tiles: bool = False
+    halves: str = ""
 
 
 def bench(path: Path, options: Options, wishes: Wishes, note: Callable[[str], None]) -> Report:
@@ -116,8 +116,9 @@ def bench(path: Path, options: Options, wishes: Wishes, note: Callable[[str], No
         steps = 1 if entry == "step" else wishes.steps
         expected = total(costs(plans[entry], target, found, steps, wishes.batch))
         timings.append(_timing(model, entry, steps, wishes, expected))
-    tiles = target.tiles and target.math == "bf16"
-    return Report(program.name, options.real, wishes.threads, tuple(timings), found, tiles)
+    halves = "tiles" if target.tiles else "dots" if target.dots else ""
+    halves = halves if target.math == "bf16" else ""
+    return Report(program.name, options.real, wishes.threads, tuple(timings), found, halves)
 
 
 def _entries(program: Program, wishes: Wishes) -> tuple[str, ...]:

@@ -85,5 +85,6 @@ def _rates(measure: bool) -> Finding:
         return Finding("rates", "not measured yet; `seqc doctor --measure` takes about two seconds")
     reads = ", ".join(f"{rate / 1e9:.0f}" for rate in found.reads)
     tiles = f"bfloat16 tiles {found.tiles / 1e9:.0f} GFLOP/s; " if found.tiles else ""
+    tiles += f"bfloat16 pairs {found.dots / 1e9:.0f} GFLOP/s; " if found.dots else ""
     text = f"{found.operations / 1e9:.0f} GFLOP/s; {tiles}reads {reads} GB/s (L1, L2, L3, memory)"
     return Finding("rates", text)

@@ -145,8 +145,9 @@ def target_of(
     name, real_bytes, width = toolchain.march or "portable", 8 if real == "f64" else 4, toolchain.vector_bytes
     halves = model is not None and width == 64 and longest(model) * real_bytes <= width // 2
     width = width // 2 if halves else width
-    rounds, tiles = "real" if real == "f64" else math, toolchain.has_tiles and width == 64
-    made = Target(name, width, real_bytes, weights=weights, math=rounds, tiles=tiles)
+    rounds, whole = "real" if real == "f64" else math, width == 64
+    tiles, dots = toolchain.has_tiles and whole, toolchain.has_dots and whole
+    made = Target(name, width, real_bytes, weights=weights, math=rounds, tiles=tiles, dots=dots)
     return made if rates is None else measured(made, rates, halves)
 
 

@@ -37,6 +37,7 @@ class Meter:
             "reads": [long, double],
             "functions": [ctypes.c_int, double],
             "tiles": [double],
+            "dots": [double],
         }
         for name, arguments in signatures.items():
             function = getattr(self._library, f"seqc_rate_{name}")
@@ -57,6 +58,10 @@ class Meter:
     def tiles(self, seconds: float = 0.01) -> float:
         """Operations a second of bfloat16 matrix tiles, 0 where the machine has none."""
         return float(self._library.seqc_rate_tiles(seconds))
+
+    def dots(self, seconds: float = 0.01) -> float:
+        """Operations a second of vectors of bfloat16 pairs, 0 where the machine has no such instruction."""
+        return float(self._library.seqc_rate_dots(seconds))
 
 
 def known(compiler: str | None = None, march: str = "native") -> Rates | None:
@@ -96,6 +101,7 @@ def _measure(meter: Meter) -> Rates:
         operations=meter.multiply_adds(4, 0.1),
         operations_double=meter.multiply_adds(8, 0.1),
         tiles=meter.tiles(0.05),
+        dots=meter.dots(0.05),
         reads=(reads[0], reads[1], reads[2], reads[3]),
         sizes=sizes,
         exp=meter.functions(0, 0.05),

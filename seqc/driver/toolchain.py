@@ -90,6 +90,11 @@ class Toolchain:
         """Whether bfloat16 matrix tiles may be used."""
         return {"__AMX_TILE__", "__AMX_BF16__", "__AVX512F__"} <= set(self.features)
 
+    @property
+    def has_dots(self) -> bool:
+        """Whether an instruction multiplies pairs of bfloat16 numbers on vectors."""
+        return {"__AVX512BF16__", "__AVX512F__"} <= set(self.features)
+
     def arguments(self) -> list[str]:
         """Compiler and flags that every compilation of a model uses."""
         march = [f"-march={self.march}"] if self.march else []

@@ -17,7 +17,7 @@ from seqc.emit.chain import chain_kernel
 from seqc.emit.expression import Scope, Term, print_statements
 from seqc.emit.kernel import ROWS, Kernel, Place, Pointer, Scalar, Shelf, axes_of, pointer_text, short
 from seqc.emit.layout import call, mentions
-from seqc.emit.memory import Numbers, address
+from seqc.emit.memory import ELEMENTS, Numbers, address
 from seqc.emit.model import Model, only_sizes, pack_key
 from seqc.emit.names import Namer
 from seqc.emit.outers import gradient_kernel
@@ -137,7 +137,7 @@ class EntryPrinter:
             name = self._namer.name(
                 "packed." + short(pack.sources[0][0]) + (".t" if pack.form == "columns" else "")
             )
-            element = "real" if pack.kind in ("real", "rounded") else "char"
+            element = ELEMENTS.get(pack.kind, "char")
             self._declarations.append(f"  auto *{name} = frame.packed<{element}>({offset});")
         self._packs[number] = name
         return name

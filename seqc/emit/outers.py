@@ -84,11 +84,15 @@ PARTS = {"tiles": 1, "split": 3}
 """Numbers of bfloat16 for each one that matrix tiles multiply."""
 
 
+TAKEN = {"real": "", "bf16": ", Rounded", "dots": ", Paired"}
+"""What enters sums on vectors."""
+
+
 def function_of(node: Outer, columns: int) -> str:
     """What sums the outer products, for so many columns."""
     if node.math in PARTS:
         return f"outer_tiles<{PARTS[node.math]}, {columns}>"
-    return f"outer<real, {columns}{'' if node.math == 'real' else ', Rounded'}>"
+    return f"outer<real, {columns}{TAKEN[node.math]}>"
 
 
 def _interleaved_outer(

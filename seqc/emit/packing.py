@@ -12,6 +12,7 @@ from typing import Protocol
 
 from seqc.emit.kernel import Kernel, Place, Pointer, Scalar, Shelf
 from seqc.emit.layout import call, commented
+from seqc.emit.memory import ELEMENTS
 from seqc.emit.model import Model, PlacedPack
 from seqc.emit.team import Team
 from seqc.plan.buffers import Operand
@@ -57,7 +58,7 @@ def weight_of(plan: Plan, node: Pointwise) -> tuple[str, Operand]:
 
 
 IN_PAIRS = {"pairs": 1, "split": 3}
-"""Kinds of weights of training in pairs, and how many parts of each number they hold."""
+"""Kinds of weights of training in pairs of tiles, and how many parts of each number they hold."""
 
 
 LARGE = 1 << 17
@@ -71,7 +72,7 @@ def renewed(pack: PackedMatrix, shapes: Mapping[str, tuple[int, int]]) -> bool:
     wanted = (pack.units, pack.depth)
     if pack.form == "columns":
         wanted = (pack.depth // len(pack.sources), pack.units)
-    if pack.kind in IN_PAIRS:
+    if pack.kind in IN_PAIRS or pack.kind == "dots":
         small = pack.units * pack.depth * pack.gates < LARGE
         across = pack.form == "columns" and wanted[0] % 2 and len(pack.sources) > 1  # pairs of two matrices
         if small or across:
@@ -130,7 +131,7 @@ def _renewals(printer: Printer, node: Pointwise, indent: int) -> list[str]:
         assert pack.sources is not None
         parts = IN_PAIRS.get(pack.kind)
         renew, end = ("renew_pair", f"<{parts}, {far}>") if parts else ("renew", f"<{far}>")
-        element = "char" if parts else "real"
+        element = ELEMENTS.get(pack.kind, "char")
         to, rows = f"frame.renewed<{element}>({placed.offset})", [weight, "first", "first + count"]
         for number, (source, _) in enumerate(pack.sources):
             if source == name and pack.form == "columns":
@@ -173,8 +174,8 @@ def _pack(placed: PlacedPack, offsets: Mapping[str, int], real_bytes: int) -> li
         behind = placed.offset + pack.bytes(real_bytes) - replace(pack, kind="split").bytes(real_bytes)
         both = (PlacedPack(reals, placed.offset), PlacedPack(replace(pack, kind="split"), behind))
         return [line for each in both for line in _pack(each, offsets, real_bytes)]
-    pairs = pack.kind in ("pairs", "exact", "split")
-    to = f"to + {placed.offset}" if pairs else f"reinterpret_cast<real *>(to + {placed.offset})"
+    pairs, element = pack.kind in ("pairs", "exact", "split"), ELEMENTS.get(pack.kind)
+    to = f"to + {placed.offset}" if pairs else f"reinterpret_cast<{element} *>(to + {placed.offset})"
     parts = "<3>" if pack.kind == "split" else ""
     if pack.form == "columns":
         depth = pack.depth // len(texts)
@@ -184,7 +185,7 @@ def _pack(placed: PlacedPack, offsets: Mapping[str, int], real_bytes: int) -> li
         ]
         body = ["    const Rows<real> sources[] = {", *commented(named, 8), "    };"]
         rest = [str(pack.units), "sources", str(len(texts))]
-        body += call(4, f"pack_pair_columns{parts}" if pairs else "pack_columns<real>", [to, *rest])
+        body += call(4, f"pack_pair_columns{parts}" if pairs else f"pack_columns<{element}>", [to, *rest])
     else:
         named = [(text, name) for text, (name, _) in zip(texts, pack.sources, strict=True)]
         body = ["    const real *const gates[] = {", *commented(named, 8), "    };"]
@@ -192,7 +193,7 @@ def _pack(placed: PlacedPack, offsets: Mapping[str, int], real_bytes: int) -> li
         if pairs:
             body += call(4, f"pack_pair_gates{parts}", [to, *sizes])
         else:
-            body += call(4, "pack_gates<real>", [to, *sizes, str(pack.depth)])
+            body += call(4, f"pack_gates<{element}>", [to, *sizes, str(pack.depth)])
     if pack.kind == "rounded":
         body += call(4, "round_values", [str(pack.elements), to, to])
     return ["  {", *body, "  }"]

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from seqc.emit.expression import Scope
 from seqc.emit.kernel import Kernel, Parameter, Place, Pointer, Scalar, place
 from seqc.emit.layout import call, mentions
-from seqc.emit.memory import element_type
+from seqc.emit.memory import ELEMENTS, element_type
 from seqc.emit.pointwise import FAR, Form, Group, collect, filled, index_of, key_of
 from seqc.plan.buffers import Operand
 from seqc.plan.strategies.product import FEW_ROWS, MANY_ROWS
@@ -184,7 +184,8 @@ def segment_parameters(plan: Plan, node: Product) -> list[Parameter]:
     parameters: list[Parameter] = []
     for segment in node.segments:
         parameters.append(pointer(plan, segment.operand))
-        packed = "const real *" if plan.packs[segment.pack].kind in ("real", "rounded") else "const void *"
+        element = ELEMENTS.get(plan.packs[segment.pack].kind, "void")
+        packed = f"const {element} *"
         parameters.append(Scalar(packed, ("pack", segment.pack), f"packed {segment.pack + 1}"))
     kind = plan.packs[node.segments[0].pack].kind
     if kind in MANY:
@@ -202,7 +203,7 @@ def segment_lines(plan: Plan, node: Product, where: Place, names: Sequence[str])
         stride = segment.depth if node.rows > 1 else stride
         fields = f"{{{names[2 * number]}, {stride}, {names[2 * number + 1]}, {segment.depth}}}"
         many = f", {names[2 * len(node.segments)]}" if kind in MANY else ""
-        lines.append(f"      {fields}," if kind == "real" else f"      {{{fields}{many}}},")
+        lines.append(f"      {fields}," if kind in ELEMENTS else f"      {{{fields}{many}}},")
     return [*lines, "  };"]
 
 
@@ -212,8 +213,8 @@ def segment_type_of(plan: Plan, node: Product) -> str:
     if kind == "int8":
         return f"Int8Segment<{sum(-(-segment.depth // 4) * 4 for segment in node.segments)}>"
     depth = sum(-(-segment.depth // 32) * 32 for segment in node.segments)
-    if kind == "rounded":
-        return f"RoundedSegment<{depth}>"
+    if kind in ("rounded", "dots"):
+        return f"RoundedSegment<{ELEMENTS[kind]}, {depth}>"
     if kind in ON_TILES:
         blocks = f", {max(1, node.blocks)}" if node.blocks > 1 or kind == "split" else ""
         return f"{ON_TILES[kind]}<{depth}{blocks}{', 3' if kind == 'split' else ''}>"

@@ -146,12 +146,13 @@ def _product(setting: Setting, node: Product, looped: bool) -> Cost:
     useful = 2.0 * cells * sum(pack.units * pack.gates * pack.depth for pack in packs)
     level = setting.rates.level(max(weights, setting.residents))
     loading = weights / setting.rates.reads[level]
-    compute = _strategy("product", node.strategy).seconds(
-        _work(setting, node, cells, weights, level), setting.rates
-    )
+    dots = {pack.kind for pack in packs} == {"dots"}
+    rates = setting.rates.in_pairs() if dots else setting.rates
+    compute = _strategy("product", node.strategy).seconds(_work(setting, node, cells, weights, level), rates)
     if cells < ROWS_TOGETHER and not tiled:
         compute = max(compute, _latency(setting, node, cells))
-    own, multiplied = "multiply-adds", _multiply(setting, useful)
+    own = "pairs" if dots else "multiply-adds"
+    multiplied = rates.multiply(useful, setting.target.real_bytes)
     if share := _share_of_tiles(setting, node, cells):
         own, multiplied = "matrix tiles", setting.rates.multiply_tiles(useful) * share
         compute = (
@@ -255,6 +256,9 @@ def _summing(setting: Setting, node: Outer | Outers, useful: float, work: Work) 
         least = setting.rates.multiply_tiles(useful) * PRODUCTS
         return "matrix tiles", square_seconds(work, setting.rates), least
     strategy = _strategy("outer", node.strategy if isinstance(node, Outer) else "")
+    if node.math == "dots":
+        rates = setting.rates.in_pairs()
+        return "pairs", strategy.seconds(work, rates), rates.multiply(useful)
     return "multiply-adds", strategy.seconds(work, setting.rates), _multiply(setting, useful)
 
 

@@ -100,14 +100,15 @@ def rounded(plan: Plan, target: Target) -> Plan:
         wide = all(plan.packs[each].sources is not None and not narrow(plan.packs[each]) for each in packs)
         if len(packs) > MOST_SEGMENTS or not wide:
             refused.update(packs)
-    halves = target.tiles or (target.weights == "bf16" and plan.entry not in TRAINING)
-    math = "tiles" if target.tiles else target.math
+    halves = target.weights == "bf16" and plan.entry not in TRAINING
+    kind = "pairs" if target.tiles else "dots" if target.dots else "pairs" if halves else "rounded"
+    math = "tiles" if target.tiles else "dots" if target.dots else target.math
 
     def made(kernel: Kernel) -> Kernel:
         return replace(kernel, math=math) if isinstance(kernel, Outer | Outers) else kernel
 
     nodes = tuple(each_kernel(node, made) for node in plan.nodes)
-    return replace(plan, nodes=nodes, packs=kinds(plan, refused, "pairs" if halves else "rounded"))
+    return replace(plan, nodes=nodes, packs=kinds(plan, refused, kind))
 
 
 def products(nodes: tuple[Node, ...]) -> list[Product]:

@@ -11,22 +11,23 @@ from dataclasses import dataclass, replace
 LEVELS = ("L1", "L2", "L3", "memory")
 """Where bytes lie, from near to far."""
 
-NOMINAL = 16.0
-"""Operations of matrix tiles in bfloat16 for each one of a core's multiply-adds in single precision."""
+NOMINAL, PAIRED = 16.0, 2.0
+"""Operations in bfloat16 of matrix tiles, and of vectors of pairs, for each one of a core's multiply-adds in single precision."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rates:
     """Rates per second of one core.
 
-    `operations` counts a multiply-add as two, in single precision; `tiles` the same of bfloat16 matrix tiles, 0 where there
-    are none. `reads` are bytes of each level, `sizes` the bytes that the caches hold. `exp`, `tanh`, `sigmoid` and
+    `operations` counts a multiply-add as two, in single precision; `tiles` the same of bfloat16 matrix tiles, `dots` of
+    vectors of bfloat16 pairs, 0 where there are none. `reads` are bytes of each level, `sizes` the bytes that the caches hold. `exp`, `tanh`, `sigmoid` and
     `simple` (one addition or multiplication) are single-precision values. `call` is the time to begin a kernel, in seconds.
     """
 
     operations: float = 100e9
     operations_double: float = 50e9
     tiles: float = 0.0
+    dots: float = 0.0
     reads: tuple[float, float, float, float] = (150e9, 60e9, 20e9, 10e9)
     sizes: tuple[int, int, int] = (32 * 1024, 1024 * 1024, 16 * 1024 * 1024)
     exp: float = 1.5e9
@@ -54,6 +55,10 @@ class Rates:
     def multiply_tiles(self, operations: float) -> float:
         """Seconds for so many operations on matrix tiles; where nobody measured them, at their nominal rate."""
         return operations / (self.tiles or NOMINAL * self.operations)
+
+    def in_pairs(self) -> Rates:
+        """The same core where it multiplies pairs of bfloat16 numbers; where nobody measured that, at its nominal rate."""
+        return replace(self, operations=self.dots or PAIRED * self.operations)
 
     def origin(self) -> str:
         """Where these numbers come from, in two words."""

@@ -85,4 +85,5 @@ def _why(setting: Setting, node: Node, looped: bool) -> str:
 def _rates(rates: Rates) -> str:
     reads = ", ".join(f"{level} {rate / 1e9:.0f}" for level, rate in zip(LEVELS, rates.reads, strict=True))
     tiles = f", bfloat16 tiles {rates.tiles / 1e9:.0f} GFLOP/s" if rates.tiles else ""
+    tiles += f", bfloat16 pairs {rates.dots / 1e9:.0f} GFLOP/s" if rates.dots else ""
     return f"rates: {rates.operations / 1e9:.0f} GFLOP/s{tiles}; reads in GB/s: {reads}"

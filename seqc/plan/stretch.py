@@ -190,7 +190,8 @@ def with_stretches(plan: Plan, found: dict[int, Company], target: Target, cells:
             continue
         if isinstance(node, Scan) and number in found:
             company = found[number]
-            least = TILES if target.tiles and (target.math == "bf16" or target.whole_tiles) else FEWEST
+            quick = target.whole_tiles or (target.math == "bf16" and (target.tiles or target.dots))
+            least = TILES if quick else FEWEST
             fitting = min(MOST, max(least, target.l2_bytes // SHARE // company.bytes))
             fitting -= fitting % least
             before, after = kernels(plan, company.before), kernels(plan, company.after)

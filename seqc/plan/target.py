@@ -14,7 +14,7 @@ ALONG = 256
 class Target:
     """What `plan` may know of the machine. `lanes` counts elements of the build's real type in one vector; `weights` is how
     inference stores the matrices of its products: "real", "bf16" or "int8". With `math` "bf16" the operands of products are
-    rounded to bfloat16; `tiles`: the machine multiplies them in matrix tiles. `rates` are those of the machine at hand, if
+    rounded to bfloat16; `tiles`: the machine multiplies them in matrix tiles, `dots`: in pairs, on vectors. `rates` are those of the machine at hand, if
     the build is for it and somebody measured it."""
 
     name: str = "portable"
@@ -26,6 +26,7 @@ class Target:
     weights: str = "real"
     math: str = "real"
     tiles: bool = False
+    dots: bool = False
     rates: Rates | None = None
 
     @property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -99,15 +100,39 @@ def test_weights_in_pairs_and_as_reals_agree(tmp_path: Path) -> None:
     assert 1e-6 * span < np.abs(found["whole"] - exact).max() < 0.01 * span
 
 
-@pytest.mark.parametrize("tiles", [False, True])
-def test_plans_round_all_wide_products(tiles: bool, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("able", "kind", "math"),
+    [(set(), "rounded", "bf16"), ({"dots"}, "dots", "dots"), ({"tiles", "dots"}, "pairs", "tiles")],
+)
+def test_plans_round_all_wide_products(able: set[str], kind: str, math: str, tmp_path: Path) -> None:
     program = pipeline.program(Reader(source_in(tmp_path)), Options())
-    target = Target(vector_bytes=64, math="bf16", tiles=tiles)
+    target = Target(vector_bytes=64, math="bf16", tiles="tiles" in able, dots="dots" in able)
     plan = pipeline.plans(program, target, ("update",))["update"]
-    assert {pack.kind for pack in plan.packs if pack.sources} == {"pairs" if tiles else "rounded"}
+    assert {pack.kind for pack in plan.packs if pack.sources} == {kind}
     kernels = [each for node in plan.nodes for each in (node.all if isinstance(node, Scan) else (node,))]
     outers = [each for each in kernels if isinstance(each, Outer)]
-    assert outers and all(each.math == ("tiles" if tiles else "bf16") for each in outers)
+    assert outers and all(each.math == math for each in outers)
+
+
+@pytest.fixture
+def in_pairs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[Target]:
+    """Builds as for a machine that multiplies pairs on vectors and has no tiles; where there is no such instruction the same
+    code takes two multiply-adds. Gives the targets of what was built."""
+    usual, made = pipeline.target_of, list[Target]()
+
+    def target_of(*given: Any, **named: Any) -> Target:
+        made.append(replace(usual(*given, **named), tiles=False, dots=True))
+        return made[-1]
+
+    monkeypatch.setattr(pipeline, "target_of", target_of)
+    monkeypatch.setenv("SEQC_CACHE", str(tmp_path / "cache"))
+    return made
+
+
+def test_pairs_on_vectors_are_near_learn_and_change_no_bit(in_pairs: list[Target], tmp_path: Path) -> None:
+    test_gradients_are_near_and_training_learns(tmp_path)
+    test_rows_steps_and_threads_change_no_bit(tmp_path)
+    assert len([each for each in in_pairs if each.math == "bf16"]) > 1
 
 
 def test_threads_change_no_bit_where_a_batch_has_many_rows_and_a_member_few(tmp_path: Path) -> None:
