@@ -132,7 +132,7 @@ def in_pairs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[Target]:
 def test_pairs_on_vectors_are_near_learn_and_change_no_bit(in_pairs: list[Target], tmp_path: Path) -> None:
     test_gradients_are_near_and_training_learns(tmp_path)
     test_rows_steps_and_threads_change_no_bit(tmp_path)
-    assert len([each for each in in_pairs if each.math == "bf16"]) > 1
+    assert any(each.math == "bf16" for each in in_pairs)
 
 
 def test_threads_change_no_bit_where_a_batch_has_many_rows_and_a_member_few(tmp_path: Path) -> None:
