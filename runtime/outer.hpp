@@ -145,8 +145,9 @@ SEQC_INLINE void outer_narrow(int64_t begin, int64_t end, int64_t K, const R *A,
 // chunk_vectors<R>(): how many vectors of columns of A are copied at a time, about 48 values.
 template <class R> constexpr int chunk_vectors() { return lanes<R> > 48 ? 1 : 48 / lanes<R>; }
 
-// group_panels: panels of B that lie copied side by side while all of A passes over them.
-constexpr int group_panels = 4;
+// group_panels<R>: panels of B that lie copied side by side while all of A passes over them. What holds
+// several neighbours in k is copied at the cost of rounding, so that it is done for more of them at once.
+template <class R> constexpr int group_panels = Term<R>::held == 1 ? 4 : 16;
 
 // Copies one stretch of k of panels first … last - 1 (counted in blocks of lanes), each by itself.
 template <int64_t N, class Taken, class R>
@@ -182,9 +183,10 @@ SEQC_INLINE void outer_group(int64_t begin, int64_t end, int64_t first, int64_t 
 }
 
 // outer_rows<R>(N): how many rows of C go through all of K before the next ones: 512 KB of sums, which stay
-// in the second-level cache.
+// in the second-level cache, or more where B would be rounded anew for the next ones.
 template <class R> constexpr int64_t outer_rows(int64_t N) {
-  const int64_t fitting = 524288 / (N * static_cast<int64_t>(sizeof(R))) / 48 * 48;
+  constexpr int64_t bytes = Term<R>::held == 1 ? 524288 : 2097152;
+  const int64_t fitting = bytes / (N * static_cast<int64_t>(sizeof(Real<R>))) / 48 * 48;
   return fitting < 48 ? 48 : fitting;
 }
 
@@ -208,7 +210,7 @@ SEQC_INLINE void outer(int64_t begin, int64_t end, int64_t K, const R *A, int64_
     typedef typename Taken::template Element<R> E;
     constexpr int wide = tile_vectors;
     constexpr int64_t most = (blocks<R>(N) + wide - 1) / wide, stretch = outer_depth<E>() * Term<E>::held,
-                      group = (most < group_panels ? most : group_panels) * wide;
+                      group = (most < group_panels<E> ? most : group_panels<E>)*wide;
     constexpr int64_t width = chunk_vectors<R>() * lanes<R>;
     alignas(64) E columns[static_cast<size_t>(outer_depth<E>() * group * lanes<R>)];
     const int64_t stride = lda * static_cast<int64_t>(sizeof(R));
@@ -216,8 +218,8 @@ SEQC_INLINE void outer(int64_t begin, int64_t end, int64_t K, const R *A, int64_
     const int64_t together = far ? group : wide;
     const bool far_sums = (end - begin) * N * static_cast<int64_t>(sizeof(R)) > 131072;
     alignas(64) E chunk[static_cast<size_t>(outer_depth<E>() * width)];
-    for (int64_t top = begin; top < end; top += outer_rows<R>(N)) {
-      const int64_t bottom = min(top + outer_rows<R>(N), end);
+    for (int64_t top = begin; top < end; top += outer_rows<E>(N)) {
+      const int64_t bottom = min(top + outer_rows<E>(N), end);
       for (int64_t k = 0; k < K; k += stretch) {
         const int64_t length = min(stretch, K - k), depth = terms<E>(length);
         const Sums how = !accumulate && k == 0 ? Sums::Put : far_sums ? Sums::AddFar : Sums::Add;

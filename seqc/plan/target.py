@@ -35,9 +35,9 @@ class Target:
 
     @property
     def along(self) -> int:
-        """Terms of products that a loop over time takes along rather than to read their results from memory: tiles have them
-        ready while the equations of the loop run, as long as the weights lie near."""
-        return ALONG if self.tiles and self.math == "bf16" else 0
+        """Terms of products that a loop over time takes along rather than to read their results from memory: in bfloat16 they are
+        made sooner than those are read, as long as the weights lie near."""
+        return ALONG if (self.tiles or self.dots) and self.math == "bf16" else 0
 
     @property
     def whole_tiles(self) -> bool:
