@@ -17,7 +17,7 @@ from seqc.emit.chain import chain_kernel
 from seqc.emit.expression import Scope, Term, print_statements
 from seqc.emit.kernel import ROWS, Kernel, Place, Pointer, Scalar, Shelf, axes_of, pointer_text, short
 from seqc.emit.layout import call, mentions
-from seqc.emit.memory import ELEMENTS, Numbers, address
+from seqc.emit.memory import ELEMENTS, Numbers, address, written_buffers
 from seqc.emit.model import Model, only_sizes, pack_key
 from seqc.emit.names import Namer
 from seqc.emit.outers import gradient_kernel
@@ -30,7 +30,6 @@ from seqc.flow.types import Axis, Kind
 from seqc.plan import types as plan_types
 from seqc.plan.buffers import Operand, Statement
 from seqc.plan.chain import Chain
-from seqc.plan.place import flat, reads_and_writes
 from seqc.plan.share import Split, by_units, shares
 from seqc.plan.types import Plan
 
@@ -202,6 +201,9 @@ class EntryPrinter:
             if isinstance(node, plan_types.Pointwise) and node.rows > 1:
                 print_rule(self, node, kernel, indent)
                 return
+            if isinstance(node, plan_types.Product) and self.team.share.split is Split.PART:
+                self._call_for_part(kernel, where, indent)
+                return
             where = replace(where, run=run)
             passing = in_scan and isinstance(node, plan_types.Product)
             if (self.plan.entry == "step" or passing) and is_short(self.plan, node):
@@ -235,6 +237,19 @@ class EntryPrinter:
             if isinstance(parameter, Pointer) and parameter.written and where.single:
                 base = self.base(parameter.operand, True)
                 self.lines += cleared(self.plan, self.team, parameter.operand, base, indent)
+
+    def _call_for_part(self, kernel: Kernel, where: Place, indent: int) -> None:
+        """A call of a product of a table for the member's rows of it."""
+        arguments = ["part.count"]
+        for parameter in kernel.parameters:
+            if isinstance(parameter, Pointer):
+                base = self._pointer(parameter.operand, parameter.written, where)
+                arguments.append(f"{base} + part.first * {parameter.operand.size // where.count}")
+            else:
+                arguments.append(self.scalar(parameter, where, False))
+        margin = " " * indent
+        self.lines += [f"{margin}{{", f"{margin}  const Range part = {self.team.part(where.count)};"]
+        self.lines += [*call(indent + 2, f"kernels::{self.shelf.take(kernel)}", arguments), f"{margin}}}"]
 
     def scalar(self, parameter: Scalar, where: Place, in_scan: bool) -> str:
         """The text of an argument that is no pointer."""
@@ -332,17 +347,6 @@ def table(indent: int, name: str, kind: str, rows: Sequence[str]) -> list[str]:
     return [f"{margin}const {kind} {name}[] = {{", *(f"{margin}    {row}," for row in rows), f"{margin}}};"]
 
 
-def written_buffers(plan: Plan) -> list[int]:
-    """Buffers of a plan that some node writes."""
-    kernels = (node for _, node in flat(plan.nodes))
-    return [operand.buffer for node in kernels for operand in reads_and_writes(plan, node)[1]]
-
-
-def read_inputs(plan: Plan) -> frozenset[str]:
-    """Names of the inputs that the nodes of a plan may read."""
-    return frozenset(buffer.home.name for buffer in plan.buffers if buffer.home.role == "input")
-
-
 def is_short(plan: Plan, node: plan_types.Kernel) -> bool:
     """Whether a kernel of a single step takes so little time that calling it counts."""
     if isinstance(node, plan_types.Product):
@@ -393,4 +397,4 @@ RUNTIME: dict[type, Callable[..., RuntimeCall]] = {
     plan_types.Einsum: calls.einsum_call,
 }
 
-__all__ = ["EntryPrinter", "axes_of", "read_inputs", "written_buffers"]
+__all__ = ["EntryPrinter", "axes_of"]

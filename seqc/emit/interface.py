@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from seqc.emit.entry import read_inputs, written_buffers
 from seqc.emit.layout import call, commented
+from seqc.emit.memory import read_inputs, written_buffers
 from seqc.emit.model import ENTRIES, Model
 from seqc.emit.packing import needs_others
 from seqc.plan.types import Plan

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from seqc.flow.types import Axis, Kind
 from seqc.plan.buffers import Buffer
+from seqc.plan.place import flat, reads_and_writes
 from seqc.plan.target import Arena
 from seqc.plan.types import Plan
 
@@ -119,3 +120,14 @@ def polynomial(arena: Arena) -> str:
         (arena.per_cell, " * steps * batch"),
     )
     return " + ".join(f"{number}{tail}" for number, tail in factors if number) or "0"
+
+
+def written_buffers(plan: Plan) -> list[int]:
+    """Buffers of a plan that some node writes."""
+    kernels = (node for _, node in flat(plan.nodes))
+    return [operand.buffer for node in kernels for operand in reads_and_writes(plan, node)[1]]
+
+
+def read_inputs(plan: Plan) -> frozenset[str]:
+    """Names of the inputs that the nodes of a plan may read."""
+    return frozenset(buffer.home.name for buffer in plan.buffers if buffer.home.role == "input")

@@ -8,17 +8,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from seqc.emit.contexts import EntryText, Unit
-from seqc.emit.entry import EntryPrinter, read_inputs, written_buffers
+from seqc.emit.entry import EntryPrinter
 from seqc.emit.interface import exported, hyper_values, interface, steps_quickly
 from seqc.emit.kernel import Shelf
 from seqc.emit.layout import comment, commented
-from seqc.emit.memory import Numbers
+from seqc.emit.memory import Numbers, read_inputs, written_buffers
 from seqc.emit.model import ENTRIES, Model, bytes_of, only_sizes
 from seqc.emit.packing import packing
 from seqc.emit.render import render
 from seqc.flow.types import Axis, Type
+from seqc.plan.effort import effort
 from seqc.plan.place import flat
-from seqc.plan.share import effort
 from seqc.plan.target import Arena
 from seqc.plan.types import Outer, Outers, Plan, Product
 

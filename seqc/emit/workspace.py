@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from seqc.emit.entry import written_buffers
+from seqc.emit.memory import written_buffers
 from seqc.emit.model import Model, aligned, bytes_of
 from seqc.flow.types import Axis, Type
 from seqc.plan.types import Plan

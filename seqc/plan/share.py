@@ -12,16 +12,14 @@ from enum import Enum
 
 from seqc.flow.types import Axis, Kind
 from seqc.plan.buffers import Buffer, Operand
-from seqc.plan.chain import Chain
+from seqc.plan.effort import effort_of, work_of
 from seqc.plan.place import ALIGNMENT, SMALL, reads_and_writes, rounded
 from seqc.plan.ragged import row_by_row
 from seqc.plan.target import Arena
 from seqc.plan.types import (
     Einsum,
-    Gather,
     Guard,
     Kernel,
-    Move,
     Node,
     Outer,
     Outers,
@@ -44,6 +42,10 @@ MEETING = 1 << 17
 
 BESIDE = 64
 """Columns of which panels of the left side of `Outers` are made, or whole parts, on any machine."""
+
+TOGETHER, LARGE = 16, 1 << 20
+"""Rows of a table that a member multiplies at least, which fill a matrix tile, and the elementary steps from which its products
+are divided."""
 
 NUMBERS = 12
 """Numbers of tasks: they can be dealt evenly to 2, 3, 4, 6 or 12 members."""
@@ -109,6 +111,8 @@ def split_of(plan: Plan, node: Node, lanes: int) -> Share:
         )
     if isinstance(node, Outer):
         return part_of_outer(plan, node)
+    if isinstance(node, Product) and by_table(plan, node):
+        return Share(Split.PART, count=node.rows, grain=TOGETHER)
     if isinstance(node, Pointwise) and node.rows >= 2 * lanes:
         return Share(Split.PART, count=node.rows, grain=lanes)
     if isinstance(node, Outers):
@@ -122,6 +126,12 @@ def split_of(plan: Plan, node: Node, lanes: int) -> Share:
         return Share(Split.TASK)
     across = kept_axes(node) == WHOLE and not by_step(plan, node)
     return Share(Split.CELLS if across and not isinstance(node, Einsum) else Split.ROWS)
+
+
+def by_table(plan: Plan, node: Product) -> bool:
+    """Whether members can share the rows of a table that a product multiplies, and it pays."""
+    enough = node.rows >= 2 * TOGETHER and work_of(plan, node) >= LARGE
+    return enough and node.epilogue is None and not node.axes
 
 
 def worth_meetings(plan: Plan, node: Scan) -> bool:
@@ -318,70 +328,3 @@ def beyond(above: Arena, below: Arena, size: Arena) -> bool:
     step = above.per_step - below.per_step - size.per_step
     cell = above.per_cell - below.per_cell - size.per_cell
     return min(fixed + row + step + cell, row + cell, step + cell, cell) >= 0
-
-
-# ---- how much work ----------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Effort:
-    """Additions and multiplications of a call: some, and so many more for each step of a row."""
-
-    fixed: int
-    per_cell: int
-
-
-def effort(plan: Plan) -> Effort:
-    """Of all nodes; what is done once a row counts as if it were done once a step."""
-    fixed = sum(_work(plan, kernel) for kernel in _kernels(plan) if not _axes(kernel))
-    return Effort(fixed, sum(_work(plan, kernel) for kernel in _kernels(plan) if _axes(kernel)))
-
-
-def effort_of(plan: Plan, node: Node, steps: int, batch: int) -> int:
-    """Of one node, for so many steps and rows."""
-    kernels = node.all if isinstance(node, Scan) else (node,)
-    total = 0
-    for kernel in kernels:
-        axes = _axes(kernel) | ({Axis.TIME} if isinstance(node, Scan) else set())
-        times = (steps if Axis.TIME in axes else 1) * (batch if Axis.BATCH in axes else 1)
-        total += _work(plan, kernel) * times
-    return total
-
-
-def _kernels(plan: Plan) -> Iterator[Node]:
-    for node in plan.nodes:
-        yield from node.all if isinstance(node, Scan) else (node,)
-
-
-def _axes(node: Node) -> frozenset[Axis]:
-    if isinstance(node, Reverse):
-        return WHOLE
-    return frozenset() if isinstance(node, Pack | Guard | Scan) else node.axes
-
-
-def _work(plan: Plan, node: Node) -> int:
-    """Of one kernel at one step of one row."""
-    if isinstance(node, Product):
-        terms = [(each.depth, plan.packs[each.pack]) for each in node.segments]
-        own = sum(2 * depth * pack.units * max(1, pack.gates) for depth, pack in terms) * node.rows
-        return own + (_work(plan, node.epilogue) if node.epilogue is not None else 0)
-    if isinstance(node, Outer):
-        return 2 * node.left.size * node.right.size // node.rows
-    if isinstance(node, Outers):
-        return 2 * node.left.size * sum(right.operand.size for right in node.rights)
-    if isinstance(node, Pointwise):
-        return node.size * (2 + 4 * len(node.statements))
-    if isinstance(node, Chain):
-        return sum(each.size * (2 + 4 * len(each.statements) + 2 * len(each.folds)) for each in node.sweeps)
-    if isinstance(node, Einsum):
-        size = 2
-        for _, count in node.extents:
-            size *= count
-        return size
-    if isinstance(node, Gather | Scatter):
-        return 2 * node.width
-    if isinstance(node, Move):
-        return node.count * sum(width for _, _, width in node.runs)
-    _, written = reads_and_writes(plan, node)
-    read, _ = reads_and_writes(plan, node)
-    return sum(operand.size for operand in (*read, *written))

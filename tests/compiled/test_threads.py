@@ -186,6 +186,41 @@ def test_members_that_share_the_units_of_one_row_give_the_same_bits(shim: Any, t
             shim.destroy(made)
 
 
+BOOK = """
+use std.cells: Dense, Embedding, LSTM
+use std.losses: cross_entropy
+use std.optim: SGD
+
+model Book {
+  input  text: index(37)
+  target next: index(37)
+  logits = text |> Embedding(8) |> LSTM(9) |> Dense(37)
+  output logits
+  loss = mean(cross_entropy(logits, next) over time, batch)
+}
+
+train Book { update = SGD(lr = 0.1) }
+"""
+"""A table of more rows than one member shall multiply, however short they are."""
+
+
+def test_members_that_share_the_rows_of_a_table_give_the_same_bits(
+    shim: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "book.seq"
+    path.write_text(BOOK, encoding="utf-8")
+    monkeypatch.setattr(share, "LARGE", 1)
+    pair = make(pipeline.program(Reader(path), Options()), "f32", tmp_path)
+    assert "share.of(37, 16)" in pair.files["model.cpp"]
+    for steps, batch in ((33, 5), (2, 1)):
+        pair.client.team = None
+        expected = everything(pair, steps, batch)
+        for members in MEMBERS:
+            pair.client.team = made = shim.create(members)
+            same(everything(pair, steps, batch), expected)
+            shim.destroy(made)
+
+
 def test_mistakes_are_found_and_change_nothing(shim: Any, tmp_path: Path) -> None:
     """A wrong index, then weights that make the loss infinite: every member leaves, with the code of one alone."""
     pair = make(program_of("charlm"), "f32", tmp_path)
