@@ -33,7 +33,7 @@ template <class R> SEQC_INLINE bool is_deep(int64_t rows, const Segment<R> *segm
 // One stretch of k for Height rows x Width vectors: goes on with the sums in C, or begins. A sum is the same
 // as without stretches, bit for bit.
 template <class R, int Height, int Width>
-SEQC_KERNEL static void deep_tile(int64_t length, const R *a, int64_t stride, const R *b, Real<R> *c,
+SEQC_KERNEL static void deep_tile(int64_t length, const Row<R> *a, int64_t stride, const R *b, Real<R> *c,
                                   int64_t ldc, int last, bool begin) {
   typedef Vec<Real<R>> Sum;
   Array<Array<Sum, Width>, Height> sum;
@@ -64,7 +64,7 @@ SEQC_KERNEL static void deep_tile(int64_t length, const R *a, int64_t stride, co
     }
     SEQC_UNROLL
     for (int r = 0; r < Height; ++r) {
-      const Vec<R> factor = broadcast(a[r * stride]);
+      const auto factor = broadcast(a[r * stride]);
       SEQC_UNROLL
       for (int w = 0; w < Width; ++w)
         sum[r][w] = Term<R>::add(factor, column[w], sum[r][w]);
@@ -74,7 +74,7 @@ SEQC_KERNEL static void deep_tile(int64_t length, const R *a, int64_t stride, co
 }
 
 template <class R, int Width, int Limit>
-SEQC_INLINE void deep_tile_of(int64_t height, int64_t length, const R *a, int64_t stride, const R *b,
+SEQC_INLINE void deep_tile_of(int64_t height, int64_t length, const Row<R> *a, int64_t stride, const R *b,
                               Real<R> *c, int64_t ldc, int last, bool begin) {
   if constexpr (Limit > 1) {
     if (height < Limit) {

@@ -16,7 +16,9 @@ template <class T, int N> using Array = T[static_cast<size_t>(N)];
 // holds `held` neighbours in k of a row or of a column of weights.
 template <class R> struct Term {
   typedef R real; // of rows and weights as they are kept, and of sums
+  typedef R row;  // an element of a row, where that of weights is R
   static constexpr int64_t held = 1;
+  static constexpr int waits = 1; // how long a sum waits for itself, in multiply-adds
   // sum + a * b
   SEQC_INLINED static Vec<R> add(Vec<R> a, Vec<R> b, Vec<R> sum) { return fma(a, b, sum); }
   // Elements k, k + 1, … of a row, all of which are there.
@@ -27,15 +29,16 @@ template <class R> struct Term {
   template <class Of> SEQC_INLINED static Vec<R> across(Of &&of, int64_t k) { return of(k); }
 };
 template <class R> using Real = typename Term<R>::real;
+template <class R> using Row = typename Term<R>::row;
 
 // terms<R>(depth): how many elements hold so many reals.
 template <class R> constexpr int64_t terms(int64_t depth) {
   return (depth + Term<R>::held - 1) / Term<R>::held;
 }
 
-// One term of a product: rows of `a` (`stride` apart, `depth` values each) times a packed matrix.
+// One term of a product: rows of `a` (`stride` apart, `depth` elements each) times a packed matrix.
 template <class R> struct Segment {
-  const R *a;
+  const Row<R> *a;
   int64_t stride;
   const R *packed;
   int64_t depth;

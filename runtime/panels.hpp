@@ -25,7 +25,7 @@ SEQC_KERNEL static void tile(const Segment<R> *segments, int count, int64_t row,
     const Segment<R> segment = segments[s];
     const int64_t length = Chains ? segment.depth / Streams : segment.depth;
     const int64_t b_jump = length * Width * lanes<R>, a_jump = Chains ? length : 0;
-    const R *a = segment.a + row * segment.stride;
+    const Row<R> *a = segment.a + row * segment.stride;
     const R *b = segment.packed + first_vector * segment.depth * lanes<R>;
     auto line = reinterpret_cast<uintptr_t>(segment.packed + ahead.vector * segment.depth * lanes<R>) +
                 static_cast<uintptr_t>(ahead.part * segment.depth * 64);
@@ -48,7 +48,7 @@ SEQC_KERNEL static void tile(const Segment<R> *segments, int count, int64_t row,
         }
         SEQC_UNROLL
         for (int r = 0; r < Height; ++r) {
-          const Vec<R> factor = broadcast(a[q * a_jump + r * segment.stride]);
+          const auto factor = broadcast(a[q * a_jump + r * segment.stride]);
           SEQC_UNROLL
           for (int w = 0; w < Width; ++w)
             sum[q][r][w] = Term<R>::add(factor, column[w], sum[q][r][w]);
@@ -238,14 +238,22 @@ struct RowWay {
   int streams;
   bool far;
 };
-constexpr RowWay row_way(int width, int64_t bytes) {
+constexpr RowWay row_way(int width, int64_t bytes, int waits) {
   constexpr int64_t first_level = 49152;
-  const int streams = (8 + width - 1) / width;
+  const int streams = (8 * waits + width - 1) / width;
   if (bytes > 32 * first_level)
     return {streams, true};
-  if ((tile_vectors > 2 || width >= 3) && bytes > 2 * first_level)
+  if (waits == 1 && (tile_vectors > 2 || width >= 3) && bytes > 2 * first_level)
     return {(streams + 1) / 2, false};
   return {streams, false};
+}
+
+// even_streams(most, panels): as many panels at once, at least half of `most`, as leave none over, or `most`.
+constexpr int even_streams(int most, int64_t panels) {
+  for (int streams = most; 2 * streams >= most; --streams)
+    if (panels % streams == 0)
+      return streams;
+  return most;
 }
 
 // One row. Depth: of all terms together, where it is known; else all ways are there.
@@ -254,14 +262,17 @@ SEQC_INLINE void one_row(int64_t row, const Segment<R> *segments, int count, Epi
                          bool descending, const Lot &lot) {
   constexpr int width = Gates * panel_blocks(Gates);
   constexpr int64_t line = Units * Gates * static_cast<int64_t>(sizeof(R));
-  constexpr RowWay known = row_way(width, Depth * line), far = row_way(width, int64_t(1) << 40);
+  constexpr int waits = Term<R>::waits;
+  constexpr RowWay known = row_way(width, Depth * line, waits), far = row_way(width, int64_t(1) << 40, waits);
+  constexpr int64_t whole = blocks<R>(Units) / panel_blocks(Gates);
+  constexpr int streams = waits > 1 ? even_streams(known.streams, whole) : known.streams;
   if constexpr (Depth > 0) {
-    one_row_by<R, Gates, Units, known.streams, known.far>(row, segments, count, epilogue, descending, lot);
+    one_row_by<R, Gates, Units, streams, known.far>(row, segments, count, epilogue, descending, lot);
   } else {
     int64_t depth = 0;
     for (int s = 0; s < count; ++s)
       depth += segments[s].depth;
-    const RowWay way = row_way(width, depth * line);
+    const RowWay way = row_way(width, depth * line, waits);
     if (way.far)
       one_row_by<R, Gates, Units, far.streams, true>(row, segments, count, epilogue, descending, lot);
     else if (way.streams < far.streams)

@@ -10,8 +10,8 @@
 namespace seqc {
 
 // One term of a product: rows of `a` (`stride` apart, `depth` values each) times a matrix that pack_bf16 has
-// packed (`pairs`: that lies in pairs, of so many `parts`, see bf16.hpp), or pack_int8. Depth is at least the
-// depths of all terms, each rounded up to a multiple of four.
+// packed (`pairs`: that lies in pairs, of so many `parts`, see pairs.hpp), or pack_int8. Depth is at least
+// the depths of all terms, each rounded up to a multiple of four.
 struct LowSegment {
   const float *a;
   int64_t stride;

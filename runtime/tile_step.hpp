@@ -2,7 +2,7 @@
 // step of 32 terms for two by two tiles of sums.
 #pragma once
 
-#include "bf16.hpp"
+#include "pairs.hpp"
 #include "tile.hpp"
 
 namespace seqc {

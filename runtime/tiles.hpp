@@ -1,4 +1,4 @@
-// Products on matrix tiles of 16 rows: weights in pairs, as bf16.hpp packs them, are tiles as they lie; rows
+// Products on matrix tiles of 16 rows: weights in pairs, as pairs.hpp packs them, are tiles as they lie; rows
 // are rounded into tiles of their own. Sums of 2 x 2 tiles are under way at once.
 //
 // Tiles multiply bfloat16 numbers. In single precision both sides are sums of three of those; of the nine

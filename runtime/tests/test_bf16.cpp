@@ -123,7 +123,7 @@ template <int64_t K> static void check_accuracy(bool print) {
 // Runs one product for all rows, alone and together, in both orders of panels, and compares with `expected`.
 template <class Run>
 static void check_all(const char *what, int64_t M, int64_t width, const double *expected, const double *size,
-                      Run run) {
+                      Run run, double units = 8) {
   Data<float> all(M * width, 1), other(M * width, 2);
   run(0, M, all + 0, false);
   run(0, M, other + 0, true);
@@ -133,9 +133,17 @@ static void check_all(const char *what, int64_t M, int64_t width, const double *
     run(m, m + 1, other + 0, m % 2 == 0);
   CHECK(memcmp(all + 0, other + 0, bytes) == 0, "%s: rows alone", what);
   for (int64_t i = 0; i < M * width; ++i)
-    CHECK(close<float>(static_cast<double>(all[i]), expected[i], size[i], 8), "%s, %ld rows of %ld: %ld",
+    CHECK(close<float>(static_cast<double>(all[i]), expected[i], size[i], units), "%s, %ld rows of %ld: %ld",
           what, long(M), long(width), long(i));
 }
+
+// What weights are on vectors, for rows that are rounded and for others.
+template <int Left> struct Paired {
+  typedef seqc::Twin type;
+};
+template <> struct Paired<1> {
+  typedef seqc::Pair type;
+};
 
 // Depth: of both terms at most, in whole tiles; Blocks: of units that tiles take at once; Left, Right: parts
 // of each value and each weight.
@@ -223,16 +231,20 @@ static void check_product(int64_t M, int64_t K) {
                                                             {x, extra, packed_w + 0, extra}};
     check_all("reals", M, width, expected + 0, size + 0, run_on(segments));
   }
-  if constexpr (Left == 1 && !seqc::narrow<float>(Units, Gates)) {
-    typedef seqc::Pair Pair;
-    Data<float> of_u(seqc::packed_size<Pair>(seqc::terms<Pair>(K), Units, Gates), 1),
-        of_w(seqc::packed_size<Pair>(seqc::terms<Pair>(extra), Units, Gates), 1);
-    Pair *const packed_u = reinterpret_cast<Pair *>(of_u + 0), *const packed_w =
-                                                                   reinterpret_cast<Pair *>(of_w + 0);
-    seqc::pack_gates<Pair>(packed_u, K, Units, gates_u, Gates, K);
-    seqc::pack_gates<Pair>(packed_w, extra, Units, gates_w, Gates, extra);
-    const seqc::RoundedSegment<Pair, Depth> segments[2] = {{h, K, packed_u, K}, {x, extra, packed_w, extra}};
-    check_all("pairs on vectors", M, width, expected + 0, size + 0, run_on(segments));
+  if constexpr (Right == 1 && !seqc::narrow<float>(Units, Gates)) {
+    typedef typename Paired<Left>::type Element;
+    const int64_t deep = seqc::terms<Element>(K), shallow = seqc::terms<Element>(extra);
+    Data<float> of_u(seqc::packed_size<Element>(deep, Units, Gates), 1),
+        of_w(seqc::packed_size<Element>(shallow, Units, Gates), 1);
+    Element *const packed_u = reinterpret_cast<Element *>(of_u + 0), *const packed_w =
+                                                                         reinterpret_cast<Element *>(of_w +
+                                                                                                     0);
+    seqc::pack_gates<Element>(packed_u, K, Units, gates_u, Gates, K);
+    seqc::pack_gates<Element>(packed_w, extra, Units, gates_w, Gates, extra);
+    const seqc::RoundedSegment<Element, Depth> segments[2] = {{h, K, packed_u, K},
+                                                              {x, extra, packed_w, extra}};
+    check_all("pairs on vectors", M, width, expected + 0, size + 0, run_on(segments),
+              Left == 1 ? 8 : 128); // 2^-17 of each term
   }
 }
 

@@ -18,7 +18,7 @@ from seqc.plan.types import Plan
 _WORKSPACE = {Kind.INT: "int64_t", Kind.INDEX: "int64_t", Kind.BOOL: "uint8_t"}
 _CALLER = {Kind.INT: "int32_t", Kind.INDEX: "int32_t", Kind.BOOL: "uint8_t"}
 _REAL = {Kind.REAL: "real", Kind.F32: "float", Kind.F64: "double"}
-ELEMENTS = {"real": "real", "rounded": "real", "dots": "Pair"}
+ELEMENTS = {"real": "real", "rounded": "real", "dots": "Pair", "twins": "Twin"}
 """Kinds of weights in panels, and the type of what these hold."""
 HALF = "Half"
 """The type of a real that is kept in bfloat16."""

@@ -213,7 +213,7 @@ def segment_type_of(plan: Plan, node: Product) -> str:
     if kind == "int8":
         return f"Int8Segment<{sum(-(-segment.depth // 4) * 4 for segment in node.segments)}>"
     depth = sum(-(-segment.depth // 32) * 32 for segment in node.segments)
-    if kind in ("rounded", "dots"):
+    if kind in ("rounded", "dots", "twins"):
         return f"RoundedSegment<{ELEMENTS[kind]}, {depth}>"
     if kind in ON_TILES:
         blocks = f", {max(1, node.blocks)}" if node.blocks > 1 or kind == "split" else ""

@@ -55,7 +55,7 @@ def includes(model: Model, plans: Mapping[str, Plan]) -> tuple[str, ...]:
     headers = {
         "tiles8.hpp": "int8" in kinds,
         "quant.hpp": "bf16" in kinds,
-        "bf16.hpp": model.target.math != "real",
+        "bf16.hpp": model.target.math != "real" or "twins" in kinds,
         "tiles.hpp": bool(kinds & {"pairs", "split"}),
         "either.hpp": "either" in kinds,
         "tile_few.hpp": "exact" in kinds,

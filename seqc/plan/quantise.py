@@ -34,7 +34,8 @@ def quantise(plan: Plan, target: Target) -> Plan:
         packs = [segment.pack for segment in node.segments]
         if len(packs) > MOST_SEGMENTS or any(not may_shrink(plan.packs[each]) for each in packs):
             refused.update(packs)
-    kind = "exact" if target.weights == "bf16" and target.tiles else target.weights
+    halves = "exact" if target.tiles else "twins" if target.dots else "bf16"
+    kind = halves if target.weights == "bf16" else target.weights
     return replace(plan, packs=kinds(plan, refused, kind))
 
 

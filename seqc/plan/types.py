@@ -316,7 +316,7 @@ class PackedMatrix:
     form "columns": x' = Wt y; sources [depth / their number, units] one below the other. A source is (parameter, offset
     in elements), or None when it is filled by a `Pack` node and lives in the workspace, in buffer `buffer`. `kind`: "real",
     "bf16", "int8" (quant.hpp, tiles8.hpp), "rounded", "dots" or "pairs" (bfloat16 for rows that are rounded too: as reals, or in pairs for vectors or tiles),
-    "exact" (pairs for rows as they are), "split" (three of bfloat16 for each real), or "either" ("real", and "split" behind it).
+    "exact" and "twins" (pairs for rows as they are, on tiles and on vectors), "split" (three of bfloat16 for each real), or "either" ("real", and "split" behind it).
     """
 
     form: str
@@ -336,6 +336,7 @@ class PackedMatrix:
         low = {
             "bf16": 4 * -(-self.depth // 2),
             "dots": 4 * -(-self.depth // 2),
+            "twins": 4 * -(-self.depth // 2),
             "pairs": pairs,
             "exact": pairs,
             "int8": 8 + 4 * -(-self.depth // 4),

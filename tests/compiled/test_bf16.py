@@ -132,7 +132,20 @@ def in_pairs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[Target]:
 def test_pairs_on_vectors_are_near_learn_and_change_no_bit(in_pairs: list[Target], tmp_path: Path) -> None:
     test_gradients_are_near_and_training_learns(tmp_path)
     test_rows_steps_and_threads_change_no_bit(tmp_path)
+    test_threads_change_no_bit_where_a_batch_has_many_rows_and_a_member_few(tmp_path)
     assert any(each.math == "bf16" for each in in_pairs)
+
+
+@pytest.mark.parametrize(
+    ("able", "kind"), [(set(), "bf16"), ({"dots"}, "twins"), ({"tiles", "dots"}, "exact")]
+)
+def test_plans_store_weights_as_the_machine_multiplies_them(
+    able: set[str], kind: str, tmp_path: Path
+) -> None:
+    program = pipeline.program(Reader(source_in(tmp_path)), Options())
+    target = Target(vector_bytes=64, weights="bf16", tiles="tiles" in able, dots="dots" in able)
+    plan = pipeline.plans(program, target, ("infer",))["infer"]
+    assert kind in {pack.kind for pack in plan.packs} <= {kind, "real"}
 
 
 def test_threads_change_no_bit_where_a_batch_has_many_rows_and_a_member_few(tmp_path: Path) -> None:
