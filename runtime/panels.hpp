@@ -232,6 +232,15 @@ SEQC_INLINE void one_row_by(int64_t row, const Segment<R> *segments, int count, 
   }
 }
 
+// asks_ahead: whether a row asks for weights from beyond the second-level cache before they are read: cores
+// of the Zen family bring a stream sooner by themselves.
+#if defined(__znver1__) || defined(__znver2__) || defined(__znver3__) || defined(__znver4__) ||              \
+    defined(__znver5__)
+constexpr bool asks_ahead = false;
+#else
+constexpr bool asks_ahead = true;
+#endif
+
 // How many panels a row takes at once, so that the multipliers are busy. Where weights come out of the
 // second-level cache, fewer of them at once are read faster.
 struct RowWay {
@@ -242,7 +251,7 @@ constexpr RowWay row_way(int width, int64_t bytes, int waits) {
   constexpr int64_t first_level = 49152;
   const int streams = (8 * waits + width - 1) / width;
   if (bytes > 32 * first_level)
-    return {streams, true};
+    return {streams, asks_ahead};
   if (waits == 1 && (tile_vectors > 2 || width >= 3) && bytes > 2 * first_level)
     return {(streams + 1) / 2, false};
   return {streams, false};

@@ -25,6 +25,7 @@ from seqc.plan.types import (
     Move,
     Node,
     Outer,
+    Outers,
     Plan,
     Pointwise,
     Product,
@@ -40,8 +41,9 @@ FEWEST, MOST = 64, 1024
 """Cells of a stretch: enough for the weights to be read rarely, and no more than helps; in between multiples of the least,
 which is what weight gradients sum up at a time."""
 
-TILES = 256
-"""The least where weight gradients are summed on matrix tiles, so fast that what they add to is what takes time."""
+LONG, LARGE = 256, 8
+"""The least where weight gradients are summed on matrix tiles, or in pairs, so fast that what they add to is what takes time; or
+where they are so many times as large as the second cache that this does anyway."""
 
 SHARE = 8
 """A stretch of what passes takes an eighth of the second cache: weights and results are there, too."""
@@ -191,7 +193,8 @@ def with_stretches(plan: Plan, found: dict[int, Company], target: Target, cells:
         if isinstance(node, Scan) and number in found:
             company = found[number]
             quick = target.whole_tiles or (target.math == "bf16" and (target.tiles or target.dots))
-            least = TILES if quick else FEWEST
+            large = summed_bytes(plan, company.after, target) >= LARGE * target.l2_bytes
+            least = LONG if quick or large else FEWEST
             fitting = min(MOST, max(least, target.l2_bytes // SHARE // company.bytes))
             fitting -= fitting % least
             before, after = kernels(plan, company.before), kernels(plan, company.after)
@@ -208,3 +211,14 @@ def kernels(plan: Plan, numbers: tuple[int, ...]) -> tuple[Kernel, ...]:
     """Nodes that are kernels."""
     nodes = [plan.nodes[number] for number in numbers]
     return tuple(each for each in nodes if not isinstance(each, Scan | Guard))
+
+
+def summed_bytes(plan: Plan, numbers: tuple[int, ...], target: Target) -> int:
+    """Bytes of what the weight gradients among some nodes add to."""
+    outs = [
+        operand
+        for node in kernels(plan, numbers)
+        if isinstance(node, Outer | Outers)
+        for operand in reads_and_writes(plan, node)[1]
+    ]
+    return sum(operand.size for operand in outs) * target.real_bytes
