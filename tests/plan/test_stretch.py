@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from seqc.passes import flow_for
 from seqc.plan import Plan, PlanOptions, plan
-from seqc.plan.stretch import FEWEST, SHARE
+from seqc.plan.stretch import FEWEST, LARGE, LONG, SHARE
 from seqc.plan.types import Outer, Product, Reduce, Scan
 from tests.numeric.programs import lower_text
 from tests.plan.compare import TARGET
@@ -65,3 +67,12 @@ def test_what_another_layer_needs_is_kept_for_it() -> None:
     upper = [node for node in made.nodes if isinstance(node, Scan)][2]
     gates = {each.left.buffer for each in upper.after if isinstance(each, Outer)}
     assert gates and not any(made.buffers[each].local for each in gates)
+
+
+def test_gradients_far_beyond_the_second_cache_are_summed_in_longer_stretches() -> None:
+    program = lower_text(MODEL.format(size=64, text="y = x |> first"))
+    flow, sums = flow_for(program, "gradients"), 4 * (64 * 64 + 64 * 9) * TARGET.real_bytes
+    for second, least in ((sums, FEWEST), (sums // LARGE, LONG)):
+        made = plan(flow, program, "gradients", replace(TARGET, l2_bytes=second))
+        stretches = [node.stretch for node in made.nodes if isinstance(node, Scan) and node.after]
+        assert stretches == [least]
