@@ -205,6 +205,7 @@ template <class R, int64_t Depth> struct RoundedSegment {
   const R *packed;
   int64_t depth;
 };
+
 // rounded_rows(depth): how many rows are rounded at a time; all panels pass over them.
 constexpr int64_t rounded_rows(int64_t depth) {
   return depth <= 2048 ? 64 : depth >= 16384 ? 8 : 131072 / depth;
@@ -234,7 +235,7 @@ SEQC_INLINE void round_row(int64_t count, const float *from, TwinRow *to) {
   typedef uint64_t Twins __attribute__((vector_size(sizeof(uint64_t) * lanes<float>)));
   const auto rest = [](Vec<float> x) SEQC_INLINED { // nothing of what is not finite
     const Vec<float> left = x - widened(halved(x));
-    return select(left == left, left, 0.0f);
+    return select(left - left == Vec<float>{}, left, 0.0f);
   };
   by_pairs(count, from, [&](int64_t p, Vec<float> low, Vec<float> high) SEQC_INLINED {
     const Twins both = __builtin_convertvector(round_two(low, high), Twins) |

@@ -286,11 +286,11 @@ SEQC_KERNEL static void pack_gates(R *packed, int64_t depth, int64_t units, cons
       pack_gate(packed, depth, units, count, gate, gates[gate], stride, begin, min(begin + lanes<R>, units));
 }
 
-// Element k of one vector of columns in each row that row(k) points to, `valid` of them; null is a row of
-// zeros.
-template <class R, class Row> SEQC_INLINE Vec<R> crossed(int64_t k, int64_t valid, Row &&row) {
+// crossed<R>(k, valid, row_at): element k of each of one vector of columns, of which `valid` are there;
+// row_at(index) points to their reals in a row, null stands for a row of zeros.
+template <class R, class RowAt> SEQC_INLINE Vec<R> crossed(int64_t k, int64_t valid, RowAt &&row_at) {
   const auto of = [&](int64_t index) SEQC_INLINED {
-    const Real<R> *const from = row(index);
+    const Real<R> *const from = row_at(index);
     return !from || valid <= 0 ? Vec<Real<R>>{}
            : valid >= lanes<R> ? load(from)
                                : load_part(from, static_cast<int>(valid));
