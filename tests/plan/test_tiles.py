@@ -11,7 +11,7 @@ from seqc.plan import Plan, PlanOptions, plan
 from seqc.plan.cost import costs, total
 from seqc.plan.inside import LONE
 from seqc.plan.rates import usual
-from seqc.plan.stretch import TILES
+from seqc.plan.stretch import LONG
 from seqc.plan.target import ALONG, Target
 from seqc.plan.types import Outer, Outers, Product, Scan
 from tests.numeric.programs import lower_text
@@ -69,7 +69,7 @@ def test_products_that_join_nothing_stay() -> None:
 
 
 def test_gradients_are_summed_on_tiles_over_long_stretches() -> None:
-    for target, math, least in ((TILED, "tiles", TILES), (VECTORS, "bf16", 64)):
+    for target, math, least in ((TILED, "tiles", LONG), (VECTORS, "bf16", 64)):
         made = planned("LSTM", 512, 40, target, "gradients")
         back = [node for node in made.nodes if isinstance(node, Scan)][-1]
         outers = [each for each in back.after if isinstance(each, Outer | Outers)]
@@ -196,7 +196,7 @@ def test_gradients_of_single_precision_are_summed_on_tiles() -> None:
     back = [node for node in made.nodes if isinstance(node, Scan)][-1]
     outers = [each for each in (*back.after, *made.nodes) if isinstance(each, Outer | Outers)]
     assert outers and {each.math for each in outers} == {"split"}
-    assert back.stretch in (0, *range(TILES, 1025, TILES))
+    assert back.stretch in (0, *range(LONG, 1025, LONG))
 
 
 def test_weights_of_sixteen_bits_lie_in_pairs_on_tiles() -> None:
