@@ -115,6 +115,21 @@ def test_rates_of_plain_cores_grow_with_their_vectors() -> None:
     assert Target(rates=PLAIN).speed is PLAIN
 
 
+def test_pairs_multiply_at_their_own_rate(tmp_path: Path) -> None:
+    path = tmp_path / "m.seq"
+    path.write_text(MODEL.format(cell="LSTM", hidden=128), encoding="utf-8")
+    program = pipeline.program(Reader(path), Options())
+    least = {}
+    for dots in (False, True):
+        target = Target(vector_bytes=64, math="bf16", dots=dots)
+        made = pipeline.plans(program, target, ("update",))["update"]
+        found = costs(made, target, replace(PLAIN, dots=3 * PLAIN.operations), 64, 32)
+        least[dots] = sum(each.least for _, node, each in found if isinstance(node, Outer | Product))
+    assert least[True] == pytest.approx(
+        least[False] / 3, rel=0.05
+    )  # weights of the loop are waited for alike
+
+
 def test_levels() -> None:
     assert [PLAIN.level(each) for each in (1, 20_000, 500_000, 10_000_000, 1e9)] == [0, 0, 1, 2, 3]
     assert PLAIN.read(1e9, 1e9) == pytest.approx(0.1)
