@@ -120,7 +120,7 @@ def markdown(results: Sequence[Result], rates: Rates, notes: bool = True) -> str
         f"One core at the start of this run: {rates.operations / 1e9:.0f} GFLOP/s of multiply-adds{tiles}; "
         f"reads in GB/s: {reads}. "
         "The floor of a row uses the multiply-add rate read between its own calls, or a sixth of that of tiles, on which single "
-        "precision takes six products; its parts are products, weights of the loop and "
+        "precision takes six products, and in bfloat16 the rate of tiles, or that of pairs, moved as the former has; its parts are products, weights of the loop and "
         "elementary functions one after the other. Spreads are the middle half.",
         "",
         "| " + " | ".join(HEAD) + " |",

@@ -160,10 +160,10 @@ static void check_all(const char *what, int64_t M, int64_t width, const double *
 }
 
 // What weights are on vectors, for rows that are rounded and for others.
-template <int Left> struct Paired {
+template <int Left> struct InPairs {
   typedef seqc::Twin type;
 };
-template <> struct Paired<1> {
+template <> struct InPairs<1> {
   typedef seqc::Pair type;
 };
 
@@ -254,7 +254,7 @@ static void check_product(int64_t M, int64_t K) {
     check_all("reals", M, width, expected + 0, size + 0, run_on(segments));
   }
   if constexpr (Right == 1 && !seqc::narrow<float>(Units, Gates)) {
-    typedef typename Paired<Left>::type Element;
+    typedef typename InPairs<Left>::type Element;
     const int64_t deep = seqc::terms<Element>(K), shallow = seqc::terms<Element>(extra);
     Data<float> of_u(seqc::packed_size<Element>(deep, Units, Gates), 1),
         of_w(seqc::packed_size<Element>(shallow, Units, Gates), 1);

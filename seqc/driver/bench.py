@@ -82,8 +82,8 @@ class Wishes:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """All timings of a model, and the rates of the machine that they are held against. `halves`: its products are made of
-    bfloat16, on "tiles" or "dots" where the machine has either."""
+    """All timings of a model, and the rates of the machine that they are held against. `halves` is that of its
+    target: what multiplies its products, if they are made of bfloat16."""
 
     model: str
     real: str
@@ -116,9 +116,7 @@ def bench(path: Path, options: Options, wishes: Wishes, note: Callable[[str], No
         steps = 1 if entry == "step" else wishes.steps
         expected = total(costs(plans[entry], target, found, steps, wishes.batch))
         timings.append(_timing(model, entry, steps, wishes, expected))
-    halves = "tiles" if target.tiles else "dots" if target.dots else ""
-    halves = halves if target.math == "bf16" else ""
-    return Report(program.name, options.real, wishes.threads, tuple(timings), found, halves)
+    return Report(program.name, options.real, wishes.threads, tuple(timings), found, target.halves)
 
 
 def _entries(program: Program, wishes: Wishes) -> tuple[str, ...]:

@@ -101,9 +101,8 @@ def rounded(plan: Plan, target: Target) -> Plan:
         wide = all(plan.packs[each].sources is not None and not narrow(plan.packs[each]) for each in packs)
         if len(packs) > MOST_SEGMENTS or not wide:
             refused.update(packs)
-    halves = target.weights == "bf16" and plan.entry not in TRAINING
-    kind = "pairs" if target.tiles else "dots" if target.dots else "pairs" if halves else "rounded"
-    math = "tiles" if target.tiles else "dots" if target.dots else target.math
+    stored = "pairs" if target.weights == "bf16" and plan.entry not in TRAINING else "rounded"
+    kind, math = {"tiles": "pairs", "dots": "dots"}.get(target.halves, stored), target.halves or target.math
 
     def made(kernel: Kernel) -> Kernel:
         return replace(kernel, math=math) if isinstance(kernel, Outer | Outers) else kernel

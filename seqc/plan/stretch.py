@@ -192,9 +192,8 @@ def with_stretches(plan: Plan, found: dict[int, Company], target: Target, cells:
             continue
         if isinstance(node, Scan) and number in found:
             company = found[number]
-            quick = target.whole_tiles or (target.math == "bf16" and (target.tiles or target.dots))
             large = summed_bytes(plan, company.after, target) >= LARGE * target.l2_bytes
-            least = LONG if quick or large else FEWEST
+            least = LONG if target.whole_tiles or target.halves or large else FEWEST
             fitting = min(MOST, max(least, target.l2_bytes // SHARE // company.bytes))
             fitting -= fitting % least
             before, after = kernels(plan, company.before), kernels(plan, company.after)

@@ -14,8 +14,8 @@ ALONG = 256
 class Target:
     """What `plan` may know of the machine. `lanes` counts elements of the build's real type in one vector; `weights` is how
     inference stores the matrices of its products: "real", "bf16" or "int8". With `math` "bf16" the operands of products are
-    rounded to bfloat16; `tiles`: the machine multiplies them in matrix tiles, `dots`: in pairs, on vectors. `rates` are those of the machine at hand, if
-    the build is for it and somebody measured it."""
+    rounded to bfloat16; `tiles`: the machine multiplies them in matrix tiles, `dots`: in pairs, on vectors. `rates` are those of
+    the machine at hand, if the build is for it and somebody measured it."""
 
     name: str = "portable"
     vector_bytes: int = 16
@@ -37,7 +37,14 @@ class Target:
     def along(self) -> int:
         """Terms of products that a loop over time takes along rather than to read their results from memory: in bfloat16 they are
         made sooner than those are read, as long as the weights lie near."""
-        return ALONG if (self.tiles or self.dots) and self.math == "bf16" else 0
+        return ALONG if self.halves else 0
+
+    @property
+    def halves(self) -> str:
+        """What multiplies the products of `math` "bf16": "tiles", "dots", or "" for multiply-adds of rounded reals."""
+        if self.math != "bf16":
+            return ""
+        return "tiles" if self.tiles else "dots" if self.dots else ""
 
     @property
     def whole_tiles(self) -> bool:

@@ -97,7 +97,8 @@ class Outer:
     """out[M, N] = sum over (t, b) of `axes` of left[M] x right[N]: the gradient of a weight matrix, after the loop.
 
     With `rows` > 1 there are no axes: the sum runs over the rows of left[rows, M] and right[rows, N]. `math` "bf16" rounds them,
-    and so do "dots", which sums pairs of them, and "tiles", which sums on matrix tiles; "split" sums there what each number is the sum of, three of bfloat16.
+    and so do "dots", which sums pairs of them, and "tiles", which sums on matrix tiles; "split" sums there what each number is the
+    sum of, three of bfloat16.
     """
 
     axes: frozenset[Axis]
@@ -315,8 +316,9 @@ class PackedMatrix:
     form "rows": y = W x; `sources` are the G matrices [units, depth], stacked and interleaved by `block`.
     form "columns": x' = Wt y; sources [depth / their number, units] one below the other. A source is (parameter, offset
     in elements), or None when it is filled by a `Pack` node and lives in the workspace, in buffer `buffer`. `kind`: "real",
-    "bf16", "int8" (quant.hpp, tiles8.hpp), "rounded", "dots" or "pairs" (bfloat16 for rows that are rounded too: as reals, or in pairs for vectors or tiles),
-    "exact" and "twins" (pairs for rows as they are, on tiles and on vectors), "split" (three of bfloat16 for each real), or "either" ("real", and "split" behind it).
+    "bf16", "int8" (quant.hpp, tiles8.hpp), "rounded", "dots" or "pairs" (bfloat16 for rows that are rounded too: as reals, or in
+    pairs for vectors or tiles), "exact" and "twins" (pairs for rows as they are, on tiles and on vectors), "split" (three of
+    bfloat16 for each real), or "either" ("real", and "split" behind it).
     """
 
     form: str

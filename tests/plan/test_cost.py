@@ -125,9 +125,7 @@ def test_pairs_multiply_at_their_own_rate(tmp_path: Path) -> None:
         made = pipeline.plans(program, target, ("update",))["update"]
         found = costs(made, target, replace(PLAIN, dots=3 * PLAIN.operations), 64, 32)
         least[dots] = sum(each.least for _, node, each in found if isinstance(node, Outer | Product))
-    assert least[True] == pytest.approx(
-        least[False] / 3, rel=0.05
-    )  # weights of the loop are waited for alike
+    assert least[True] == pytest.approx(least[False] / 3, rel=0.01)
 
 
 def test_levels() -> None:
