@@ -127,7 +127,9 @@ def test_matrix_tiles_compile(tmp_path: Path) -> None:
         build("g++", f"../bench/{source}", tmp_path / source, "-O1", "-march=sapphirerapids", "-shared")
 
 
-@pytest.mark.parametrize("source", ["test_math.cpp", "test_gemm.cpp", "test_sums.cpp", "test_quant.cpp"])
+@pytest.mark.parametrize(
+    "source", ["test_math.cpp", "test_gemm.cpp", "test_sums.cpp", "test_quant.cpp", "test_bf16.cpp"]
+)
 def test_arm_under_an_emulator(source: str, tmp_path: Path) -> None:
     cross, emulator = shutil.which("aarch64-linux-gnu-g++"), shutil.which("qemu-aarch64")
     if cross is None or emulator is None:
