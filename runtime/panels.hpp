@@ -18,8 +18,8 @@ struct Ahead {
 // stream is a stretch of k, and the streams are added in the end; otherwise (one row) it is a panel of its
 // own. Far: the weights come from beyond the second-level cache, and are asked for a page ahead.
 template <class R, int Height, int Width, int Streams, bool Chains, bool Far = false>
-SEQC_KERNEL static void tile(const Segment<R> *segments, int count, int64_t row, int64_t first_vector,
-                             Ahead ahead, Vec<Real<R>> *out) {
+SEQC_INLINE void add_tile(const Segment<R> *segments, int count, int64_t row, int64_t first_vector,
+                          Ahead ahead, Vec<Real<R>> *out) {
   Array<Array<Array<Vec<Real<R>>, Width>, Height>, Streams> sum = {};
   for (int s = 0; s < count; ++s) {
     const Segment<R> segment = segments[s];
@@ -94,6 +94,13 @@ SEQC_KERNEL static void tile(const Segment<R> *segments, int count, int64_t row,
   }
 }
 
+// The same as a function of its own, for several rows: one row has so little to do that a call counts.
+template <class R, int Height, int Width, int Chains>
+SEQC_KERNEL static void tile(const Segment<R> *segments, int count, int64_t row, int64_t first_vector,
+                             Ahead ahead, Vec<Real<R>> *out) {
+  add_tile<R, Height, Width, Chains, true>(segments, count, row, first_vector, ahead, out);
+}
+
 // Calls the tile for `height` rows, 1 … Limit.
 template <class R, int Width, int Chains, int Limit>
 SEQC_INLINE void tile_of(int64_t height, const Segment<R> *segments, int count, int64_t row,
@@ -105,7 +112,7 @@ SEQC_INLINE void tile_of(int64_t height, const Segment<R> *segments, int count, 
     }
   }
   if constexpr (!odd_height(Limit, Width))
-    tile<R, Limit, Width, Chains, true>(segments, count, row, first_vector, ahead, out);
+    tile<R, Limit, Width, Chains>(segments, count, row, first_vector, ahead, out);
 }
 
 // Hands the sums of one row and panel to the epilogue, block by block.
@@ -198,7 +205,7 @@ template <class R, int Gates, int64_t Units, int Count, class Epilogue>
 SEQC_INLINE void panel_row(int64_t row, int64_t first, const Segment<R> *segments, int count,
                            Epilogue &epilogue) {
   Array<Vec<Real<R>>, Gates * Count> sums;
-  tile<R, 1, Gates * Count, 1, true>(segments, count, row, first * Gates, Ahead{first * Gates, 0}, sums);
+  add_tile<R, 1, Gates * Count, 1, true>(segments, count, row, first * Gates, Ahead{first * Gates, 0}, sums);
   finish<R, Gates, Units>(row, first, Count, sums, epilogue);
 }
 
@@ -217,7 +224,7 @@ SEQC_INLINE void one_row_by(int64_t row, const Segment<R> *segments, int count, 
       if (at < groups) {
         Array<Vec<Real<R>>, Streams * width> sums;
         const int64_t first = at * Streams * wide;
-        tile<R, 1, width, Streams, false, Far>(segments, count, row, first * Gates, Ahead{0, 0}, sums);
+        add_tile<R, 1, width, Streams, false, Far>(segments, count, row, first * Gates, Ahead{0, 0}, sums);
         finish<R, Gates, Units>(row, first, Streams * wide, sums, epilogue);
         continue;
       }
