@@ -145,13 +145,14 @@ def fused_kernel(
     parameters += order_parameters(node, shared)
     pack = plan.packs[node.segments[0].pack]
     alone = plan.entry in ("infer", "step", "generate")  # there a step may be as short as a call
+    short = alone and (in_scan or plan.entry == "step")
 
     def body(names: Sequence[str]) -> list[str]:
         lines = filled(group, Form.VECTOR, names, index)
         inner = [*lines[Scope.ROW], *lines[Scope.ELEMENT]]
         row = "int64_t row" if mentions(inner, "row") else "int64_t"
         unit = "int64_t i" if mentions(inner, "i") else "int64_t"
-        inline = "SEQC_INLINED " if rows or pack.kind in ON_TILES or alone else ""
+        inline = "SEQC_INLINED " if rows or pack.kind in ON_TILES or short else ""
         taken = "=" if pack.kind in ON_TILES or len(epilogue.stores) > FEW else "&"
         sizes = f"{max(1, pack.gates)}, {pack.units}"
         if rows or few:
