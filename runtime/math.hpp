@@ -75,12 +75,12 @@ SEQC_INLINE Vec<double> pow(Vec<double> x, double y) { return lane_pow(x, broadc
 SEQC_INLINE Vec<float> pow(float x, Vec<float> y) { return lane_pow(broadcast(x), y); }
 SEQC_INLINE Vec<double> pow(double x, Vec<double> y) { return lane_pow(broadcast(x), y); }
 
-// abs: the magnitude.
-SEQC_INLINE float abs(float x) { return __builtin_fabsf(x); }
-SEQC_INLINE double abs(double x) { return __builtin_fabs(x); }
-SEQC_INLINE int64_t abs(int64_t x) { return x < 0 ? -x : x; }
-SEQC_INLINE Vec<float> abs(Vec<float> x) { return single::magnitude(x); }
-SEQC_INLINE Vec<double> abs(Vec<double> x) {
+// magnitude: the absolute value (not `abs`: system headers have functions of that name).
+SEQC_INLINE float magnitude(float x) { return __builtin_fabsf(x); }
+SEQC_INLINE double magnitude(double x) { return __builtin_fabs(x); }
+SEQC_INLINE int64_t magnitude(int64_t x) { return x < 0 ? -x : x; }
+SEQC_INLINE Vec<float> magnitude(Vec<float> x) { return single::magnitude(x); }
+SEQC_INLINE Vec<double> magnitude(Vec<double> x) {
   typedef VecOf<double>::words Words;
   return bits_as<Vec<double>>(bits_as<Words>(x) & 0x7fffffffffffffffu);
 }

@@ -68,7 +68,7 @@ SPELLINGS: dict[str, Spelling] = {
     "coarse_sigmoid": Call("coarse_sigmoid"),
     "softplus": Call("softplus"),
     "erf": Call("erf"),
-    "abs": Call("abs"),
+    "abs": Call("magnitude"),
     "sign": Call("sign"),
     "floor": Call("floor"),
     "minimum": Call("min"),

@@ -35,7 +35,7 @@ signal select read write open close link remove rename stat read exit abort free
 
 # What generated functions call their own things, and what the runtime calls its functions.
 _OWN = """seqc real row rows i t steps batch frame which call key where size lanes load store sweep broadcast both either
-opposite number whole Vec Mask sigmoid quick_tanh quick_sigmoid coarse_tanh coarse_sigmoid softplus root0 sign divide_floor modulo_floor smaller larger keep fold less greater
+opposite number whole Vec Mask sigmoid quick_tanh quick_sigmoid coarse_tanh coarse_sigmoid softplus root0 magnitude sign divide_floor modulo_floor smaller larger keep fold less greater
 equal unequal segments segment later block width draw packed sum_rows sums then back min max pack step infer evaluate gradients apply update generate get weights state inputs outputs grads scores"""
 
 RESERVED: frozenset[str] = frozenset(

@@ -143,28 +143,45 @@ def tainted(flow: Flow, starts: Callable[[Value], bool]) -> dict[int, int]:
     return found
 
 
+def ends_of(flow: Flow) -> dict[int, int]:
+    """What is made of the last value of a stream, without time, and that value: an output may be, a step may not see it."""
+    found: dict[int, int] = {}
+    for index, value in enumerate(flow.values):
+        if value.op == "final":
+            found[index] = index
+        elif Axis.TIME not in value.type.axes:
+            told = [found[arg] for arg in value.args if arg in found]
+            if told:
+                found[index] = min(told)
+    return found
+
+
 def streaming(flow: Flow, sites: list[Site]) -> Refusal | None:
     """Why no `step` can be made of a model: an output needs what only the whole sequence tells. None if one can."""
     outputs = [root for name, root in flow.roots.items() if name.startswith(("output.", "until", "default."))]
+    ends = ends_of(flow)
     seen: set[int] = set()
     pending = list(reversed(outputs))
-    worst: int | None = None
+    causes: list[int] = []
     while pending:
         index = pending.pop()
         if index in seen:
             continue
         seen.add(index)
         value = flow.values[index]
-        whole = value.op in ("reverse", "steps") or reduces(flow, value, Axis.TIME)
-        if whole and (worst is None or index < worst):
-            worst = index
+        if value.op in ("reverse", "steps") or reduces(flow, value, Axis.TIME):
+            causes.append(index)
+        elif Axis.TIME in value.type.axes:
+            causes += [ends[source] for source in sources(flow, index) if source in ends]
         pending.extend(sources(flow, index))
         if value.op == "final":
             pending.append(flow.states[state_of(value)].init)
-    if worst is None:
+    if not causes:
         return None
+    worst = min(causes)
     value, site = flow.values[worst], sites[worst]
-    word = {"reverse": "`reverse`", "steps": "`steps`"}.get(value.op, "a reduction over time")
+    words = {"reverse": "`reverse`", "steps": "`steps`", "final": "`last` over time within a step"}
+    word = words.get(value.op, "a reduction over time")
     place = user_place(site)
     where = f" ({site.span.place})" if place != site.span else ""
     return Refusal(f"uses {word}{where}, which needs the whole sequence", place)

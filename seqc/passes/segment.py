@@ -21,6 +21,7 @@ from seqc.flow.order import sources, state_of
 from seqc.flow.types import Axis, Flow, Kind, State, Type, Value, Way
 from seqc.lower.program import Input, Program
 from seqc.ops.build import Builder, sum_to
+from seqc.passes.prune import prune
 
 PARTS = ("advance", "score", "close", "back")
 TOTAL = "segment.steps"
@@ -95,6 +96,8 @@ def check_streams(flow: Flow, cuts: dict[int, Cut]) -> None:
         if whole and any(Axis.TIME in flow.values[arg].type.axes for arg in sources(flow, index)):
             raise NotSegmented(f"a step sees a sum over all steps, {place(value)}")
         for arg in sources(flow, index):
+            if arg in cuts:
+                raise NotSegmented(f"a step sees what is made of all steps, {place(flow.values[arg])}")
             if arg not in seen:
                 seen.add(arg)
                 below.append(arg)
@@ -203,5 +206,7 @@ def inputs_of(program: Program, flow: Flow) -> tuple[Input, ...]:
 
 
 def part(program: Program, name: str, flow: Flow, inputs: tuple[Input, ...]) -> Program:
-    """A program of the same parameters, hypers and states around another flow."""
-    return replace(program, name=f"{program.name}_{name}", flow=flow, inputs=inputs, rules={}, deploys=())
+    """A program of the same parameters, hypers and states around another flow, less what only outputs need: where one of
+    them turns time round, states would not live on."""
+    title = f"{program.name}_{name}"
+    return replace(program, name=title, flow=prune(flow), inputs=inputs, rules={}, deploys=())

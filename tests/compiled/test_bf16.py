@@ -50,6 +50,17 @@ def letters(steps: int, rows: int) -> tuple[np.ndarray[Any, Any], np.ndarray[Any
     return draw.integers(0, 30, shape, np.int32), draw.integers(0, 30, shape, np.int32)
 
 
+def test_functions_that_system_headers_name_too(tmp_path: Path) -> None:
+    file = tmp_path / "size.seq"
+    text = "use std.cells: Dense\nmodel Size { input x: real[9]  output y = abs(x[0]) > abs(x[1])  output z = abs(x)"
+    text += "  output other = x |> Dense(9) }\ndeploy low of Size { math = bf16 }\n"
+    file.write_text(text, encoding="utf-8")
+    x = np.random.default_rng(0).normal(size=(3, 2, 9)).astype(np.float32)
+    build(file, tmp_path, options=Options(deploy="low"))
+    y, z, _ = open_package(tmp_path / "size").infer(x)
+    assert np.array_equal(z, np.abs(x)) and np.array_equal(y != 0, z[..., 0] > z[..., 1])
+
+
 def test_gradients_are_near_and_training_learns(tmp_path: Path) -> None:
     source = source_in(tmp_path)
     low = seqc.load(source, engine="library", seed=3)

@@ -99,6 +99,17 @@ def test_updates_and_scores_are_those_of_one_piece(source: Path) -> None:
     assert_equal(float(cut.evaluate(*arrays)), float(whole.evaluate(*arrays)), "evaluate")
 
 
+def test_an_output_that_turns_time_round_changes_nothing(tmp_path: Path) -> None:
+    file = tmp_path / "turned.seq"
+    file.write_text(MODEL.replace("  output logits\n", "  output logits\n  output r = reverse(x)\n"), "utf-8")
+    whole, cut = pair(file, 45_000)
+    arrays = data()
+    ours, theirs = cut.gradients(*arrays), whole.gradients(*arrays)
+    assert_equal(float(ours.score), float(theirs.score), "loss")
+    for name, value in theirs.parameters.items():
+        assert_equal(ours.parameters[name], value, name)
+
+
 def test_a_call_that_fits_is_one_piece(source: Path) -> None:
     whole, cut = pair(source, 1 << 30)
     arrays = data(9)
@@ -139,8 +150,9 @@ def test_models_that_cannot_be_cut_say_so(tmp_path: Path) -> None:
     turned = MODEL.replace("|> LSTM(6)", "|> Both(LSTM(3))").replace("use std.cells:", "use std.cells: Both,")
     seen = MODEL.replace("late   = step / steps", "late   = mean(x[0] over time)")
     largest = MODEL.replace("mean(sum(kept ^ 2) over batch)", "max(h[0] over time, batch)")
+    told = MODEL.replace("bias * late", "bias * late - 0.1 * kept")  # what the loss is made of, too
     for number, (text, reason) in enumerate(
-        ((turned, "turns time"), (seen, "a step sees"), (largest, "max"))
+        ((turned, "turns time"), (seen, "a step sees"), (largest, "max"), (told, "a step sees"))
     ):
         file = tmp_path / f"bad{number}.seq"
         file.write_text(text, encoding="utf-8")

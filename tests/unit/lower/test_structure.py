@@ -188,6 +188,19 @@ def test_streaming_is_told_from_the_outputs() -> None:
     assert speech.why_not[1].text == "Both(LSTM(H))"
 
 
+def test_a_step_that_sees_the_last_one_cannot_stream() -> None:
+    model = "model M {{ input x: real[2]  state h: real[2] = {start}  h = 0.5 * prev h + x  output y = {y} }}"
+    for start, y, causal in (
+        ("0", "last(h over time)", True),  # as far as it has come
+        ("0", "x - last(h over time)", False),
+        ("0", "sum(x) * tanh(last(h[0] over time))", False),
+        ("last(x over time)", "h", False),
+    ):
+        found = program(model.format(start=start, y=y))
+        assert found.causal is causal, y
+        assert causal or (found.why_not is not None and "`last` over time" in found.why_not[0])
+
+
 TRAINED = (
     CELLS
     + OPTIM
