@@ -327,7 +327,7 @@ SEQC_KERNEL static void contract(const Loop *outer, int outers, const Loop *inne
   }
   R sum = R(0);
   for (int64_t k = 0; k < inner->count; ++k)
-    sum += left[k * inner->left] * right[k * inner->right];
+    sum = fma(left[k * inner->left], right[k * inner->right], sum);
   *out = static_cast<O>(sum);
 }
 

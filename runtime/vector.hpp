@@ -326,6 +326,18 @@ SEQC_INLINE Vec<float> fma(Vec<float> a, Vec<float> b, Vec<float> c) { return a 
 SEQC_INLINE Vec<double> fma(Vec<double> a, Vec<double> b, Vec<double> c) { return a * b + c; }
 #endif
 
+// The same with numbers that are equal in all lanes.
+#define SEQC_FMA(R)                                                                                          \
+  SEQC_INLINE Vec<R> fma(Vec<R> a, Vec<R> b, R c) { return fma(a, b, broadcast(c)); }                        \
+  SEQC_INLINE Vec<R> fma(Vec<R> a, R b, Vec<R> c) { return fma(a, broadcast(b), c); }                        \
+  SEQC_INLINE Vec<R> fma(R a, Vec<R> b, Vec<R> c) { return fma(broadcast(a), b, c); }                        \
+  SEQC_INLINE Vec<R> fma(Vec<R> a, R b, R c) { return fma(a, broadcast(b), broadcast(c)); }                  \
+  SEQC_INLINE Vec<R> fma(R a, Vec<R> b, R c) { return fma(broadcast(a), b, broadcast(c)); }                  \
+  SEQC_INLINE Vec<R> fma(R a, R b, Vec<R> c) { return fma(broadcast(a), broadcast(b), c); }
+SEQC_FMA(float)
+SEQC_FMA(double)
+#undef SEQC_FMA
+
 // min, max of two reals: NaN where either is NaN, as numpy's minimum and maximum.
 template <class X> SEQC_INLINE X smaller(X a, X b) { return select(either(a < b, a != a), a, b); }
 template <class X> SEQC_INLINE X larger(X a, X b) { return select(either(a > b, a != a), a, b); }

@@ -1,6 +1,6 @@
 // Rates of products, weight gradients and fused cells in GFLOP/s, each beside the multiply-add rate of this
 // core read in turn with it (medians), and the time of the elementary functions.
-//   g++ -std=c++17 -O3 -march=native -fno-math-errno -fno-trapping-math -ffp-contract=fast bench.cpp -o bench
+//   g++ -std=c++17 -O3 -march=native -fno-math-errno -fno-trapping-math -ffp-contract=off bench.cpp -o bench
 //   ./bench [part of a name]
 #include "../math.hpp"
 #include "../outer.hpp"

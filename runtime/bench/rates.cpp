@@ -2,7 +2,7 @@
 // buffer of a given size, matrix tiles, elementary functions, and the time of a call. Each reads for about
 // the seconds given to it and answers with a median, so that a caller can read them in turn with its own
 // work.
-//   g++ -std=c++17 -O2 -march=native -fno-math-errno -fno-trapping-math -ffp-contract=fast -fPIC -shared
+//   g++ -std=c++17 -O2 -march=native -fno-math-errno -fno-trapping-math -ffp-contract=off -fPIC -shared
 //       rates.cpp -o rates.so
 #include "../bf16.hpp"
 #include "../math.hpp"

@@ -197,7 +197,7 @@ int main(int count, char **arguments) {
   SWEEP(softplus, 3.5, exact_softplus);
   SWEEP(floor, 0.0, floor);
   SWEEP(sqrt, 0.5001, sqrt);
-  SWEEP(abs, 0.0, fabs);
+  SWEEP(magnitude, 0.0, fabs);
   SWEEP(sign, 0.0, exact_sign);
   SWEEP(sin, 2.5, sin);
   SWEEP(cos, 2.5, cos);

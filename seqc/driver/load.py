@@ -48,6 +48,8 @@ def load(
         raise UserFault("S0906", f"`real` is {real!r}", f"expected one of {', '.join(REALS)}")
     if engine not in ENGINES:
         raise UserFault("S0906", f"`engine` is {engine!r}", f"expected one of {', '.join(ENGINES)}")
+    if memory is not None and (type(memory) is not int or memory < 1):
+        raise UserFault("S0906", f"`memory` is {memory!r}", "expected a number of bytes")
     options = Options(real=real, dims=tuple(sorted((dims or {}).items())), model=model, march=march)
     options = replace(options, memory=memory)
     if tune and engine != "evaluator" and not Path(path).is_dir():

@@ -60,11 +60,12 @@ def _difference(ours: np.ndarray[Any, Any], exact: np.ndarray[Any, Any]) -> floa
 
 
 def drawn(manifest: Mapping[str, Any], steps: int | None) -> dict[str, Any]:
-    """Inputs by name: normal reals, even indices, whole lengths; `steps` None stands for one row that is stepped."""
+    """Inputs by name: normal reals, even indices, whole lengths; `steps` None stands for one row that is stepped, and has no
+    length."""
     draw = np.random.default_rng(0)
     values: dict[str, Any] = {}
     for each in manifest["inputs"]:
-        if each["target"]:
+        if each["target"] or (each["length"] and steps is None):
             continue
         stream = "time" in each["axes"]
         rows = 1 if steps is None else ROWS

@@ -28,7 +28,7 @@ FLAGS = (
     "-fno-rtti",
     "-fno-math-errno",
     "-fno-trapping-math",
-    "-ffp-contract=fast",
+    "-ffp-contract=off",
     "-fno-ident",
     "-fno-semantic-interposition",
 )

@@ -345,7 +345,7 @@ def side(line: str) -> str:
     """A line of `side_by_side`, on vectors."""
     target, text = line.removesuffix(";").split(" = ", 1)
     place = f"{target[:-3]} + r" if target.endswith("[r]") else f"{target[: -len('[row]')]} + first + r"
-    value = SIDE.sub(r"load(\1 + r, which)", text)
+    value = SIDE.sub(r"load(\1 + r, which)", text) if SIDE.search(text) else f"broadcast({text})"
     return f"store({place}, {value}, which);"
 
 

@@ -35,12 +35,13 @@ class Scope(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Term:
-    """The text of a value, how tightly it binds, its kind and scope."""
+    """The text of a value, how tightly it binds, its kind and scope; of a product that stands where it is used, `factors`."""
 
     text: str
     level: int
     kind: Kind
     scope: Scope
+    factors: tuple[Term, Term] | None = None
 
     def at(self, level: int, strict: bool = False) -> str:
         """The text as an operand of an operator of this level."""
@@ -153,8 +154,33 @@ def _term(statement: Statement, arguments: Sequence[Term], terms: Mapping[int, T
     if statement.op == "cast":
         text, level = _cast(arguments[0], kind, real)
         return Term(text, level, kind, scope)
+    fused = _fused(statement.op, kind, arguments)
+    if fused is not None:
+        return Term(fused, cpp.ATOM, kind, scope)
     text, level = _spell(statement.op, kind, arguments)
-    return Term(text, level, kind, scope)
+    factors = (arguments[0], arguments[1]) if statement.op == "mul" and kind.is_real else None
+    return Term(text, level, kind, scope, factors)
+
+
+def _fused(op: str, kind: Kind, arguments: Sequence[Term]) -> str | None:
+    """`fma(a, b, c)` for a product and a sum. Left to a compiler, they would be rounded once in one copy of a loop and twice
+    in another: a row alone and the same row of a batch would differ."""
+    if op not in ("add", "sub") or not kind.is_real:
+        return None
+    left, right = arguments
+    minus = op == "sub"
+    if left.factors is not None:
+        a, b = left.factors
+        return f"fma({a.text}, {b.text}, {negated(right) if minus else right.text})"
+    if right.factors is not None:
+        a, b = right.factors
+        return f"fma({negated(a) if minus else a.text}, {b.text}, {left.text})"
+    return None
+
+
+def negated(term: Term) -> str:
+    """`-x`."""
+    return f"-{term.at(cpp.UNARY, strict=True)}"
 
 
 def _spell(op: str, kind: Kind, arguments: Sequence[Term]) -> tuple[str, int]:

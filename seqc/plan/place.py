@@ -114,7 +114,7 @@ def chain_reads_and_writes(plan: Plan, node: Chain) -> tuple[list[Operand], list
     written: list[Operand] = []
     for sweep in node.sweeps:
         loads = [*(operand for _, operand, _ in sweep.loads), *(pick.table for pick in sweep.picks)]
-        read += [each for each in loads if not filled(each, written)]
+        read += [part for each in loads for part in missing(each, written)]
         written += [operand for _, operand in sweep.stores]
     own = {each.buffer for each in (*read, *written) if plan.buffers[each.buffer].home.role == LOCAL}
     return [each for each in read if each.buffer not in own], [
@@ -122,19 +122,21 @@ def chain_reads_and_writes(plan: Plan, node: Chain) -> tuple[list[Operand], list
     ]
 
 
-def filled(operand: Operand, written: list[Operand]) -> bool:
-    """Whether all elements of an operand are among those written, at the same instant."""
+def missing(operand: Operand, written: list[Operand]) -> list[Operand]:
+    """The parts of an operand that are not among those written, at the same instant."""
     same = [
         each
         for each in written
         if (each.buffer, each.shift, each.at) == (operand.buffer, operand.shift, operand.at)
         and each.gate in (None, operand.gate)
     ]
-    reached = operand.offset
+    found = []
+    reached, end = operand.offset, operand.offset + operand.size
     for each in sorted(same, key=lambda each: each.offset):
-        if each.offset <= reached:
-            reached = max(reached, each.offset + each.size)
-    return reached >= operand.offset + operand.size
+        if reached < min(each.offset, end):
+            found.append(replace(operand, offset=reached, size=min(each.offset, end) - reached))
+        reached = max(reached, each.offset + each.size)
+    return [*found, replace(operand, offset=reached, size=end - reached)] if reached < end else found
 
 
 def flat(nodes: tuple[Node, ...]) -> Iterator[tuple[int, Node]]:

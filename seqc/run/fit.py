@@ -116,6 +116,11 @@ def make_options(
     before: Any = int(record.get("warmup") or 0) if warmup is None else warmup
     if isinstance(before, bool) or not isinstance(before, int | np.integer) or before < 0:
         raise ModelError(f"`warmup`: expected a whole number from 0, found {before!r}")
+    called: Any = (callbacks,) if callable(callbacks) else callbacks
+    if not isinstance(called, Sequence) or not all(callable(each) for each in called):
+        raise ModelError(
+            f"`callbacks`: expected functions of the model and an epoch's record, found {callbacks!r}"
+        )
     return Options(
         epochs=_positive("epochs", epochs),
         batch=_positive("batch", batch),
@@ -128,7 +133,7 @@ def make_options(
         shuffle=bool(shuffle),
         bucket=_positive("bucket", bucket),
         scale=scales_of(scale),
-        callbacks=(callbacks,) if callable(callbacks) else tuple(callbacks),
+        callbacks=tuple(called),
     )
 
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -23,7 +23,7 @@ from .layout import aligned, real_dtype
 from .results import Results, by_name, zeros_like
 from .short import ShortWays
 from .state import State, arrays_of
-from .views import Gradients, Hypers, Lease, Score, Views, parameter_views
+from .views import Gradients, Hypers, Lease, Score, Views, own_gradients, parameter_views
 from .weights import load_weights, parameters, save_weights
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from .report import History, Picture
 
 WRT = ("parameters", "inputs", "states", "hypers")
+MOST = 16  # inputs or outputs of a step that goes straight to the library
 
 
 class Model:
@@ -164,24 +165,23 @@ class Model:
         if state is None:
             raise ModelError("`step` goes on from a state; expected `state=`, made by `model.state()`")
         if seed == 0 and not named:
-            return (state.stepper or self.stepper(state))(*args, out=out)
+            quick = state.stepper if getattr(state, "owner", None) is self else None
+            return (quick or self.stepper(state))(*args, out=out)
         return self._step(state, *args, out=out, seed=seed, batch=batch, **named)
 
     def stepper(self, state: State) -> Callable[..., Any]:
         """`step` bound to one state: the fastest way to run one step after another."""
-        if state.stepper is None:
+        if not isinstance(state, State) or state.owner is not self:
             self._need("step")
             self._own(state)
             slow = partial(self._step, state)
             make = getattr(self.engine, "stepper", None)
-            most = 16
-            few = len(self.manifest["inputs"]) <= most and 1 <= len(self.manifest["outputs"]) <= most
-            if make is None or not few:
-                state.stepper = slow
-            else:
+            few = len(self.manifest["inputs"]) <= MOST and 1 <= len(self.manifest["outputs"]) <= MOST
+            state.stepper, state.owner = slow, self
+            if make is not None and few:
                 self._pack()
                 state.stepper = make(state.arrays, state.gate, state.batch, state.single, 0, slow)
-        return state.stepper
+        return cast(Callable[..., Any], state.stepper)
 
     def _step(
         self, state: State, *args: Any, out: Any = None, seed: int = 0, batch: int | None = None, **named: Any
@@ -255,7 +255,7 @@ class Model:
         for name in wrt:
             if name not in WRT:
                 raise ModelError(f"`wrt`: expected some of {', '.join(WRT)}, found {name!r}")
-        add = accumulate is not None
+        add = accumulate is not None and bool(own_gradients(self.manifest, accumulate, "accumulate"))
         plain = accumulate.arena if accumulate else aligned(self.manifest["plain_bytes"])
         hypers = accumulate.hyper_array if accumulate else np.zeros(len(self.manifest["hypers"]))
         inputs = zeros_like(call.inputs, self.manifest["inputs"], "inputs" in wrt and not add)
@@ -277,9 +277,10 @@ class Model:
     def apply(self, gradients: Gradients) -> None:
         """Clips gradients and lets the optimizer use them: one update."""
         self._need("apply")
+        arena = own_gradients(self.manifest, gradients, "gradients").arena
         with self._faults("apply", True):
             self._pack()
-            self.engine.apply(gradients.arena)
+            self.engine.apply(arena)
 
     def update(
         self,

@@ -31,6 +31,7 @@ class State:
         # One token, taken while a call runs: taking it is one atomic operation, also from C.
         self.gate: list[None] = [None]
         self.stepper: Callable[..., Any] | None = None
+        self.owner: Any = None  # the model that made the stepper
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -70,6 +70,8 @@ def read_tensors(
     path: str | Path, wanted: Mapping[str, tuple[int, ...]] | None = None
 ) -> tuple[dict[str, Array], dict[str, str]]:
     """All arrays and the metadata of a file. With `wanted`, names and shapes are checked before the data is read."""
+    if not isinstance(path, str | Path):
+        raise ModelError(f"expected the path of a file of weights, found a {type(path).__name__}")
     path = Path(path)
     try:
         with path.open("rb") as file:

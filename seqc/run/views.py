@@ -159,5 +159,20 @@ class Gradients:
     hyper_array: Array
 
 
+def own_gradients(manifest: Manifest, value: Any, what: str) -> Gradients:
+    """Gradients that fit a model; ModelError for anything else, `what` being the argument."""
+    if not isinstance(value, Gradients):
+        found = type(value).__name__
+        raise ModelError(f"`{what}`: expected Gradients, made by `model.gradients(…)`, found a {found}")
+    ours = {entry["name"]: tuple(entry["dims"]) for entry in manifest["parameters"]}
+    theirs = {name: array.shape for name, array in value.parameters.items()}
+    sizes = (value.arena.nbytes, value.hyper_array.size)
+    if ours != theirs or sizes != (manifest["plain_bytes"], len(manifest["hypers"])):
+        raise ModelError(
+            f"`{what}`: these are gradients of another model; expected those of {manifest['name']}"
+        )
+    return value
+
+
 def parameter_views(manifest: Manifest, arena: Callable[[], Array], what: str = "parameter") -> Views:
     return Views(what, manifest["parameters"], real_dtype(manifest), arena)

@@ -24,6 +24,7 @@ FLAGS = (
     "-fno-rtti",
     "-fno-math-errno",
     "-fno-trapping-math",
+    "-ffp-contract=off",
 )
 SHARE_ALL = 1
 """The flag that shares a call among a team however little work it is."""

@@ -45,6 +45,33 @@ def test_blocks_of_rows(vector_bytes: int, real: str, tmp_path: Path) -> None:
         check_step(pair, inputs, steps, batch)
 
 
+UNREAD = """
+use std.cells: Dense, LayerNorm
+use std.losses: huber
+use std.optim: AdamW
+fn odd(y: real) -> z: real {
+  a = y
+  z = if a < 1 then y else 1 * y * a - y / a
+}
+model M {
+  input  x: real[16]
+  input  unread: real
+  target y: real[2]
+  v = x |> LayerNorm()
+  w = odd(v)
+  guess = w |> Dense(2)
+  loss = mean(sum(huber(guess, y, 0.1)) over time, batch)
+}
+train M { update = AdamW() }
+"""
+
+
+def test_a_number_that_is_the_same_for_all_rows(tmp_path: Path) -> None:
+    """The gradient of an input that nothing reads is stored by the loop that runs over the rows anyway."""
+    pair = make(lower_text(UNREAD), "f32", tmp_path)
+    check_gradients(pair, inputs_of(pair, 3, 17), 3, 17)
+
+
 @pytest.mark.parametrize(
     ("entry", "size", "expected"),
     [("update", 33, {True}), ("infer", 33, {True, False}), ("step", 33, {False}), ("update", 300, {False})],

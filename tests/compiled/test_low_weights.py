@@ -97,3 +97,14 @@ def test_drawn_inputs_fit_the_manifest(tmp_path: Path) -> None:
     values = drawn(models["byte"].engine.manifest, 64)
     assert values["k"].shape == (64, 4) and values["k"].max() < 7
     assert values["gain"].shape == (4,)
+
+
+def test_a_stream_with_lengths_has_an_error_too(tmp_path: Path) -> None:
+    source = tmp_path / "stream.seq"
+    source.write_text(
+        "use std.cells: Dense, GRU\nmodel M { input x: real[3]  input n: length  output y = x |> GRU(8) |> Dense(2) }\n"
+        "deploy one of M { mode = streaming  batch = 1  weights = int8(per = row) }\n",
+        encoding="utf-8",
+    )
+    error = rounding_error(source, Options(deploy="one"))
+    assert error is not None and 0 < error < 0.02

@@ -30,7 +30,11 @@ def printed(*statements: Statement) -> str:
     ("first", "second", "expected"),
     [
         (("add", (0, 1)), ("mul", (3, 2)), "(a + b) * c"),
-        (("mul", (0, 1)), ("add", (3, 2)), "a * b + c"),
+        (("mul", (0, 1)), ("add", (3, 2)), "fma(a, b, c)"),
+        (("mul", (0, 1)), ("add", (2, 3)), "fma(a, b, c)"),
+        (("mul", (0, 1)), ("sub", (3, 2)), "fma(a, b, -c)"),
+        (("mul", (0, 1)), ("sub", (2, 3)), "fma(-a, b, c)"),
+        (("mul", (0, 1)), ("mul", (3, 2)), "a * b * c"),
         (("add", (1, 2)), ("add", (0, 3)), "a + (b + c)"),
         (("sub", (1, 2)), ("sub", (0, 3)), "a - (b - c)"),
         (("sub", (0, 1)), ("sub", (3, 2)), "a - b - c"),

@@ -136,3 +136,23 @@ def test_rows_are_divided_by_reciprocals() -> None:
     flow = flow_for(lower_text(PARTS), "infer")
     assert all(not flow.values[value.args[1]].type.dims for value in flow.values if value.op == "div")
     assert not any(value.op == "div" and value.type.dims for value in flow.values)
+
+
+PIECES = """
+use std.cells: Dense, LayerNormLSTM, RNN
+model M {
+  input x: real[7]
+  u = x |> RNN(3)
+  v = concat(u, tanh(0.9 * u))
+  y = v |> Dense(5)
+  w = x |> LayerNormLSTM(1)
+  output y
+  loss = mean(sum(y ^ 2) + sum(v ^ 2) + sum(w) over time, batch)
+}
+"""
+
+
+@pytest.mark.parametrize("entry", ["infer", "evaluate", "gradients"])
+def test_rows_written_in_pieces_before_a_chain_and_within(entry: str) -> None:
+    program = lower_text(PIECES)
+    compare(flow_for(program, entry), program, entry)

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -206,6 +207,12 @@ def test_nothing_to_learn_from_is_named(toy: Model, tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="look for a `where` or a mask that selects nothing"):
         toy.fit(**nothing, out=tmp_path / "run", quiet=True)
     toy.fit(**DATA, epochs=1, out=tmp_path / "run", quiet=True)
+
+
+@pytest.mark.parametrize("wrong", [3, [3], "no"])
+def test_callbacks_are_functions(toy: Model, wrong: Any) -> None:
+    with pytest.raises(ModelError, match="`callbacks`: expected functions"):
+        toy.fit(**DATA, epochs=1, quiet=True, callbacks=wrong)
 
 
 def test_callbacks_and_plain_lines(toy: Model, capsys: pytest.CaptureFixture[str]) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import threading
 import weakref
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -351,6 +353,37 @@ def test_one_state_is_for_one_call(toy: Model) -> None:
     with state.use(), pytest.raises(ModelError, match="in use by another thread"):
         toy.step(X[0], GAIN, KIND[0], state=state)
     toy.step(X[0], GAIN, KIND[0], state=state)
+
+
+def test_a_state_stepped_by_another_model_of_its_kind(toy: Model, library: Path) -> None:
+    from seqc.run.library import LibraryEngine
+
+    other = Model(LibraryEngine(toy.manifest, library), 5)
+    states = [toy.state(B), toy.state(B)]
+    for state in states:
+        toy.step(X[0], GAIN, KIND[0], state=state)
+    fresh = toy.state(B)
+    fresh.assign(states[0])
+    wanted = other.step(X[1], GAIN, KIND[1], state=fresh)
+    np.testing.assert_array_equal(other.step(X[1], GAIN, KIND[1], state=states[0]), wanted)
+    assert not np.array_equal(toy.step(X[1], GAIN, KIND[1], state=states[1]), wanted)
+    with pytest.raises(ModelError, match="expected a State"):
+        toy.stepper(3)  # type: ignore[arg-type]
+    with pytest.raises(ModelError, match="expected a State"):
+        toy.step(X[1], GAIN, KIND[1], state=3)  # type: ignore[arg-type]
+
+
+def test_gradients_of_another_model_are_refused(toy: Model) -> None:
+    own = toy.gradients(X, GAIN, KIND, GOAL)
+    views = {"net.W": np.zeros(9, np.float32)}
+    other = replace(own, parameters=views, arena=np.zeros(64, np.uint8))
+    before = toy.params["net.W"].copy()
+    for wrong, reason in ((other, "another model"), (3, "expected Gradients")):
+        with pytest.raises(ModelError, match=reason):
+            toy.apply(wrong)  # type: ignore[arg-type]
+        with pytest.raises(ModelError, match=reason):
+            toy.gradients(X, GAIN, KIND, GOAL, accumulate=wrong)  # type: ignore[arg-type]
+    np.testing.assert_array_equal(toy.params["net.W"], before)
 
 
 def test_a_state_and_its_stepper_go_away(toy: Model) -> None:
