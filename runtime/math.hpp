@@ -95,11 +95,18 @@ SEQC_INLINE int64_t sign(int64_t x) { return (x > 0) - (x < 0); }
 SEQC_INLINE Vec<float> sign(Vec<float> x) { return sign_of(x); }
 SEQC_INLINE Vec<double> sign(Vec<double> x) { return sign_of(x); }
 
-// divide_floor, modulo_floor: integer division and remainder that round towards minus infinity; b is not 0.
+// divide_floor, modulo_floor: integer division and remainder that round towards minus infinity; by 0 both are
+// 0, and the one quotient that is too large wraps round, as in numpy: the machine would stop the program.
 SEQC_INLINE int64_t divide_floor(int64_t a, int64_t b) {
+  if (b == 0)
+    return 0;
+  if (b == -1)
+    return static_cast<int64_t>(0 - static_cast<uint64_t>(a));
   return a / b - static_cast<int64_t>(a % b != 0 && (a < 0) != (b < 0));
 }
 SEQC_INLINE int64_t modulo_floor(int64_t a, int64_t b) {
+  if (b == 0 || b == -1)
+    return 0;
   const int64_t rest = a % b;
   return rest != 0 && (rest < 0) != (b < 0) ? rest + b : rest;
 }

@@ -30,7 +30,8 @@ struct Run {
 
 static inline int fail(const Program &program, int code, const char *what, const char *name,
                        const char *why) {
-  fprintf(stderr, "%s: %s%s%s%s%s\n", program.title, what, *name ? " `" : "", name, *name ? "`: " : "", why);
+  fprintf(stderr, "%s: %s%s%s%s%s%s\n", program.title, what, *name ? " `" : "", name, *name ? "`" : "",
+          *why ? ": " : "", why);
   return code;
 }
 
@@ -118,6 +119,35 @@ static inline bool any_wanted(const Program &program) {
   return false;
 }
 
+// Whether a word is the name of another input of a step than `own`.
+static inline bool names_another(const Program &program, uint32_t own, const char *word, size_t length) {
+  for (uint32_t i = 0; i < program.model->inputs; ++i) {
+    const Column &column = program.inputs[i];
+    if (i != own && wanted(column) && strlen(column.name) == length && !strncmp(word, column.name, length))
+      return true;
+  }
+  return false;
+}
+
+// Whether a line names columns: a word for each number of a step, none of them a number itself or the name
+// of an input that stands elsewhere.
+static inline bool names_columns(const Run &run, const char *text) {
+  const char *const between = " \t\r\n,;\"";
+  for (uint32_t i = 0; i < run.program->model->inputs; ++i) {
+    const Column &column = run.program->inputs[i];
+    for (int64_t k = 0; wanted(column) && k < column.size; ++k) {
+      text += strspn(text, between);
+      const size_t length = strcspn(text, between);
+      char *end = nullptr;
+      strtod(text, &end);
+      if (length == 0 || end == text + length || names_another(*run.program, i, text, length))
+        return false;
+      text += length + strspn(text + length, "\"");
+    }
+  }
+  return at_end(text);
+}
+
 // Takes the next step from standard input to place `step`: 1 done, 0 end, -1 not understood.
 static inline int next_step(const Run &run, int64_t step, int64_t number, char *&buffer, size_t &room) {
   if (!any_wanted(*run.program))
@@ -132,12 +162,19 @@ static inline int next_step(const Run &run, int64_t step, int64_t number, char *
       continue;
     if (parse_step(run, line, step))
       return 1;
-    const bool letters =
-        (*line >= 'A' && *line <= 'Z') || (*line >= 'a' && *line <= 'z') || *line == '"' || *line == '#';
-    if (number > 0 || !letters)
+    if (number > 0 || !(*line == '#' || names_columns(run, line)))
       return -1;
     number = 1; // the first line may name the columns
   }
+}
+
+// What has been written, and whether all was read: the exit code of a run.
+static inline int finish(const Run &run) {
+  if (ferror(stdin))
+    return fail(*run.program, 1, "input", "", "cannot be read");
+  if (fflush(stdout) != 0 || ferror(stdout))
+    return fail(*run.program, 1, "output", "", "cannot be written");
+  return 0;
 }
 
 static inline int refuse_line(const Run &run, int64_t number) {
@@ -166,10 +203,10 @@ static inline int run_streaming(Run &run) {
     if (code != SEQC_OK)
       return fail(*run.program, 1, reason(code), "", "");
     write_step(run, 0, false, true);
-    if (!run.raw)
-      fflush(stdout);
+    if (!run.raw && fflush(stdout) != 0)
+      break;
   }
-  return 0;
+  return finish(run);
 }
 
 static inline bool grow(void **data, int64_t old_bytes, int64_t new_bytes) {
@@ -201,7 +238,7 @@ static inline int run_whole(Run &run) {
       break;
   }
   if (steps == 0)
-    return fail(*run.program, 1, "input", "", "there are no steps");
+    return fail(*run.program, 1, "input", "", ferror(stdin) ? "cannot be read" : "there are no steps");
   bool enough = true;
   for (uint32_t i = 0; i < model.outputs; ++i)
     enough = grow(&run.outputs[i], 0,
@@ -221,7 +258,7 @@ static inline int run_whole(Run &run) {
   for (int64_t step = 0; step < steps; ++step)
     write_step(run, step, false, false);
   write_step(run, 0, true, false);
-  return 0;
+  return finish(run);
 }
 
 static inline void help(const Program &program) {
@@ -229,8 +266,9 @@ static inline void help(const Program &program) {
   printf("usage: %s [--weights FILE.safetensors] [--raw] [--set NAME=NUMBERS] [--steps N] [--seed N] < IN > "
          "OUT\n\n",
          program.title);
-  printf("One step on a line, numbers between commas; the first line may name the columns.\n\ninputs of a "
-         "step:\n");
+  printf("One step on a line, numbers between commas; the first line may name the columns, in this "
+         "order.\n\ninputs "
+         "of a step:\n");
   for (uint32_t i = 0; i < model.inputs; ++i)
     if (wanted(program.inputs[i]))
       printf("  %s[%lld]\n", program.inputs[i].name, static_cast<long long>(program.inputs[i].size));
@@ -327,11 +365,15 @@ static inline int stream_main(const Program &program, int argc, char **argv) {
       return fail(program, 1, "option", argv[i], "not known, or without its value; see --help");
     if (strcmp(argv[i], "--weights") == 0)
       weights = value;
-    else if (strcmp(argv[i], "--steps") == 0)
-      run.steps = strtoll(value, nullptr, 10);
-    else if (strcmp(argv[i], "--seed") == 0)
-      run.seed = strtoull(value, nullptr, 10);
-    else if (strcmp(argv[i], "--set") != 0)
+    else if (strcmp(argv[i], "--steps") == 0 || strcmp(argv[i], "--seed") == 0) {
+      uint64_t number = 0;
+      if (!read_whole(value, number))
+        return fail(program, 1, "value", value, "expected a whole number from 0");
+      if (argv[i][3] == 't')
+        run.steps = static_cast<int64_t>(number);
+      else
+        run.seed = number;
+    } else if (strcmp(argv[i], "--set") != 0)
       return fail(program, 1, "option", argv[i], "not known; see --help");
     else if (!set_value(run, value))
       return fail(program, 1, "value", value, "expected NAME=NUMBERS of an input or hyper; see --help");
@@ -345,7 +387,7 @@ static inline int stream_main(const Program &program, int argc, char **argv) {
   } else if (model.embedded_plain) {
     memcpy(run.plain, model.embedded_plain, static_cast<size_t>(model.plain_bytes));
   } else if (model.parameters > 0) {
-    return fail(program, 2, "no weights", "", ": give --weights FILE.safetensors");
+    return fail(program, 2, "no weights", "", "give --weights FILE.safetensors");
   }
   if (model.pack(run.plain, run.packed) != SEQC_OK)
     return fail(program, 2, "the weights cannot be packed", "", "");

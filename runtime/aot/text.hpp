@@ -35,6 +35,13 @@ static inline bool is_whole(double value) {
          value == static_cast<double>(static_cast<int64_t>(value));
 }
 
+// All of a text as a whole number from 0 to 2^63 - 1.
+static inline bool read_whole(const char *text, uint64_t &value) {
+  char *end = nullptr;
+  value = strtoull(text, &end, 10);
+  return *text >= '0' && *text <= '9' && *end == 0 && value >> 63 == 0;
+}
+
 // One number from text, stepping over what separates numbers; false at the end of the line or at anything
 // else.
 static inline bool read_number(const char *&text, const Column &column, double &value) {

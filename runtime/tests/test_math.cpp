@@ -95,6 +95,8 @@ static void check_special_values() {
   CHECK(turned != turned && seqc::atan(inf) == 1.57079637f, "angles at infinity");
   CHECK(seqc::divide_floor(-7, 2) == -4 && seqc::modulo_floor(-7, 2) == 1, "floor division");
   CHECK(seqc::divide_floor(7, -2) == -4 && seqc::modulo_floor(7, -2) == -1, "floor division");
+  CHECK(seqc::divide_floor(7, 0) == 0 && seqc::modulo_floor(7, 0) == 0, "division by 0");
+  CHECK(seqc::divide_floor(INT64_MIN, -1) == INT64_MIN && seqc::modulo_floor(INT64_MIN, -1) == 0, "wraps");
 }
 
 // The short forms: bounded errors, saturated values, equal bits for scalars and vectors.

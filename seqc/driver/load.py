@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from operator import index
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -50,7 +51,17 @@ def load(
         raise UserFault("S0906", f"`engine` is {engine!r}", f"expected one of {', '.join(ENGINES)}")
     if memory is not None and (type(memory) is not int or memory < 1):
         raise UserFault("S0906", f"`memory` is {memory!r}", "expected a number of bytes")
-    options = Options(real=real, dims=tuple(sorted((dims or {}).items())), model=model, march=march)
+    for name, size in (dims or {}).items():
+        if isinstance(size, bool) or not hasattr(size, "__index__"):
+            raise UserFault(
+                "S0906", f"`dims`: {name} is {size!r}", "expected whole numbers by the names of `dim`s"
+            )
+    options = Options(
+        real=real,
+        dims=tuple(sorted((name, index(size)) for name, size in (dims or {}).items())),
+        model=model,
+        march=march,
+    )
     options = replace(options, memory=memory)
     if tune and engine != "evaluator" and not Path(path).is_dir():
         options = tuned_once(Path(path), options, note)

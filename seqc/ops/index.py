@@ -175,10 +175,34 @@ def pick_meaning(call: Call) -> Run:
 
 
 def pick_rule(builder: Builder, value: int, gradient: int) -> Sequence[int | None]:
-    """Zeros around the gradient."""
+    """Zeros around the gradient; where an element was picked more than once, the sum of what reaches it."""
     attrs = dict(builder.value(value).attrs)
     size = builder.type(builder.args(value)[0]).dims[builder.whole(value, "dim")]
-    return (builder.put("place", (gradient,), {**attrs, "size": size}),)
+    indices = attrs["indices"]
+    assert isinstance(indices, tuple)
+    rounds = distinct(indices)
+    if len(rounds) == 1:
+        return (builder.put("place", (gradient,), {**attrs, "size": size}),)
+    total: int | None = None
+    for positions in rounds:
+        part = builder.put("pick", (gradient,), {**attrs, "indices": positions})
+        chosen = tuple(indices[each] for each in positions)
+        placed = builder.put("place", (part,), {**attrs, "indices": chosen, "size": size})
+        total = placed if total is None else builder.plus(total, placed)
+    return (total,)
+
+
+def distinct(indices: tuple[int, ...]) -> list[tuple[int, ...]]:
+    """The positions of a list of indices in rounds, in each of which no index comes twice."""
+    rounds: list[list[int]] = []
+    seen: dict[int, int] = {}
+    for position, index in enumerate(indices):
+        number = seen.get(index, 0)
+        seen[index] = number + 1
+        if number == len(rounds):
+            rounds.append([])
+        rounds[number].append(position)
+    return [tuple(each) for each in rounds]
 
 
 def place_shape(request: Request) -> Type:
@@ -191,16 +215,15 @@ def place_shape(request: Request) -> Type:
         raise ShapeError(f"dim {dim} is outside {list(source.dims)}")
     if not drop and source.dims[dim] != len(indices):
         raise ShapeError(f"{len(indices)} indices for {source}")
+    if len(set(indices)) != len(indices):
+        raise ShapeError(f"an index of {indices} comes twice")
     expect_kind(source, lambda kind: kind is not Kind.BOOL, "numbers")
     return Type(source.kind, (*source.dims[:dim], size, *rest), source.axes, source.bound)
 
 
 def place_meaning(call: Call) -> Run:
-    """Zeros, and the operand added at its positions."""
+    """Zeros, and the operand at its positions."""
     index = selector(call, call.type)
-    positions = call.attrs["indices"]
-    assert isinstance(positions, tuple)
-    repeated = len(set(positions)) != len(positions)
     dim = call.attrs["dim"]
     assert isinstance(dim, int)
     where = len(call.type.axes) + dim
@@ -208,10 +231,7 @@ def place_meaning(call: Call) -> Run:
     def run(g: Array) -> Array:
         lead = g.shape[:where]
         result = np.zeros((*lead, call.type.dims[dim], *call.type.dims[dim + 1 :]), dtype=g.dtype)
-        if repeated:
-            np.add.at(result, index, g)
-        else:
-            result[index] = g
+        result[index] = g
         return result
 
     return run

@@ -255,9 +255,10 @@ class Model:
         for name in wrt:
             if name not in WRT:
                 raise ModelError(f"`wrt`: expected some of {', '.join(WRT)}, found {name!r}")
-        add = accumulate is not None and bool(own_gradients(self.manifest, accumulate, "accumulate"))
-        plain = accumulate.arena if accumulate else aligned(self.manifest["plain_bytes"])
-        hypers = accumulate.hyper_array if accumulate else np.zeros(len(self.manifest["hypers"]))
+        add = accumulate is not None
+        told = own_gradients(self.manifest, accumulate, "accumulate") if add else None
+        plain = told.arena if told else aligned(self.manifest["plain_bytes"])
+        hypers = told.hyper_array if told else np.zeros(len(self.manifest["hypers"]))
         inputs = zeros_like(call.inputs, self.manifest["inputs"], "inputs" in wrt and not add)
         carried: Sequence[Array | None] = [] if state is None else state.arrays.values
         states = zeros_like(carried, self.manifest["states"], "states" in wrt and not add)
@@ -265,14 +266,13 @@ class Model:
         with self._calling("gradients", call, state):
             given = (call.inputs, *wanted, inputs, states, arrays_of(state))
             scores = self.engine.gradients(*given, call.steps, call.batch, key, self.updates, add)
-        score = Score(scores, self._metrics)
         views = parameter_views(self.manifest, lambda: plain, "gradient")
         by_input = by_name(inputs, self.manifest["inputs"], call.single)
         by_state = by_name(states, self.manifest["states"], call.single, streams=False)
         named_hypers = {
             entry["name"]: float(value) for entry, value in zip(self.manifest["hypers"], hypers, strict=True)
         }
-        return Gradients(score, views, by_input, by_state, named_hypers, plain, hypers)
+        return Gradients(Score(scores, self._metrics), views, by_input, by_state, named_hypers, plain, hypers)
 
     def apply(self, gradients: Gradients) -> None:
         """Clips gradients and lets the optimizer use them: one update."""

@@ -91,7 +91,7 @@ def _npy(path: Path) -> Any:
         return np.load(path, allow_pickle=False)
     except OSError as error:
         raise ModelError(f"cannot read {path}: {error.strerror or error}") from None
-    except (ValueError, EOFError) as error:
+    except (ValueError, EOFError, zipfile.BadZipFile) as error:
         raise ModelError(f"{path} does not hold plain arrays: {error}") from None
 
 

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -119,6 +120,45 @@ def test_the_executable_streams_what_python_gives(here: Path) -> None:
     assert np.array_equal(np.frombuffer(raw.stdout, np.float32), np.array(found))
     wrong = subprocess.run(["made/bin/tiny"], input="1,2\n3,four\n", capture_output=True, text=True)
     assert wrong.returncode == 1 and "step 1" in wrong.stderr
+
+
+TWO = """
+model Two {
+  input a: real
+  input b: real
+  output y = a - 2 * b
+}
+"""
+
+
+def test_the_executable_says_what_it_does_not_take(here: Path) -> None:
+    (here / "two.seq").write_text(TWO, encoding="utf-8")
+    built = seqc("build", "two.seq", "-o", "made", "--emit", "exe")
+    assert built.code == 0, built.err
+
+    def run(text: str, *options: str, **more: Any) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(["made/bin/two", *options], input=text, capture_output=True, text=True, **more)
+
+    for heading in ("", "a,b\n", "left;right\n", '"a"\t"b"\n', "# anything\n"):
+        done = run(f"{heading}3,1\n")
+        assert (done.returncode, done.stdout) == (0, "1\n"), heading
+    for first in ("b,a\n", "O.5,1\n", "a\n", "a,b,c\n"):
+        done = run(f"{first}3,1\n")
+        assert done.returncode == 1 and "step 0" in done.stderr and not done.stdout, first
+    for options in (("--steps", "a"), ("--steps", "-1"), ("--seed", "1x")):
+        done = run("3,1\n", *options)
+        assert done.returncode == 1 and "expected a whole number" in done.stderr, options
+    if Path("/dev/full").exists():
+        with Path("/dev/full").open("w") as full:
+            done = subprocess.run(["made/bin/two"], input="3,1\n", stdout=full, stderr=-1, text=True)
+        assert done.returncode == 1 and "output: cannot be written" in done.stderr
+
+
+@pytest.mark.parametrize("name", ["../x", "a/b", "a b", "1a", "class", 'a"b', "*"])
+def test_names_that_no_module_can_have(here: Path, name: str) -> None:
+    done = seqc("build", "tiny.seq", "-o", "made", "--emit", "header", "--name", name)
+    assert done.code == 1 and "is no name of a module" in done.err
+    assert not (here / "made").exists()
 
 
 def test_equal_bytes_wherever_built(here: Path) -> None:

@@ -73,7 +73,7 @@ CASES = (
     Case("pick", ((2, 4),), {"dim": 1, "indices": (3, 0, 3), "drop": False}),
     Case("pick", ((2, 4),), {"dim": 0, "indices": (1,), "drop": True}),
     Case("place", ((2,),), {"dim": 0, "indices": (1, 2), "size": 4, "drop": False}),
-    Case("place", ((2, 3),), {"dim": 1, "indices": (0, 2, 0), "size": 3, "drop": False}),
+    Case("place", ((2, 3),), {"dim": 1, "indices": (0, 3, 1), "size": 4, "drop": False}),
     Case("place", ((2,),), {"dim": 1, "indices": (2,), "size": 3, "drop": True}),
     Case("place", ((),), {"dim": 0, "indices": (1,), "size": 2, "drop": True}),
     Case("concat", ((2,), (3,)), {"dim": 0}),

@@ -9,6 +9,7 @@ from seqc.passes import apply_flow, flow_for
 from seqc.plan import PlanOptions, StrategyError, counts, pack_layout, plain_layout, plan, print_plan
 from seqc.plan.types import Gather, Outer, Pack, Plan, Pointwise, Product, Reduce, Scan
 from tests.numeric.hand_models import MODELS, Maker
+from tests.numeric.programs import lower_text
 from tests.plan.compare import TARGET, compare
 
 
@@ -188,3 +189,23 @@ def test_text() -> None:
     )
     assert "=quick_tanh " in text and "m1 = rows [1 x 2, 2] U" in text
     assert text.splitlines()[-1].startswith("workspace ")
+
+
+TWICE = """
+use std.cells: RNN
+model M {
+  input x: real[3]
+  param p: real[4] = ones
+  param Q: real[3, 2] = ones
+  v = x |> RNN(5)
+  state s: real[3] = 0
+  s = tanh(v[[4, 0, 0]] * (prev s)[[0, 0, 1]] + x)
+  output s
+  loss = mean(sum(s * p[[1, 1, 0]]) + sum(Q[[1, 1, 2, 1]]) * sum(s) over time, batch)
+}
+"""
+
+
+def test_an_element_picked_twice_has_the_sum_of_both_slopes() -> None:
+    program = lower_text(TWICE)
+    compare(flow_for(program, "gradients"), program, "gradients")
