@@ -19,14 +19,13 @@ from pathlib import Path
 from seqc.driver import resources, toolchain
 
 SOURCE = Path(__file__).resolve().parent / "speed" / "overlap.cpp"
-FLAGS = ("-std=c++17", "-O2", "-march=native", "-fno-math-errno", "-fno-trapping-math", "-ffp-contract=off")
 
 
 def measure(units: int, seconds: float, folder: Path) -> tuple[float, ...]:
     """Microseconds a step: inputs, loop, loads, together."""
     program = folder / f"overlap{units}"
-    include = f"-I{resources.runtime()}"
-    command = [toolchain.locate(), *FLAGS, f"-DUNITS={units}", include, str(SOURCE), "-o", str(program)]
+    chosen = ["-march=native", f"-DUNITS={units}", f"-I{resources.runtime()}"]
+    command = [toolchain.locate(), *toolchain.FLAGS, *chosen, str(SOURCE), "-o", str(program)]
     subprocess.run(command, check=True)
     done = subprocess.run([str(program), str(seconds)], check=True, capture_output=True, text=True)
     return tuple(float(each) for each in done.stdout.split()[:4])

@@ -36,22 +36,33 @@ float *array(int64_t count) {
   return to;
 }
 
-// Adds Rows rows of x, `depth` long, times one panel of weights.
-template <int Rows>
-SEQC_INLINE void tile(const float *w, const float *x, float *to, int64_t depth, bool add) {
-  Vec<float> sum[Rows][width] = {};
+// Sums of Rows rows and one panel, from and to memory.
+template <int Rows> SEQC_INLINE void take(const float *from, Sums (&sum)[Rows]) {
   SEQC_UNROLL
-  for (int r = 0; r < Rows && add; ++r)
-    SEQC_UNROLL
-  for (int v = 0; v < width; ++v)
-    sum[r][v] = load(to + r * row + v * wide);
-  for (int64_t k = 0; k < depth; ++k, w += panel) {
-    Vec<float> column[width];
-    SEQC_UNROLL
-    for (int v = 0; v < width; ++v) {
-      column[v] = load(w + v * wide);
-      SEQC_PIN(column[v]);
-    }
+  for (int i = 0; i < Rows * width; ++i)
+    sum[i / width][i % width] = load(from + i / width * row + i % width * wide);
+}
+template <int Rows> SEQC_INLINE void put(float *to, const Sums (&sum)[Rows]) {
+  SEQC_UNROLL
+  for (int i = 0; i < Rows * width; ++i)
+    store(to + i / width * row + i % width * wide, sum[i / width][i % width]);
+}
+
+// One vector column after another of a row of weights, in registers.
+SEQC_INLINE void fetch(const float *w, Sums &column) {
+  SEQC_UNROLL
+  for (int v = 0; v < width; ++v) {
+    column[v] = load(w + v * wide);
+    SEQC_PIN(column[v]);
+  }
+}
+
+// Rows rows of x times one panel of weights.
+template <int Rows> SEQC_INLINE void tile(const float *w, const float *x, float *to) {
+  Sums sum[Rows] = {};
+  for (int64_t k = 0; k < units; ++k, w += panel) {
+    Sums column;
+    fetch(w, column);
     SEQC_UNROLL
     for (int r = 0; r < Rows; ++r) {
       const Vec<float> factor = broadcast(x[r * units + k]);
@@ -60,20 +71,16 @@ SEQC_INLINE void tile(const float *w, const float *x, float *to, int64_t depth, 
         sum[r][v] = fma(factor, column[v], sum[r][v]);
     }
   }
-  SEQC_UNROLL
-  for (int r = 0; r < Rows; ++r)
-    SEQC_UNROLL
-  for (int v = 0; v < width; ++v)
-    store(to + r * row + v * wide, sum[r][v]);
+  put(to, sum);
 }
 
 SEQC_KERNEL void inputs(const Arrays &on, const float *x, float *to) {
   for (int64_t p = 0; p < panels; ++p) {
     int64_t r = 0;
     for (; r + 6 <= stretch; r += 6)
-      tile<6>(on.given + p * units * panel, x + r * units, to + r * row + p * panel, units, false);
+      tile<6>(on.given + p * units * panel, x + r * units, to + r * row + p * panel);
     for (; r < stretch; ++r)
-      tile<1>(on.given + p * units * panel, x + r * units, to + r * row + p * panel, units, false);
+      tile<1>(on.given + p * units * panel, x + r * units, to + r * row + p * panel);
   }
 }
 
@@ -96,19 +103,12 @@ SEQC_INLINE void weigh(const float *u, const float *h, Vec<float> (&sum)[width])
 SEQC_INLINE void weigh_both(const float *u, const float *h, Vec<float> (&sum)[width], const float *w,
                             const float *x, float *to, bool add) {
   Sums other = {}, mine[together_rows] = {};
-  SEQC_UNROLL
-  for (int r = 0; r < together_rows && add; ++r)
-    SEQC_UNROLL
-  for (int v = 0; v < width; ++v)
-    mine[r][v] = load(to + r * row + v * wide);
+  if (add)
+    take(to, mine);
   for (int64_t k = 0; k < units / together_rows;
        ++k, w += panel, u += together_rows * panel, h += together_rows) {
     Sums column;
-    SEQC_UNROLL
-    for (int v = 0; v < width; ++v) {
-      column[v] = load(w + v * wide);
-      SEQC_PIN(column[v]);
-    }
+    fetch(w, column);
     SEQC_UNROLL
     for (int r = 0; r < together_rows; ++r) {
       const Vec<float> theirs = broadcast(h[r]), factor = broadcast(x[r * units + k]);
@@ -120,11 +120,7 @@ SEQC_INLINE void weigh_both(const float *u, const float *h, Vec<float> (&sum)[wi
       }
     }
   }
-  SEQC_UNROLL
-  for (int r = 0; r < together_rows; ++r)
-    SEQC_UNROLL
-  for (int v = 0; v < width; ++v)
-    store(to + r * row + v * wide, mine[r][v]);
+  put(to, mine);
   SEQC_UNROLL
   for (int v = 0; v < width; ++v)
     sum[v] += other[v];

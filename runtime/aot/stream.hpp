@@ -343,12 +343,18 @@ static inline bool prepare(Run &run) {
   return enough;
 }
 
+// Where the value of an option that takes a whole number goes; null for any other.
+static inline uint64_t *whole_option(const char *text, uint64_t &steps, uint64_t &seed) {
+  return strcmp(text, "--steps") == 0 ? &steps : strcmp(text, "--seed") == 0 ? &seed : nullptr;
+}
+
 // The whole program.
 static inline int stream_main(const Program &program, int argc, char **argv) {
   const seqc_model &model = *program.model;
   Run run = {};
   run.program = &program;
   const char *weights = nullptr;
+  uint64_t steps = 0;
   if (!prepare(run))
     return fail(program, 2, "not enough memory", "", "");
   for (int i = 1; i < argc; ++i) {
@@ -365,20 +371,16 @@ static inline int stream_main(const Program &program, int argc, char **argv) {
       return fail(program, 1, "option", argv[i], "not known, or without its value; see --help");
     if (strcmp(argv[i], "--weights") == 0)
       weights = value;
-    else if (strcmp(argv[i], "--steps") == 0 || strcmp(argv[i], "--seed") == 0) {
-      uint64_t number = 0;
-      if (!read_whole(value, number))
+    else if (uint64_t *const whole = whole_option(argv[i], steps, run.seed)) {
+      if (!read_whole(value, *whole))
         return fail(program, 1, "value", value, "expected a whole number from 0");
-      if (argv[i][3] == 't')
-        run.steps = static_cast<int64_t>(number);
-      else
-        run.seed = number;
     } else if (strcmp(argv[i], "--set") != 0)
       return fail(program, 1, "option", argv[i], "not known; see --help");
     else if (!set_value(run, value))
       return fail(program, 1, "value", value, "expected NAME=NUMBERS of an input or hyper; see --help");
     ++i;
   }
+  run.steps = static_cast<int64_t>(steps);
   if (weights) {
     const char *const why = load_weights(weights, program.tensors, static_cast<int>(model.parameters),
                                          model.real_bytes, run.plain);

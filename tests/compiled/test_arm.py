@@ -14,8 +14,9 @@ import pytest
 import seqc
 from seqc.driver.build import build
 from seqc.driver.options import Options
+from seqc.run.weights import parameters
 
-CROSS, EMULATOR = shutil.which("aarch64-linux-gnu-gcc"), shutil.which("qemu-aarch64")
+CROSS, EMULATOR = shutil.which("aarch64-linux-gnu-g++"), shutil.which("qemu-aarch64")
 HERE = Path(__file__).resolve().parent
 STEPS, BATCH, UPDATES = 7, 5, 4
 
@@ -38,8 +39,12 @@ train Letters {{ update = Adam(lr = 0.02)  clip = norm(1.0)  math = {math} }}
 
 @pytest.mark.skipif(CROSS is None or EMULATOR is None, reason="no cross compiler and emulator for 64-bit Arm")
 @pytest.mark.skipif(platform.machine() == "aarch64", reason="this is one")
-@pytest.mark.parametrize(("math", "near", "apart"), [("f32", 1e-5, 5e-6), ("bf16", 5e-4, 0.08)])
-def test_a_model_trains_on_arm(math: str, near: float, apart: float, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("math", "near", "apart", "usual"), [("f32", 1e-5, 5e-6, 2e-7), ("bf16", 5e-4, 0.08, 2e-3)]
+)
+def test_a_model_trains_on_arm(math: str, near: float, apart: float, usual: float, tmp_path: Path) -> None:
+    """`near` for losses; weights by the largest and the mean difference: a slope near 0 may change its sign with the order
+    of a sum in bfloat16, and Adam then steps the other way."""
     source = tmp_path / "letters.seq"
     source.write_text(MODEL.format(math=math), encoding="utf-8")
     model = seqc.load(source, engine="library", seed=3)
@@ -51,39 +56,24 @@ def test_a_model_trains_on_arm(math: str, near: float, apart: float, tmp_path: P
     found, weights = under_emulator(source, tmp_path / "arm", start, (k, t))
     assert losses[-1] < losses[0] - 0.05
     np.testing.assert_allclose(found, losses, rtol=near)
+    theirs = parameters(model.manifest, weights)
     for name, value in model.params.items():
-        theirs = parameter(model.manifest, weights, name)
-        np.testing.assert_allclose(theirs, value, rtol=0, atol=apart, err_msg=name)
+        off = np.abs(theirs[name] - value)
+        assert off.max() <= apart and off.mean() <= usual, name
 
 
 def under_emulator(source: Path, folder: Path, start: Any, arrays: tuple[Any, ...]) -> tuple[Any, Any]:
     """The losses of some updates from these weights, and the weights after them, as Arm has them."""
     assert CROSS is not None and EMULATOR is not None
-    compiler = CROSS.replace("gcc", "g++")
-    options = Options(compiler=compiler, march="armv8-a")
+    options = Options(compiler=CROSS, march="armv8-a")
     build(source, folder, emit=("static", "header"), options=options)
     program = folder / "updates"
-    flags = ["-std=gnu99", "-O1", "-Wall", "-Werror", "-static", f"-I{folder}"]
-    command = [
-        CROSS,
-        *flags,
-        str(HERE / "updates.c"),
-        str(folder / "libletters.a"),
-        "-lm",
-        "-o",
-        str(program),
-    ]
-    subprocess.run(command, check=True)
+    flags = ["-x", "c", "-std=gnu99", "-O1", "-Wall", "-Werror", "-static", f"-I{folder}"]
+    sources = [str(HERE / "updates.c"), "-x", "none", str(folder / "libletters.a"), "-lm"]
+    subprocess.run([CROSS, *flags, *sources, "-o", str(program)], check=True)
     given = b"".join(each.tobytes() for each in (start, *arrays))
     sizes = [str(number) for number in (STEPS, BATCH, UPDATES)]
     done = subprocess.run([EMULATOR, str(program), *sizes], input=given, capture_output=True, check=True)
-    return np.frombuffer(done.stdout, np.float64, UPDATES), np.frombuffer(
-        done.stdout[8 * UPDATES :], np.float32
-    )
-
-
-def parameter(manifest: Any, plain: Any, name: str) -> Any:
-    """One parameter within a plain arena."""
-    entry = next(each for each in manifest["parameters"] if each["name"] == name)
-    first, size = entry["offset"] // plain.itemsize, int(np.prod(entry["dims"]))
-    return plain[first : first + size].reshape(entry["dims"])
+    return np.frombuffer(done.stdout, np.float64, UPDATES), np.frombuffer(done.stdout, np.uint8)[
+        8 * UPDATES :
+    ]
