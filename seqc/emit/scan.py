@@ -5,8 +5,10 @@ Takes a Scan and what prints the entry point that it stands in; adds its lines t
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from functools import partial
+from itertools import groupby
 from typing import Protocol
 
 from seqc.emit.alive import named_in_loop
@@ -15,7 +17,7 @@ from seqc.emit.model import Model
 from seqc.emit.team import Team
 from seqc.flow.types import Way
 from seqc.plan import types as plan_types
-from seqc.plan.share import Split, split_of
+from seqc.plan.share import Split, by_row, split_of
 from seqc.plan.types import Product
 
 
@@ -72,16 +74,21 @@ def _stretch(printer: Printer, node: plan_types.Scan, indent: int) -> None:
         printer.lines.append(f"{margin}const int64_t count = to - from;")
         printer.lines.append(f"{margin}const bool later = {later};")
         count = "count"
-    if node.before:
+    if node.before or any(by_row(printer.plan, each) for each in node.after):
         run = f"{printer.team.batch()} == batch ? {count} : 1" if shared else count
         printer.lines.append(f"{margin}const int64_t run = {run};")
-        with _block(printer, "for (int64_t t = from; t < to; t += run) {", indent + 2):
-            for kernel in node.before:
-                printer.kernel(kernel, indent + 4, False, "run")
+    if node.before:
+        _made(printer, node.before, indent + 2)
     _loop(printer, node, indent + 2, "from", "to")
-    if node.after:
-        _after(printer, node, indent + 2)
+    _after(printer, node, indent + 2)
     printer.lines.append(f"{' ' * indent}}}")
+
+
+def _made(printer: Printer, kernels: Iterable[plan_types.Kernel], indent: int) -> None:
+    """Kernels that make the cells of a stretch, each those of its own rows."""
+    with _block(printer, "for (int64_t t = from; t < to; t += run) {", indent):
+        for kernel in kernels:
+            printer.kernel(kernel, indent + 2, False, "run")
 
 
 def _sorted_stretch(printer: Printer, node: plan_types.Scan, indent: int) -> None:
@@ -109,21 +116,28 @@ def _even_stretch(printer: Printer, node: plan_types.Scan, indent: int, first: s
 
 
 def _after(printer: Printer, node: plan_types.Scan, indent: int) -> None:
-    """What sums up a stretch: all members have been through it before, and after it they go on together."""
+    """What sums up a stretch, and what is made to be summed: all members have been through it before, and after it they go on
+    together."""
     share, alone = printer.team.share, printer.team.shares is None
     meet = [] if alone else [f"{' ' * indent}share.meet();"]
-    printer.lines += meet
-    with _block(printer, "{", indent):
-        printer.lines.append(f"{' ' * (indent + 2)}const int64_t t = from;")
-        for number, kernel in enumerate(node.after):
-            printer.team.share = split_of(printer.plan, kernel, printer.model.target.lanes)
-            if alone or printer.team.share.split is Split.PART:
-                printer.kernel(kernel, indent + 2, False, "count")
-                continue
-            with _block(printer, f"if (share.takes({number})) {{", indent + 2):
-                printer.kernel(kernel, indent + 4, False, "count")
-    printer.team.share = share
-    printer.lines += meet
+    task = 0
+    for made, kernels in groupby(node.after, partial(by_row, printer.plan)):
+        if made:
+            _made(printer, kernels, indent)
+            continue
+        printer.lines += meet
+        with _block(printer, "{", indent):
+            printer.lines.append(f"{' ' * (indent + 2)}const int64_t t = from;")
+            for kernel in kernels:
+                printer.team.share = split_of(printer.plan, kernel, printer.model.target.lanes)
+                if alone or printer.team.share.split is Split.PART:
+                    printer.kernel(kernel, indent + 2, False, "count")
+                else:
+                    with _block(printer, f"if (share.takes({task})) {{", indent + 2):
+                        printer.kernel(kernel, indent + 4, False, "count")
+                task += 1
+        printer.team.share = share
+        printer.lines += meet
 
 
 @contextmanager

@@ -256,7 +256,8 @@ class Members:
 
     def _touches(self, node: Node, share: Share) -> list[Touch]:
         kernels = node.all if isinstance(node, Scan) else (node,)
-        sums = node.after if isinstance(node, Scan) else ()
+        after = node.after if isinstance(node, Scan) else ()
+        sums = [kernel for kernel in after if not by_row(self.plan, kernel)]
         found: dict[Touch, None] = {}
         for kernel in kernels:
             own = Share(Split.PART) if kernel in sums else share

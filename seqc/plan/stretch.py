@@ -3,6 +3,10 @@
     product f_y = W x      over all steps           stretches of 256 cells
     scan forward           reads f_y at t     →       product f_y = W x
                                                     scan forward
+    scan backward          makes d at t             scan backward
+    pointwise e = d * y    over all steps     →     after each stretch
+    reduce dp = sum e      over all steps             pointwise e = d * y
+                                                      reduce dp = sum e
 
 Takes a Plan; gives it with `Scan.before` and `Scan.after`. What is made for all steps does not fit the second cache where
 steps, rows and units are many: it is written to a slower one and read back from there. Made and used a few steps at a time
@@ -11,7 +15,7 @@ it stays near.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from seqc.flow.types import Axis, Kind
 from seqc.plan.chain import Chain
@@ -91,10 +95,11 @@ def users(plan: Plan) -> dict[int, set[int]]:
 
 def company_of(plan: Plan, number: int, scan: Scan, used: dict[int, set[int]], target: Target) -> Company:
     """What may go along with a scan; `bytes` for a step of a row pass from one to the other."""
-    before, after = leading(plan, number, used, target), following(plan, number, scan)
-    own = written_by(plan, (*(plan.nodes[each] for each in before), *scan.kernels))
+    before, after = leading(plan, number, target), following(plan, number, scan, target)
+    makers = (each for each in (*before, *after) if may_lead(plan, plan.nodes[each], target))
+    own = written_by(plan, (*(plan.nodes[each] for each in makers), *scan.kernels))
     read = {each.buffer for later in after for each in reads_and_writes(plan, plan.nodes[later])[0]}
-    passed = {each for each in own if number in used[each] and (used[each] & {*before} or each in read)}
+    passed = {each for each in own if used[each] & {*before} or each in read}
     circle = {*before, number, *after}
     local = (each for each in own if used[each] <= circle and used[each] != {number} and fits(plan, each))
     sizes = [plan.buffers[each].stride * element_bytes(plan.buffers[each], target) for each in passed]
@@ -112,23 +117,49 @@ def fits(plan: Plan, number: int) -> bool:
     return buffer.home.role == "workspace" and not buffer.slots and not buffer.ring and buffer.axes == WHOLE
 
 
-def leading(plan: Plan, scan: int, used: dict[int, set[int]], target: Target) -> tuple[int, ...]:
-    """The nodes before a scan that work for it alone, in order; nothing where no product is among them."""
+def leading(plan: Plan, scan: int, target: Target) -> tuple[int, ...]:
+    """The nodes before a scan that make its cells, in order, if a product or a chain is among them."""
     chosen: set[int] = set()
-    between: set[int] = set()
+    wait = Wait()
     for number in range(scan - 1, -1, -1):
         node = plan.nodes[number]
         if isinstance(node, Scan | Guard):
             break
-        read, written = reads_and_writes(plan, node)
-        alone = all(used[each.buffer] <= {*chosen, scan, number} for each in written)
-        if alone and may_lead(plan, node, target) and not between & {each.buffer for each in read}:
+        if may_lead(plan, node, target) and wait.lets(plan, node) and feeds(plan, node, scan, chosen):
             chosen.add(number)
         else:
-            between |= {each.buffer for each in written}
-    if not any(isinstance(plan.nodes[number], Product) for number in chosen):
+            wait.add(plan, node)
+    if not any(isinstance(plan.nodes[number], Product | Chain) for number in chosen):
         return ()
     return tuple(sorted(chosen))
+
+
+def feeds(plan: Plan, node: Node, scan: int, chosen: set[int]) -> bool:
+    """Whether a scan, or what leads up to it, reads what a node makes."""
+    loop = plan.nodes[scan]
+    assert isinstance(loop, Scan)
+    readers = (*loop.kernels, *(plan.nodes[each] for each in chosen))
+    read = {each.buffer for reader in readers for each in reads_and_writes(plan, reader)[0]}
+    return bool(read & written_by(plan, (node,)))
+
+
+@dataclass(slots=True)
+class Wait:
+    """What nodes that stay where they are read and write: others must not pass them if they touch it, too."""
+
+    read: set[int] = field(default_factory=set)
+    written: set[int] = field(default_factory=set)
+
+    def add(self, plan: Plan, node: Node) -> None:
+        """One more node stays."""
+        read, written = reads_and_writes(plan, node)
+        self.read |= {each.buffer for each in read}
+        self.written |= {each.buffer for each in written}
+
+    def lets(self, plan: Plan, node: Node) -> bool:
+        """Whether a node may pass."""
+        read, written = ({each.buffer for each in some} for some in reads_and_writes(plan, node))
+        return not (self.written & (read | written) or self.read & written)
 
 
 def may_lead(plan: Plan, node: Node, target: Target) -> bool:
@@ -146,21 +177,61 @@ def may_lead(plan: Plan, node: Node, target: Target) -> bool:
     return all(fits(plan, each.buffer) for each in reads_and_writes(plan, node)[1])
 
 
-def following(plan: Plan, scan: int, loop: Scan) -> tuple[int, ...]:
-    """The nodes after a scan that sum up what it makes, and wait for nothing else."""
+def is_maker(plan: Plan, node: Node, target: Target) -> bool:
+    """Whether a kernel makes every cell from that cell alone, and is no product."""
+    return not isinstance(node, Product) and may_lead(plan, node, target)
+
+
+def following(plan: Plan, scan: int, loop: Scan, target: Target) -> tuple[int, ...]:
+    """The nodes after a scan that sum up what it makes, and wait for nothing else; and what is made of it to be summed."""
+    found = passing(plan, scan, loop, target, set(range(len(plan.nodes))))
+    while (summed := leading_to_sums(plan, found)) != found:
+        found = passing(plan, scan, loop, target, set(summed))
+    return makers_first(plan, found)
+
+
+def makers_first(plan: Plan, numbers: tuple[int, ...]) -> tuple[int, ...]:
+    """The same nodes, those that make cells before all sums that they need not wait for, as members meet in between."""
+    early: list[int] = []
+    wait = Wait()
+    for number in numbers:
+        node = plan.nodes[number]
+        if may_follow(plan, node) or not wait.lets(plan, node):
+            wait.add(plan, node)
+        else:
+            early.append(number)
+    return (*early, *(number for number in numbers if number not in early))
+
+
+def passing(plan: Plan, scan: int, loop: Scan, target: Target, wanted: set[int]) -> tuple[int, ...]:
+    """Those of the wanted nodes that can go along with a scan, in order."""
     own = written_by(plan, loop.kernels)
     chosen: list[int] = []
-    between: set[int] = set()
+    wait = Wait()
     for number in range(scan + 1, len(plan.nodes)):
         node = plan.nodes[number]
         if isinstance(node, Scan | Guard):
             break
         read, written = ({each.buffer for each in some} for some in reads_and_writes(plan, node))
-        if may_follow(plan, node) and read & own and not between & {*read, *written}:
+        made = is_maker(plan, node, target)
+        if number in wanted and (made or may_follow(plan, node)) and read & own and wait.lets(plan, node):
             chosen.append(number)
+            own |= written if made else set()
         else:
-            between |= {*read, *written}
+            wait.add(plan, node)
     return tuple(chosen)
+
+
+def leading_to_sums(plan: Plan, numbers: tuple[int, ...]) -> tuple[int, ...]:
+    """The sums among some nodes, and those of the others that make what they read."""
+    kept: list[int] = []
+    read: set[int] = set()
+    for number in reversed(numbers):
+        node = plan.nodes[number]
+        if may_follow(plan, node) or written_by(plan, (node,)) & read:
+            kept.append(number)
+            read |= {each.buffer for each in reads_and_writes(plan, node)[0]}
+    return tuple(reversed(kept))
 
 
 def may_follow(plan: Plan, node: Node) -> bool:

@@ -268,8 +268,8 @@ class Scan:
 
     With `stretch` > 0 the loop goes by stretches of steps of about so many cells (steps of rows), at least one step each. The
     kernels of `before` and `after` have TIME and BATCH and run for all steps of a stretch at once, before and after its loop:
-    what one makes for another is still in the cache. Those of `after` sum over all cells; later stretches add to what the first
-    one has left.
+    what one makes for another is still in the cache. Those of `after` make each cell from that cell alone, or sum over all cells;
+    later stretches add to what the first one has left.
     """
 
     way: Way

@@ -37,7 +37,8 @@ from tests.compiled.compare import (
 from tests.numeric.hand_models import MODELS
 
 HEAD = """
-use std.cells: Both, Dense, Dropout, Embedding, GRU, HeldDropout, LayerNorm, LSTM, Residual, ZoneoutLSTM
+use std.cells: Both, Dense, Dropout, Embedding, GRU, HeldDropout, LayerNorm, LayerNormLSTM, LSTM, minGRU, PeepholeLSTM, Residual
+use std.cells: ZoneoutLSTM
 use std.losses: cross_entropy
 use std.optim: Adam, SGD
 """
@@ -70,6 +71,17 @@ model Noisy {
 }
 train Noisy { update = Adam(lr = 0.01) }
 """.replace("Residual(Both(GRU(3)) )", "Both(GRU(3)) |> Dense(3)"),
+    "normed": """
+model Normed {
+  input  x: index(7)
+  input  n: length
+  target t: index(5)
+  z = x |> Embedding(6) |> LayerNormLSTM(9) |> minGRU(17) |> PeepholeLSTM(5) |> Dense(5)
+  output z
+  loss = mean(cross_entropy(z, t) over time, batch)
+}
+train Normed { update = SGD(lr = 0.1) }
+""",
     "pooled": """
 cell Sum()(x: real[D]) -> y: real[D] {
   state y: real[D] = 0
@@ -116,7 +128,14 @@ def program_of(name: str, folder: Path) -> Program:
     return pipeline.program(Reader(folder / f"{name}.seq"), Options())
 
 
-CASES = [("ragged", "f64"), ("both_ways", "f32"), ("language", "f32"), ("noisy", "f64"), ("pooled", "f64")]
+CASES = [
+    ("ragged", "f64"),
+    ("both_ways", "f32"),
+    ("language", "f32"),
+    ("noisy", "f64"),
+    ("normed", "f64"),
+    ("pooled", "f64"),
+]
 
 
 @pytest.fixture(scope="module", params=CASES, ids=[name for name, _ in CASES])

@@ -14,7 +14,7 @@ from tests.compiled.test_interface import under_sanitizers
 from tests.numeric.programs import lower_text
 
 MODEL = """
-use std.cells: LSTM, GRU, RNN, PeepholeLSTM, MGU, Dense
+use std.cells: LSTM, GRU, RNN, PeepholeLSTM, MGU, Dense, LayerNormLSTM, minGRU, IndRNN
 use std.optim: SGD
 cell Blend(H)(x: real[D]) -> h: real[H] {{
   param W: real[H, D] = zeros
@@ -41,6 +41,7 @@ CHAINS = {
     "widest": (("RNN(127)", "GRU(129)", "Dense(1)"), 1),
     "short": (("Blend(17)", "Dense(3)"), 3),
     "others": (("PeepholeLSTM(9)", "MGU(17)", "Blend(31)", "Dense(3)"), 3),
+    "normed": (("LayerNormLSTM(9)", "minGRU(17)", "IndRNN(31)", "Dense(3)"), 3),
 }
 SHAPES = ((1, 1), (1, 5), (3, 1), (9, 2), (1, 33))
 NATIVE = ("-O1", "-march=native", *STRICT)
@@ -128,7 +129,7 @@ def test_loops_apart_from_products(chain: str, tmp_path: Path) -> None:
     check(chain, tmp_path, LANES, PlanOptions(epilogues=False))
 
 
-@pytest.mark.parametrize("chain", ["small", "middle", "large", "others"])
+@pytest.mark.parametrize("chain", ["small", "middle", "large", "others", "normed"])
 def test_stretches_of_time(chain: str, tmp_path: Path) -> None:
     check(chain, tmp_path, LANES, PlanOptions(stretch=6))
 

@@ -26,6 +26,7 @@ from tests.compiled.client import RUNTIME, Client, build
 from tests.compiled.compare import Pair, empty_grads, engine_of, inputs_of, make, text_of
 from tests.compiled.test_random import together as joined
 from tests.numeric.hand_models import MODELS
+from tests.numeric.programs import lower_text
 from tests.passes.random_flows import random_program
 
 MEMBERS = (2, 3, 4)
@@ -37,6 +38,19 @@ void destroy(seqc_threads *threads) { seqc_threads_destroy(threads); }
 """
 
 FILES = Path(__file__).resolve().parents[1] / "models"
+NORMED = """
+use std.cells: Dense, Embedding, LayerNormLSTM, minGRU, PeepholeLSTM
+use std.losses: cross_entropy
+use std.optim: Adam
+model Normed {
+  input  k: index(7)
+  target t: index(5)
+  z = k |> Embedding(6) |> LayerNormLSTM(9) |> minGRU(17) |> PeepholeLSTM(20) |> Dense(5)
+  output z
+  loss = mean(cross_entropy(z, t) over time, batch)
+}
+train Normed { update = Adam() }
+"""
 
 
 @pytest.fixture(scope="module")
@@ -69,11 +83,13 @@ def program_of(name: str) -> Program:
     """A model made by hand, or one of the files."""
     if name in MODELS:
         return MODELS[name]()
+    if name == "normed":
+        return lower_text(NORMED)
     return pipeline.program(Reader(FILES / f"{name}.seq"), Options())
 
 
 CASES = [
-    (name, "f64" if k % 2 else "f32") for k, name in enumerate([*MODELS, "charlm", "speaker", "twogate"])
+    (name, "f64" if k % 2 else "f32") for k, name in enumerate([*MODELS, "charlm", "speaker", "twogate", "normed"])
 ]
 
 

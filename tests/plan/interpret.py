@@ -104,8 +104,13 @@ class Machine:
     first_row: int = 0
     started: Array = None
     t: int = -1
+    span: range = range(0)
+    """The steps that a kernel over all of them means: those of a stretch, within one."""
+    later: bool = False
+    """Whether sums go on where an earlier stretch has left them."""
 
     def __post_init__(self) -> None:
+        self.span = range(self.steps)
         size = self.plan.arena.bytes(self.steps, self.batch)
         self.workspace = np.full(size, 0xFF, np.uint8)
         if self.started is None:
@@ -154,7 +159,7 @@ class Machine:
             place = place % buffer.ring if buffer.ring else place
             return memory[place : place + 1]
         assert not buffer.ring
-        return memory[operand.shift : operand.shift + self.steps]
+        return memory[operand.shift + self.span.start : operand.shift + self.span.stop]
 
     def part(self, operand: Operand) -> Array:
         """The elements of an operand, as a view [.., .., size] (interleaved rows: [.., .., blocks, block])."""
@@ -178,6 +183,9 @@ class Machine:
         table = self.get(Operand(operand.buffer, lookup.count * lookup.width)).reshape(lookup.count, -1)
         index = self.get(Operand(lookup.index, 1))[..., 0]
         return table[index][..., operand.offset : operand.offset + operand.size]
+
+    def put_sum(self, operand: Operand, value: Array) -> None:
+        self.put(operand, value + self.get(operand) if self.later else value)
 
     def put(self, operand: Operand, value: Array) -> None:
         part = self.part(operand)
@@ -212,17 +220,26 @@ class Machine:
         with np.errstate(all="ignore"):
             for node in self.plan.nodes:
                 if isinstance(node, Scan):
-                    for kernel in node.before:
-                        self.kernel(kernel)
-                    times = range(self.steps)
-                    for self.t in times if node.way is Way.FORWARD else reversed(times):
-                        for kernel in node.kernels:
-                            self.kernel(kernel)
-                    self.t = -1
-                    for kernel in node.after:
-                        self.kernel(kernel)
+                    self.scan(node)
                 else:
                     self.kernel(node)
+
+    def scan(self, node: Scan) -> None:
+        """A loop over time, stretch by stretch of steps."""
+        turn = (lambda steps: steps) if node.way is Way.FORWARD else (lambda steps: steps[::-1])
+        count = max(1, node.stretch // self.batch) if node.stretch else self.steps
+        for number, first in enumerate(turn(range(0, self.steps, count))):
+            self.span = range(first, min(first + count, self.steps))
+            for kernel in node.before:
+                self.kernel(kernel)
+            for self.t in turn(self.span):
+                for kernel in node.kernels:
+                    self.kernel(kernel)
+            self.t, self.later = -1, number > 0
+            for kernel in node.after:
+                self.kernel(kernel)
+            self.later = False
+        self.span = range(self.steps)
 
     def kernel(self, node: Any) -> None:
         match node:
@@ -236,16 +253,16 @@ class Machine:
                 left, right = self.get(node.left), self.get(node.right)
                 left = left.reshape(-1, left.shape[2] // node.rows)
                 right = right.reshape(-1, right.shape[2] // node.rows)
-                self.put(node.out, (left.T @ right).reshape(1, 1, -1))
+                self.put_sum(node.out, (left.T @ right).reshape(1, 1, -1))
             case Outers():
                 left = self.get(node.left)
                 slopes = np.split(left.reshape(-1, left.shape[2]), node.slices, axis=1)
                 for right in node.rights:
                     given = self.get(right.operand)
                     for out, each in zip(right.outs, slopes, strict=True):
-                        self.put(out, (each.T @ given.reshape(-1, given.shape[2])).reshape(1, 1, -1))
+                        self.put_sum(out, (each.T @ given.reshape(-1, given.shape[2])).reshape(1, 1, -1))
                 for out, each in zip(node.sums, slopes, strict=bool(node.sums)):
-                    self.put(out, each.sum(axis=0).reshape(1, 1, -1))
+                    self.put_sum(out, each.sum(axis=0).reshape(1, 1, -1))
             case Einsum():
                 self.einsum(node)
             case Reduce():
@@ -272,7 +289,7 @@ class Machine:
 
     def domain(self, axes: frozenset[Axis]) -> tuple[int, int]:
         assert self.t < 0 or Axis.TIME not in axes
-        return self.steps if Axis.TIME in axes else 1, self.batch if Axis.BATCH in axes else 1
+        return len(self.span) if Axis.TIME in axes else 1, self.batch if Axis.BATCH in axes else 1
 
     def chain(self, node: Chain) -> None:
         known: dict[int, Array] = {}
@@ -335,7 +352,7 @@ class Machine:
             known[each.id] = np.asarray(value).astype(dtype)
 
     def instants(self, time: bool) -> Array:
-        return np.arange(self.steps)[:, None, None] if time else np.full((1, 1, 1), max(self.t, 0))
+        return np.array(self.span)[:, None, None] if time else np.full((1, 1, 1), max(self.t, 0))
 
     def draw(self, site: int, shape: tuple[int, ...], axes: frozenset[Axis]) -> Array:
         """The numbers of a site; a loop without batch draws at step 0 in row 0, but for its steps."""
@@ -424,7 +441,8 @@ class Machine:
                 if places
                 else how[node.how](x, axis=3)
             )
-        self.put(node.out, found.reshape(*found.shape[:2], -1))
+        put = self.put_sum if node.summed else self.put
+        put(node.out, found.reshape(*found.shape[:2], -1))
 
     def gather(self, node: Gather) -> None:
         shape = self.domain(node.axes)
@@ -446,7 +464,7 @@ class Machine:
                     out[t, b, index[t, b]] += source[t, b]
         places = tuple(i for i, axis in enumerate(Axis) if axis in node.summed)
         out = out.sum(axis=places, keepdims=True) if places else out
-        self.put(node.out, out.reshape(*out.shape[:2], -1))
+        self.put_sum(node.out, out.reshape(*out.shape[:2], -1))
 
     def move(self, node: Move) -> None:
         shape = self.domain(node.axes)

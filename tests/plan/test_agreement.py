@@ -8,8 +8,10 @@ from seqc.flow.types import Flow
 from seqc.lower.program import Program
 from seqc.passes import apply_flow, flow_for, initial_optimizer
 from seqc.plan import PlanOptions
+from seqc.plan.types import Scan
 from tests.helpers import example
 from tests.numeric.hand_models import MODELS
+from tests.numeric.programs import lower_text
 from tests.passes.random_flows import random_program
 from tests.plan.compare import compare
 
@@ -23,6 +25,20 @@ EXAMPLES = {
     "speech": {},
     "tagger": {"V": 60},
 }
+
+CELL = """
+use std.cells: Dense, Embedding, {cell}
+use std.losses: cross_entropy
+use std.optim: SGD
+model M {{
+  input  k: index(4)
+  target t: index(5)
+  z = k |> Embedding(6) |> {cell}(9) |> {cell}(6) |> Dense(5)
+  output z
+  loss = mean(cross_entropy(z, t) over time, batch)
+}}
+train M {{ update = SGD(lr = 0.1) }}
+"""
 
 
 def flows(program: Program) -> dict[str, Flow]:
@@ -64,6 +80,17 @@ def test_random_programs(seed: int) -> None:
     program = random_program(seed, 12 + seed)
     for entry, flow in flows(program).items():
         compare(flow, program, entry, seed=seed)
+
+
+@pytest.mark.parametrize("cell", ["LayerNormLSTM", "PeepholeLSTM", "minGRU", "SRU", "IndRNN", "GRU"])
+def test_stretches_of_time(cell: str) -> None:
+    """Of less steps than there are, of one step, and of more."""
+    program = lower_text(CELL.format(cell=cell))
+    for entry, flow in flows(program).items():
+        for stretch in (6, 1, 100):
+            made = compare(flow, program, entry, options=PlanOptions(stretch=stretch))
+        scans = [node for node in made.nodes if isinstance(node, Scan)]
+        assert entry != "gradients" or any(node.after for node in scans)
 
 
 def test_without_recomputation() -> None:
