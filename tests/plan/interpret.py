@@ -232,7 +232,8 @@ class Machine:
             self.span = range(first, min(first + count, self.steps))
             for kernel in node.before:
                 self.kernel(kernel)
-            for self.t in turn(self.span):
+            for t in turn(self.span):
+                self.t = t
                 for kernel in node.kernels:
                     self.kernel(kernel)
             self.t, self.later = -1, number > 0
