@@ -89,7 +89,8 @@ def program_of(name: str) -> Program:
 
 
 CASES = [
-    (name, "f64" if k % 2 else "f32") for k, name in enumerate([*MODELS, "charlm", "speaker", "twogate", "normed"])
+    (name, "f64" if k % 2 else "f32")
+    for k, name in enumerate([*MODELS, "charlm", "speaker", "twogate", "normed"])
 ]
 
 
