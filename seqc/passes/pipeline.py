@@ -15,6 +15,7 @@ from seqc.ops.op import FlowError
 from seqc.passes import update
 from seqc.passes.commute import commute
 from seqc.passes.differentiate import differentiate
+from seqc.passes.distribute import distribute
 from seqc.passes.prune import prune
 from seqc.passes.ragged import ragged
 from seqc.passes.reassociate import reassociate
@@ -36,6 +37,7 @@ PASSES = (
     "stream",
     "simplify",
     "reassociate",
+    "distribute",
     "share",
     "prune",
 )
@@ -44,6 +46,7 @@ PASSES = (
 LAST: Mapping[str, Callable[[Flow], Flow]] = {
     "simplify": simplify,
     "reassociate": reassociate,
+    "distribute": distribute,
     "share": share,
     "prune": prune,
 }

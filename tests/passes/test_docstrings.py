@@ -16,6 +16,7 @@ from seqc.ops.build import Builder
 from seqc.passes import (
     commute,
     differentiate,
+    distribute,
     prune,
     ragged,
     reassociate,
@@ -135,6 +136,14 @@ def reassociate_example() -> Example:
     return Example(reassociate, flow, prune.prune(reassociate.reassociate(flow)))
 
 
+def distribute_example() -> Example:
+    b = Builder()
+    x, y = (stream_input(b, name, 8) for name in "xy")
+    row = b.plus(b.mul(b.reduce("sum", x), y), x)
+    flow = b.finish({"output.y": b.sub(row, b.reduce("sum", row))})
+    return Example(distribute, flow, prune.prune(distribute.distribute(flow)))
+
+
 def share_example() -> Example:
     b = Builder()
     x = b.add("input", type=Type(Kind.REAL, (), ONCE), name="x")
@@ -159,6 +168,7 @@ EXAMPLES: Mapping[str, Callable[[], Example]] = {
     "stream": stream_example,
     "simplify": simplify_example,
     "reassociate": reassociate_example,
+    "distribute": distribute_example,
     "share": share_example,
     "prune": prune_example,
 }
