@@ -61,6 +61,14 @@ def build(
 
         report(Path(path), options, note)
     if depfile is not None:
+        taken = {Path(str(each)).resolve() for each in (*written, *built.files)}
+        if Path(depfile).resolve() in taken:
+            raise UserFault(
+                "S0911",
+                f"`{depfile}` is a source or a result of this build",
+                "it was not changed",
+                "choose another name with `--depfile`",
+            )
         _write_depfile(Path(depfile), written, built.files)
     return written
 

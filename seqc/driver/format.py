@@ -26,7 +26,7 @@ def format_file(path: Path, *, write: bool) -> bool:
         return False
     if write:
         try:
-            write_atomically(path, after, path.stat().st_mode & 0o777)
+            write_atomically(path.resolve(), after, path.stat().st_mode & 0o777)
         except OSError as error:
             raise disk_fault(error, path) from None
     return True

@@ -88,9 +88,13 @@ def train(
     model.threads = wishes.threads
     note(repr(model).strip("<>"))
     given = set_numbers(model, wishes.hypers)
-    if wishes.weights is not None and not wishes.resume:
+    if wishes.weights is not None and not (wishes.resume and (out / "last.ckpt").exists()):
         model.load(wishes.weights)
-    remember(out, options)
+    if not wishes.resume:
+        from seqc.run.folder import Folder
+
+        with Folder(out).held():
+            remember(out, options)
     history = model.fit(
         arranged(model, source, wishes, given),
         epochs=wishes.epochs,
@@ -123,7 +127,14 @@ def set_numbers(model: Model, numbers: Sequence[tuple[str, float]]) -> dict[str,
     given: dict[str, float] = {}
     for name, value in numbers:
         if name in once and name not in model.hyper:
-            given[name] = value if once[name] in ("real", "f32", "f64") else int(value)
+            whole = once[name] not in ("real", "f32", "f64")
+            if whole and not (abs(value) < 2**31 and value == int(value)):
+                raise UserFault(
+                    "S0906",
+                    f"`--set {name}={value:g}` is not a whole number",
+                    f"`{name}` is an input of kind {once[name]}",
+                )
+            given[name] = int(value) if whole else value
         else:
             model.hyper[name] = value
     return given

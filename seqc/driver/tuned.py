@@ -64,7 +64,12 @@ def with_tuned(path: Path, options: Options, store: Cache | None = None) -> Opti
     known = (store or Cache()).recall(_name(path, options))
     if not isinstance(known, dict) or not unchanged(known.get("files")):
         return options
-    return replace(options, tuned=str(known["choices"]))
+    chosen = replace(options, tuned=str(known.get("choices", "")))
+    try:
+        choices_of(chosen)
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return options  # damaged: as if it were not there
+    return chosen
 
 
 def remember(path: Path, options: Options, files: Mapping[str, str], choices: Choices) -> None:

@@ -12,7 +12,7 @@ from itertools import groupby
 from typing import Protocol
 
 from seqc.emit.alive import named_in_loop
-from seqc.emit.layout import COLUMNS, comment
+from seqc.emit.layout import COLUMNS, comment, mentions
 from seqc.emit.model import Model
 from seqc.emit.team import Team
 from seqc.flow.types import Way
@@ -127,7 +127,7 @@ def _after(printer: Printer, node: plan_types.Scan, indent: int) -> None:
             continue
         printer.lines += meet
         with _block(printer, "{", indent):
-            printer.lines.append(f"{' ' * (indent + 2)}const int64_t t = from;")
+            start = len(printer.lines)
             for kernel in kernels:
                 printer.team.share = split_of(printer.plan, kernel, printer.model.target.lanes)
                 if alone or printer.team.share.split is Split.PART:
@@ -136,6 +136,8 @@ def _after(printer: Printer, node: plan_types.Scan, indent: int) -> None:
                     with _block(printer, f"if (share.takes({task})) {{", indent + 2):
                         printer.kernel(kernel, indent + 4, False, "count")
                 task += 1
+            if mentions(printer.lines[start:], "t"):
+                printer.lines.insert(start, f"{' ' * (indent + 2)}const int64_t t = from;")
         printer.team.share = share
         printer.lines += meet
 

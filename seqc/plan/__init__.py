@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 from seqc.flow.types import Flow
 from seqc.lower.program import Program
+from seqc.plan.apart import keep_apart
 from seqc.plan.beside import put_beside
 from seqc.plan.chains import add_chains
 from seqc.plan.choose import PlanOptions, StrategyError, choose
@@ -43,6 +44,7 @@ PLAN_PASSES = (
     "quantise",
     "weights",
     "halves",
+    "apart",
     "late",
     "place",
 )
@@ -72,6 +74,7 @@ def plan(
         "quantise": lambda made: quantise(made, target),
         "weights": lambda made: by_rows(made, program, target),
         "halves": lambda made: keep_halves(made, target),
+        "apart": lambda made: keep_apart(made, target),
         "late": lambda made: store_late(made, target),
         "place": lambda made: place(made, target),
     }

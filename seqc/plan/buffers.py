@@ -33,7 +33,7 @@ class Buffer:
     reads it but through `Operand.at`.
     `local` (only with TIME): nobody outside of one scan, what stands before and what stands after its loop uses it, and in
     each stretch of steps it is filled anew from its beginning.
-    `half`: reals that are kept in bfloat16.
+    `half`: reals that are kept in bfloat16. `pad`: elements behind each row that nobody uses.
     """
 
     name: str
@@ -48,6 +48,7 @@ class Buffer:
     ring: int = 0
     local: bool = False
     half: bool = False
+    pad: int = 0
 
     def element_bytes(self, real_bytes: int) -> int:
         """Bytes of one element in the workspace."""
@@ -59,7 +60,7 @@ class Buffer:
     def stride(self) -> int:
         """Elements of one instant of one sequence, padding included."""
         if not self.gates:
-            return self.size
+            return self.size + self.pad
         return -(-self.units // self.block) * self.gates * self.block
 
 

@@ -76,7 +76,10 @@ def with_late(plan: Plan, kernel: Kernel, read: set[int], target: Target) -> Ker
 def is_late(plan: Plan, operand: Operand, role: str, target: Target, blocks: int) -> bool:
     """Whether a store fills whole lines of memory of a role that holds every step; of halves two vectors do, one after the other."""
     buffer = plan.buffers[operand.buffer]
-    whole = operand.size == buffer.stride and operand.size * element_bytes(buffer, target) % LINE == 0
+    whole = (
+        operand.size == buffer.stride - buffer.pad
+        and operand.size * element_bytes(buffer, target) % LINE == 0
+    )
     own = buffer.home.role == role
     if buffer.half:
         own = role == "halves" and blocks % 2 == 0 and blocks > 0

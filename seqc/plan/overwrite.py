@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import fields, is_dataclass, replace
 from typing import Any
 
+from seqc.flow.types import Axis
 from seqc.plan.buffers import Home, Operand
 from seqc.plan.chain import LOCAL, Chain
 from seqc.plan.place import element_bytes, flat, reads_and_writes
@@ -125,8 +126,11 @@ def read_later(plan: Plan, chain: Chain, place: int, number: int) -> bool:
         return True
     behind, looped = False, False
     for node in plan.nodes:
-        looped = isinstance(node, Scan) and chain in node.kernels
-        for kernel in node.kernels if isinstance(node, Scan) else (node,):
+        kernels = node.kernels if isinstance(node, Scan) else (node,)
+        looped = isinstance(node, Scan) and chain in kernels
+        if looped and held(plan, kernels[: kernels.index(chain)], number):
+            return True
+        for kernel in kernels:
             if kernel is chain:
                 behind = True
             elif behind or looped:
@@ -135,6 +139,12 @@ def read_later(plan: Plan, chain: Chain, place: int, number: int) -> bool:
                 if any(each.buffer == number for each in touches):
                     return True
     return False
+
+
+def held(plan: Plan, before: tuple[Node, ...], number: int) -> bool:
+    """Whether a loop reads a buffer at every step that it does not fill at every step, before it is read."""
+    filled = {each.buffer for kernel in before for each in reads_and_writes(plan, kernel)[1]}
+    return Axis.TIME not in plan.buffers[number].axes and number not in filled
 
 
 def written_before(plan: Plan, chain: Chain, place: int, number: int) -> bool:

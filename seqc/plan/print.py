@@ -120,8 +120,8 @@ def buffer_line(plan: Plan, number: int) -> str:
     slots = f" +{buffer.slots}" if buffer.slots else ""
     ring = f" ring {buffer.ring}" if buffer.ring else " local" if buffer.local else ""
     at = f" at {polynomial(plan.offsets[number])}" if number in plan.offsets else ""
-    kind = "half" if buffer.half else buffer.kind.value
-    text = f"b{number} : {kind}{shape} {axes_text(buffer.axes)}{slots}{ring}{role}{at}"
+    kind, apart = "half" if buffer.half else buffer.kind.value, f" {buffer.pad} apart" if buffer.pad else ""
+    text = f"b{number} : {kind}{shape} {axes_text(buffer.axes)}{slots}{ring}{role}{apart}{at}"
     return f"{text}    # {buffer.name}"
 
 

@@ -17,7 +17,7 @@ from .engine import Array, Manifest
 from .fault import ModelError, unknown
 from .layout import dtype_of
 
-OPTIONS = ("state", "out", "seed", "steps", "batch", "accumulate", "wrt")
+OPTIONS = ("self", "state", "out", "seed", "steps", "batch", "accumulate", "wrt")
 
 
 def public(name: str) -> str:
@@ -197,22 +197,29 @@ class Binder:
         return ready
 
 
-def _count(value: Any, what: str) -> int:
+def _whole(value: Any, what: str) -> int:
     if isinstance(value, bool) or not isinstance(value, int | np.integer):
         raise ModelError(f"`{what}`: expected a whole number, found {value!r}")
     return int(value)
 
 
-def rows_of(value: Any) -> int:
-    """A number of rows."""
+def _count(value: Any, what: str) -> int:
+    count = _whole(value, what)
+    if count >= 2**31:
+        raise ModelError(f"`{what}`: expected a whole number below 2^31, found {count}")
+    return count
+
+
+def count_of(value: Any, what: str) -> int:
+    """A number of rows or steps, from 1."""
     if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
-        raise ModelError(f"`batch`: expected a whole number from 1, found {value!r}")
-    return int(value)
+        raise ModelError(f"`{what}`: expected a whole number from 1, found {value!r}")
+    return _count(value, what)
 
 
 def seed_of(value: Any) -> int:
     """A seed as 64 bits."""
-    seed = _count(value, "seed")
+    seed = _whole(value, "seed")
     if not 0 <= seed < 2**64:
         raise ModelError(f"`seed`: expected a whole number from 0 to 2^64 - 1, found {seed}")
     return seed
@@ -237,4 +244,4 @@ def check_out(
     return out
 
 
-__all__ = ["OPTIONS", "Binder", "Call", "check_out", "public", "raw", "rows_of", "seed_of"]
+__all__ = ["OPTIONS", "Binder", "Call", "check_out", "count_of", "public", "raw", "seed_of"]

@@ -84,13 +84,16 @@ def fit(
     source: Source = named if named else args
     material, other = make_material(model, source, columns, validation)
     training, testing = make_data(model, material, other, options, steps)
+    if report is not None and not isinstance(report, Reporter):
+        raise ModelError(f"`report`: expected a reporter, found {report!r}; `quiet=True` shows nothing")
+    watcher = report if report is not None else (Quiet() if _flag("quiet", quiet) else Plain())
+    going_on = _flag("resume", resume)
     folder = None if out is None else Folder(out)
-    watcher = report if report is not None else (Quiet() if quiet else Plain())
 
     def begin() -> None:
         fill_scales(model, material, options.scale)
 
-    return Run(model, training, testing, options, folder, watcher, begin).run(resume)
+    return Run(model, training, testing, options, folder, watcher, begin).run(going_on)
 
 
 def make_options(
@@ -130,7 +133,7 @@ def make_options(
         patience=None if patience is None else _positive("patience", patience),
         keep=keep,
         checkpoint=_seconds(checkpoint),
-        shuffle=bool(shuffle),
+        shuffle=_flag("shuffle", shuffle),
         bucket=_positive("bucket", bucket),
         scale=scales_of(scale),
         callbacks=tuple(called),
@@ -146,8 +149,17 @@ def _names(model: Model, named: Mapping[str, Any]) -> None:
             raise unknown("option or input", name, [*inputs, *options])
 
 
+def _flag(name: str, value: Any) -> bool:
+    if not isinstance(value, bool | np.bool_):
+        raise ModelError(f"`{name}`: expected True or False, found {value!r}")
+    return bool(value)
+
+
+NUMBERS = int | float | np.integer | np.floating
+
+
 def _seconds(value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not value >= 0:
+    if isinstance(value, bool) or not isinstance(value, NUMBERS) or not value >= 0:
         raise ModelError(f"`checkpoint`: expected the seconds between two checkpoints, found {value!r}")
     return float(value)
 
@@ -163,7 +175,7 @@ def make_material(
 ) -> tuple[Material, Material | None]:
     """What to train on and what to validate with."""
     material = gather(model, source, columns)
-    if isinstance(validation, int | float):
+    if isinstance(validation, NUMBERS):
         return split(model, material, float(validation))
     if validation is None:
         return material, None

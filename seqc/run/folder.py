@@ -6,6 +6,9 @@ A checkpoint holds all that the next update depends on, so that a resumed run gi
 from __future__ import annotations
 
 import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -35,6 +38,7 @@ class Progress:
     weight: float = 0.0
     records: list[Record] = field(default_factory=list)
     best: int | None = None  # number of the best epoch
+    called: bool = True  # the callbacks of the last epoch have been called
     rows: int | None = None  # rows of the carried state, if one is in the checkpoint
 
     def best_value(self) -> float | None:
@@ -59,6 +63,8 @@ class Folder:
     """One run on the disk; a missing folder is made."""
 
     def __init__(self, path: str | Path) -> None:
+        if not isinstance(path, str | Path) or "\0" in str(path) or str(path) == "":
+            raise ModelError(f"`out`: expected the path of a folder, found {path!r}")
         self.path = Path(path)
         try:
             self.path.mkdir(parents=True, exist_ok=True)
@@ -80,6 +86,27 @@ class Folder:
     def begun(self) -> bool:
         """Whether there is a run to go on with, be it that it never came to a checkpoint."""
         return self.checkpoint.exists() or (self.path / "config.json").exists()
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Keeps other runs out of the folder; ModelError if one is going on there. The lock ends with its process."""
+        try:
+            import fcntl
+        except ImportError:  # a system without such locks
+            yield
+            return
+        handle = os.open(self.path, os.O_RDONLY)
+        try:
+            with suppress(OSError):  # a disk without locks, but for one that is taken
+                try:
+                    fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except BlockingIOError:
+                    raise ModelError(
+                        f"another run is going on in {self.path}; wait for it, or choose another folder"
+                    ) from None
+            yield
+        finally:
+            os.close(handle)
 
     def begin(self, config: dict[str, Any], resumed: bool) -> None:
         """Writes the configuration of a new run, or compares that of an old one."""

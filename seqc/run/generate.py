@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .arguments import Binder, Call, public
+from .arguments import Binder, Call, count_of, public
 from .engine import Array
 from .fault import ModelError, nearest
 
@@ -27,13 +27,12 @@ def bind_generate(
     Inputs that are fed back may have any common number of steps P (or be left out: 0); the others need them all,
     max(P, 1) - 1 + count. Arrays are handed on with all steps, zeros where nothing was given.
     """
-    if isinstance(count, bool) or not isinstance(count, int | np.integer) or count < 1:
-        raise ModelError(f"`steps`: expected a whole number from 1, found {count!r}")
+    count = count_of(count, "steps")
     arrays = binder.gather(args, named)
     single = binder.rank(arrays, batch)
     fed = [number for number in binder.wanted if binder.streams(number) and binder.inputs[number]["default"]]
     given = _given(binder, arrays, fed)
-    total = max(given, 1) - 1 + int(count)
+    total = max(given, 1) - 1 + count
     padded = [_padded(array, total) if number in fed else array for number, array in enumerate(arrays)]
     steps, rows = binder.sizes(padded, single, total, batch)
     inputs = binder.complete(padded, single, steps, rows)

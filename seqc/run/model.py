@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from .arguments import Binder, Call, rows_of, seed_of
+from .arguments import Binder, Call, count_of, seed_of
 from .engine import Array, Engine, EngineFault, Manifest
 from .fault import ModelError, explain
 from .initial import initial
@@ -129,7 +129,7 @@ class Model:
 
     def state(self, batch: int | None = None) -> State:
         """A fresh state of `batch` rows, or of one sequence whose arrays have no batch axis."""
-        return State(self.manifest, None if batch is None else rows_of(batch))
+        return State(self.manifest, None if batch is None else count_of(batch, "batch"))
 
     def infer(
         self,
@@ -367,9 +367,9 @@ class Model:
             raise ModelError(
                 f"`state`: expected a State, made by `model.state()`, found a {type(state).__name__}"
             )
-        theirs = state._manifest
-        if theirs is not self.manifest and theirs["states"] != self.manifest["states"]:
-            raise ModelError(f"`state` belongs to another model: {state!r}")
+        ours, theirs = self.manifest, state._manifest
+        if theirs is not ours and any(theirs[each] != ours[each] for each in ("states", "real")):
+            raise ModelError(f"`state` belongs to another model, or to one of another precision: {state!r}")
 
     @contextmanager
     def _calling(self, entry: str, call: Call, state: State | None) -> Iterator[None]:

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import re
 import zipfile
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
+from tokenize import TokenError
 from typing import Any
 
 import numpy as np
@@ -19,6 +21,11 @@ from .table import Table, read_csv
 from .wav import read_wav
 
 TEXT_SUFFIXES = (".txt", ".py", ".md", ".rst", ".c", ".h", ".csv", ".seq")
+DAMAGED = (
+    *(ValueError, KeyError, EOFError, TypeError, NotImplementedError),
+    *(SyntaxError, TokenError, zlib.error, zipfile.BadZipFile),
+)
+"""What numpy raises where a file is not what its name says."""
 NUMBERED = re.compile(r"(.+)\.(\d+)")
 
 Found = str | dict[str, Any] | Table
@@ -91,7 +98,7 @@ def _npy(path: Path) -> Any:
         return np.load(path, allow_pickle=False)
     except OSError as error:
         raise ModelError(f"cannot read {path}: {error.strerror or error}") from None
-    except (ValueError, EOFError, zipfile.BadZipFile) as error:
+    except DAMAGED as error:
         raise ModelError(f"{path} does not hold plain arrays: {error}") from None
 
 
@@ -102,7 +109,7 @@ def read_npz(path: Path) -> dict[str, Any]:
             found = {name: file[name] for name in file.files}
     except OSError as error:
         raise ModelError(f"cannot read {path}: {error.strerror or error}") from None
-    except (ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+    except DAMAGED as error:
         raise ModelError(f"{path} does not hold plain arrays: {error}") from None
     lists: dict[str, dict[int, Any]] = {}
     for name in list(found):

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,9 @@ class Record:
 
     def row(self) -> dict[str, Any]:
         """The record as columns of `metrics.csv`."""
-        row: dict[str, Any] = {"epoch": self.epoch, "loss": self.loss, **self.metrics}
+        own = ("epoch", "loss", "validation")
+        named = {f"metric.{name}" if name in own else name: value for name, value in self.metrics.items()}
+        row: dict[str, Any] = {"epoch": self.epoch, "loss": self.loss, **named}
         if self.validation is not None:
             row["validation"] = self.validation
             row |= {f"validation.{name}": value for name, value in self.validation_metrics.items()}
@@ -59,6 +61,7 @@ Picture = Callable[[Sequence[Record], str, Path], object]
 """Draws the curve of a run, with its title, into a file."""
 
 
+@runtime_checkable
 class Reporter(Protocol):
     """What is told to whoever watches."""
 

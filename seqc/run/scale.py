@@ -31,6 +31,13 @@ def scales_of(scales: Scales | None) -> dict[str, list[str]]:
         raise ModelError(
             f'`scale`: expected layers and their inputs, as in {{"layer": "x"}}, found {scales!r}'
         )
+    for layer, each in scales.items():
+        if not isinstance(each, str) and not (
+            isinstance(each, Sequence) and each and all(isinstance(name, str) for name in each)
+        ):
+            raise ModelError(
+                f"`scale`: `{layer}`: expected an input or a list of inputs by name, found {each!r}"
+            )
     return {str(layer): [each] if isinstance(each, str) else list(each) for layer, each in scales.items()}
 
 

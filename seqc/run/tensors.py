@@ -191,6 +191,8 @@ def _array(data: bytes, entry: dict[str, Any], file: str, name: str) -> Array:
 @contextmanager
 def atomic(path: str | Path) -> Iterator[BinaryIO]:
     """A new file beside `path` that takes its place once it is whole and on the disk."""
+    if not isinstance(path, str | Path) or "\0" in str(path) or not Path(path).name:
+        raise ModelError(f"expected the path of a file to write, found {path!r}")
     path = Path(path)
     part = path.with_name(f".{path.name}.{os.getpid()}-{os.urandom(4).hex()}.part")
     try:

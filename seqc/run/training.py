@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from .data import Batch, Data, Slice
 from .fault import NOT_FINITE, ModelError
@@ -73,11 +76,17 @@ class Run:
 
     def run(self, resume: bool) -> History:
         """All epochs."""
+        with self.folder.held() if self.folder is not None else nullcontext():
+            return self._run(resume)
+
+    def _run(self, resume: bool) -> History:
         self._open(resume)
         self.report.begin(self.options.epochs, self.progress.epoch)
         ended = "done"
         try:
             with self.interrupt.watch():
+                if not self.progress.called and self._call(self.progress.records[-1]):
+                    ended = "callback"
                 while self.progress.epoch <= self.options.epochs and ended == "done":
                     ended = self._ended() or self._epoch()
             if ended == "interrupted":
@@ -211,12 +220,20 @@ class Run:
             self.folder.metrics(progress.records)
             if better:
                 self.model.save(self.folder.best)
-            self._checkpoint(None)
         if better and self.options.keep == "best":
             self.kept = self.model.engine.arenas.plain.copy()
-        if any([callback(self.model, record) is True for callback in self.options.callbacks]):
-            return "callback"
-        return self._ended() or "done"
+        if self.folder is not None:
+            progress.called = not self.options.callbacks
+            self._checkpoint(None)
+        return "callback" if self._call(record) else self._ended() or "done"
+
+    def _call(self, record: Record) -> bool:
+        """Calls the callbacks of an epoch, whose changes belong to the checkpoint; tells whether one of them ends the training."""
+        answers = [callback(self.model, record) for callback in self.options.callbacks]
+        if not self.progress.called and self.folder is not None and bad_weights(self.model) is None:
+            self.progress.called = True
+            self.folder.save(self.model, self.progress, None)
+        return any(isinstance(each, bool | np.bool_) and each for each in answers)
 
     def _ended(self) -> str | None:
         """Whether patience is over."""
@@ -232,7 +249,7 @@ class Run:
         progress = self.progress
         text = f"interrupted in epoch {progress.epoch} after {progress.position} batches"
         if self.folder is not None:
-            if not self.folder.best.exists():
+            if self.progress.best is None:
                 self.model.save(self.folder.best)
             self.folder.save(self.model, progress, self.state)
             text += f"; weights and checkpoint are in {self.folder.path}, resume to go on"
@@ -273,7 +290,7 @@ class Run:
         """The error that names what is not a number; an update that meets it changes nothing."""
         bad = first_bad(self.model, batch, self.state, self.options.seed)
         if self.folder is not None and bad_weights(self.model) is None:
-            if not self.folder.best.exists():
+            if self.progress.best is None:
                 self.model.save(self.folder.best)
             self.folder.save(self.model, self.progress, self.state)
         return self._fault(f"epoch {self.progress.epoch}, {place}: {bad} is not finite")

@@ -167,7 +167,9 @@ def own_gradients(manifest: Manifest, value: Any, what: str) -> Gradients:
     ours = {entry["name"]: tuple(entry["dims"]) for entry in manifest["parameters"]}
     theirs = {name: array.shape for name, array in value.parameters.items()}
     sizes = (value.arena.nbytes, value.hyper_array.size)
-    if ours != theirs or sizes != (manifest["plain_bytes"], len(manifest["hypers"])):
+    dtypes = {array.dtype for array in value.parameters.values()} or {real_dtype(manifest)}
+    fits = sizes == (manifest["plain_bytes"], len(manifest["hypers"])) and dtypes == {real_dtype(manifest)}
+    if ours != theirs or not fits:
         raise ModelError(
             f"`{what}`: these are gradients of another model; expected those of {manifest['name']}"
         )

@@ -28,7 +28,11 @@ def save_weights(path: str | Path, manifest: Manifest, plain: Array, symbols: Se
     metadata = {"model": str(manifest["name"]), "source_hash": str(manifest["source_hash"])}
     if symbols is not None:
         metadata["symbols"] = json.dumps(list(symbols))
-    write_tensors(path, parameters(manifest, plain), metadata)
+    arrays = parameters(manifest, plain)
+    for name, array in arrays.items():
+        if not np.isfinite(array).all():
+            raise ModelError(f"`{name}` holds a number that is not finite; nothing was written")
+    write_tensors(path, arrays, metadata)
 
 
 def load_weights(path: str | Path, manifest: Manifest, plain: Array) -> list[str] | None:

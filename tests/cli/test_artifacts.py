@@ -83,6 +83,13 @@ def test_everything_at_once_and_a_dependency_file(here: Path) -> None:
     assert "made/libtiny.a" in targets.split() and str(here / "tiny.seq") in sources.split()
 
 
+def test_a_dependency_file_never_takes_the_place_of_a_source(here: Path) -> None:
+    before = (here / "tiny.seq").read_bytes()
+    done = seqc("build", "tiny.seq", "--depfile", "tiny.seq")
+    assert done.code == 1 and "choose another name with `--depfile`" in done.err
+    assert (here / "tiny.seq").read_bytes() == before
+
+
 @pytest.mark.parametrize("compiler", ["gcc", "clang"])
 def test_the_c_example_agrees_with_python_to_the_bit(here: Path, compiler: str) -> None:
     if shutil.which(compiler) is None:

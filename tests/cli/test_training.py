@@ -152,6 +152,40 @@ def test_an_earlier_run_is_never_overwritten(here: Path, arrays: Path) -> None:
     assert (here / "run" / "last.ckpt").read_bytes() == before
 
 
+def test_a_resumption_that_was_refused_leaves_the_run_as_it_was(here: Path, text: Path) -> None:
+    train = ("train", "writer.seq", text, "--out", "run", "--batch", 4)
+    assert seqc(*train, "--epochs", 1).code == 0
+    before = (here / "run" / "build.json").read_bytes()
+    assert seqc(*train, "--epochs", 2, "--resume", "--dim", "H=9").code == 1
+    assert (here / "run" / "build.json").read_bytes() == before
+    done = seqc(*train, "--epochs", 2, "--resume")
+    assert done.code == 0, done.err
+
+
+def test_a_run_stopped_before_its_first_checkpoint_begins_with_its_weights(here: Path, arrays: Path) -> None:
+    train = ("train", "tiny.seq", arrays, "--epochs", 2)
+    assert seqc(*train, "--out", "first").code == 0
+    train = (*train, "--weights", here / "first" / "best.safetensors")
+    assert seqc(*train, "--out", "whole").code == 0
+    assert seqc(*train, "--out", "cut").code == 0
+    for name in ("last.ckpt", "best.safetensors", "metrics.csv"):
+        (here / "cut" / name).unlink()
+    assert seqc(*train, "--out", "cut", "--resume").code == 0
+    assert losses(here / "cut") == losses(here / "whole")
+
+
+def test_numbers_that_are_no_index(here: Path) -> None:
+    text = (here / "tiny.seq").read_text().replace("  target", "  input  k: index(5) once\n  target")
+    (here / "once.seq").write_text(text.replace("sum(w * x)", "sum(w * x) + real(k)"))
+    x = np.random.default_rng(2).normal(size=(300, 2)).astype(np.float32)
+    np.savez(here / "once.npz", x=x, y=x[:, 0])
+    train = ("train", "once.seq", here / "once.npz", "--epochs", 1, "--batch", 4)
+    assert seqc(*train, "--out", "fine", "--set", "k=2").code == 0
+    for number in ("2.7", "nan", "inf"):
+        done = seqc(*train, "--out", f"bad{number}", "--set", f"k={number}")
+        assert done.code == 1 and "is not a whole number" in done.err
+
+
 def test_data_that_does_not_fit(here: Path, text: Path, arrays: Path) -> None:
     np.savez(here / "names.npz", wrong=np.zeros((3, 2), np.float32))
     np.savez(here / "shapes.npz", x=np.zeros((8, 6, 3), np.float32), y=np.zeros((8, 6), np.float32))

@@ -153,6 +153,15 @@ def test_formatting(here: Path) -> None:
     assert seqc("fmt", "--check", path, "tiny.seq").code == 0
 
 
+def test_formatting_behind_a_link(here: Path) -> None:
+    (here / "real.seq").write_text(
+        (here / "tiny.seq").read_text().replace("  window = 4", "  window   =   4")
+    )
+    (here / "link.seq").symlink_to("real.seq")
+    assert seqc("fmt", "link.seq").code == 0
+    assert (here / "link.seq").is_symlink() and "  window = 4" in (here / "real.seq").read_text()
+
+
 @pytest.mark.parametrize("kind", kinds())
 def test_starters(here: Path, kind: str) -> None:
     path = here / f"my {kind}.seq"

@@ -320,3 +320,21 @@ print("clean")
 
 def test_members_in_different_stretches_keep_apart(tmp_path: Path) -> None:
     test_threads.run_under_the_sanitizer(RACES, str(tmp_path))
+
+
+def test_sums_of_what_only_a_stretch_knows_compile_without_a_warning(tmp_path: Path) -> None:
+    text = """
+use std.cells: GRU
+model M {
+  input n: length
+  input x: real[2]
+  h = x |> GRU(3)
+  output h
+  loss = mean(sum(h ^ 2) over time, batch)
+}
+"""
+    (tmp_path / "m.seq").write_text(text)
+    program = pipeline.program(Reader(tmp_path / "m.seq"), Options())
+    flags = ("-O1", "-march=native", *STRICT)
+    pair = make(program, "f64", tmp_path, options=PlanOptions(stretch=6), flags=flags)
+    check_gradients(pair, with_lengths(pair, LENGTHS["mixed"]), STEPS, len(LENGTHS["mixed"]))

@@ -41,6 +41,7 @@ CHAINS = {
     "widest": (("RNN(127)", "GRU(129)", "Dense(1)"), 1),
     "short": (("Blend(17)", "Dense(3)"), 3),
     "others": (("PeepholeLSTM(9)", "MGU(17)", "Blend(31)", "Dense(3)"), 3),
+    "paged": (("LSTM(128)", "RNN(512)", "Dense(1)"), 1),  # rows of whole pages, which are moved apart
     "normed": (("LayerNormLSTM(9)", "minGRU(17)", "IndRNN(31)", "Dense(3)"), 3),
 }
 SHAPES = ((1, 1), (1, 5), (3, 1), (9, 2), (1, 33))
@@ -129,7 +130,7 @@ def test_loops_apart_from_products(chain: str, tmp_path: Path) -> None:
     check(chain, tmp_path, LANES, PlanOptions(epilogues=False))
 
 
-@pytest.mark.parametrize("chain", ["small", "middle", "large", "others", "normed"])
+@pytest.mark.parametrize("chain", ["small", "middle", "large", "others", "paged", "normed"])
 def test_stretches_of_time(chain: str, tmp_path: Path) -> None:
     check(chain, tmp_path, LANES, PlanOptions(stretch=6))
 

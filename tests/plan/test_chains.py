@@ -156,3 +156,35 @@ model M {
 def test_rows_written_in_pieces_before_a_chain_and_within(entry: str) -> None:
     program = lower_text(PIECES)
     compare(flow_for(program, entry), program, entry)
+
+
+HELD = """
+use std.cells: Dense, RMSNorm
+cell Cell(H)(x: real[D]) -> y: real[H] {
+  param A: real[H, H] = orthogonal
+  param B: real[H, D] = glorot
+  param E: real[H, H] = orthogonal
+  param F: real[H, D] = glorot
+  layer norm = RMSNorm()
+  state s: real[H] = 0
+  i = sin(B @ x + A @ prev s)
+  k = atan(F @ x + E @ prev s)
+  s = (prev s + norm(i)) / (1 + (prev s) ^ 2 + abs(k))
+  y = s
+}
+model M {
+  input x: real[2]
+  target t: real[5] once
+  z = mean(x |> Cell(5) over time)
+  output z
+  loss = mean(sum((z - t) ^ 2) over batch)
+}
+"""
+
+
+def test_what_a_loop_reads_at_every_step_is_not_overwritten() -> None:
+    """The slope of a mean over time is made once, before the loop that reads it."""
+    program = lower_text(HELD)
+    for stretch in (0, 6):
+        flow = flow_for(program, "gradients")
+        compare(flow, program, "gradients", 9, 2, options=PlanOptions(stretch=stretch))
