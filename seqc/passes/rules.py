@@ -6,7 +6,7 @@ does not fit. It may give a value with fewer dims or axes, which `simplify` broa
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 
 from seqc.flow.types import Axis, Kind, Type, Value
@@ -63,25 +63,33 @@ def add(builder: Builder, value: Value, args: tuple[int, ...]) -> int | None:
 
 
 def neighbours(builder: Builder, first: int, second: int) -> int | None:
-    """Two vectors placed side by side, zero elsewhere: one longer vector that is placed."""
+    """Two vectors or elements placed side by side, zero elsewhere: one longer vector that is placed."""
     a, b = builder.value(first), builder.value(second)
     if a.op != "place" or b.op != "place" or a.type != b.type or len(a.type.dims) != 1:
         return None
-    if a.attr("drop") or b.attr("drop") or builder.type(a.args[0]).axes != builder.type(b.args[0]).axes:
+    if builder.type(a.args[0]).axes != builder.type(b.args[0]).axes:
         return None
     spans = sorted((run_of(each), each.args[0]) for each in (a, b))
     (low, _), (high, _) = spans
     if not low or not high or low[1] != high[0]:
         return None
-    parts: list[int] = []
-    for _, part in spans:
-        inner = builder.value(part)
-        parts += inner.args if inner.op == "concat" and inner.attr("dim") == 0 else (part,)
-    whole = builder.concat(*parts)
+    whole = side_by_side(builder, [part for _, part in spans])
     size = a.type.dims[0]
     if (low[0], high[1]) == (0, size):
         return whole
     return builder.add("place", whole, dim=0, indices=tuple(range(low[0], high[1])), size=size, drop=False)
+
+
+def side_by_side(builder: Builder, parts: Sequence[int]) -> int:
+    """Vectors and single elements as one vector; what was put together before is so once."""
+    pieces: list[int] = []
+    for part in parts:
+        inner = builder.value(part)
+        joined = inner.op == "stack" or (inner.op == "concat" and inner.attr("dim") == 0)
+        pieces += inner.args if joined else (part,)
+    if not any(builder.type(each).dims for each in pieces):
+        return builder.stack(*pieces)
+    return builder.concat(*(each if builder.type(each).dims else builder.stack(each) for each in pieces))
 
 
 def run_of(value: Value) -> tuple[int, ...]:

@@ -302,6 +302,8 @@ def may_be_home(storage: Storage, index: int, operand: Operand, others: bool) ->
     workspace = buffer.home.role == "workspace"
     if others and (not workspace or operand.at):
         return False
+    if Axis.TIME in graph.type(index).axes - buffer.axes and not operand.at and not storage.is_local(index):
+        return False  # the joined vector holds one step, and others want them all
     if graph.is_pointwise(index):
         return True
     partial = operand.offset > 0 or buffer.size != operand.size
@@ -331,7 +333,8 @@ def make_slices(storage: Storage, index: int) -> None:
             and graph.type(base).axes == graph.type(index).axes
             and graph.type(base).kind is graph.type(index).kind
         )
-        fits = fits and (not local or storage.is_local(base)) and graph.is_pointwise(base)
+        together = graph.phase[base] == graph.phase[index]
+        fits = fits and (not local or together) and graph.is_pointwise(base)
         if in_pieces and fits:
             storage.targets.setdefault(base, []).append(part)
             parts.append(None)
