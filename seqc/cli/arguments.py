@@ -86,9 +86,16 @@ def _hyper(text: str) -> tuple[str, float]:
         ) from None
 
 
-def names(text: str | None) -> tuple[str, ...]:
-    """The names of `--inputs A,B`."""
-    return () if text is None else tuple(each.strip() for each in text.split(",") if each.strip())
+def names(text: str | None, flag: str) -> tuple[str, ...]:
+    """The names of `--inputs A,B`, none where the flag is left out; UserFault S0906 for a flag that names nothing."""
+    found = () if text is None else _split(text)
+    if text is not None and not found:
+        raise UserFault("S0906", f"`{flag} {text}` names nothing", "expected names with commas between them")
+    return found
+
+
+def _split(text: str) -> tuple[str, ...]:
+    return tuple(each.strip() for each in text.split(",") if each.strip())
 
 
 def scales(texts: list[str] | None) -> tuple[tuple[str, tuple[str, ...]], ...]:
@@ -96,11 +103,11 @@ def scales(texts: list[str] | None) -> tuple[tuple[str, tuple[str, ...]], ...]:
     found = []
     for text in texts or []:
         layer, equals, several = text.partition("=")
-        if not equals or not layer.strip() or not names(several):
+        if not equals or not layer.strip() or not _split(several):
             raise UserFault(
                 "S0906",
                 f"`--scale {text}` does not say what scales what",
                 "expected a layer and an input, as in `--scale small=u`",
             )
-        found.append((layer.strip(), names(several)))
+        found.append((layer.strip(), _split(several)))
     return tuple(found)

@@ -18,6 +18,7 @@ from seqc.cli.arguments import (
     ModelName,
     Quiet,
     Real,
+    names,
     options,
 )
 from seqc.cli.report import say, use_json
@@ -60,6 +61,7 @@ def build(
 
     start = time.perf_counter()
     chosen = options(dim, real, model, deploy, march, compiler, name, weights)
+    wanted = names(emit, "--emit") or None
     if trained is not None:
         from seqc.driver.runs import with_weights
 
@@ -68,7 +70,6 @@ def build(
         from seqc.driver.tune import tune as find
 
         chosen = find(path, chosen, (lambda _: None) if quiet else say)
-    wanted = None if emit is None else tuple(part.strip() for part in emit.split(",") if part.strip())
     written = run(path, out, emit=wanted, options=chosen, note=say, depfile=depfile)
     if not quiet and not as_json:
         for each in sorted({_shown(target, out) for target in written}):

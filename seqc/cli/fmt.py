@@ -24,6 +24,13 @@ def fmt(
     use_json(as_json)
     from seqc.driver.format import format_file, format_text
 
+    if Path("-") in paths and len(paths) > 1:
+        raise UserFault(
+            "S0906",
+            "`-` stands for standard input, and stands alone",
+            "nothing was formatted",
+            "leave out `-`, or the files beside it",
+        )
     if [str(path) for path in paths] == ["-"]:
         sys.stdout.write(format_text("<stdin>", sys.stdin.buffer.read()))
         return

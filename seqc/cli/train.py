@@ -57,8 +57,8 @@ def train(
         weights=weights,
         hypers=hypers(set_),
         scale=scales(scale),
-        inputs=names(inputs),
-        targets=names(targets),
+        inputs=names(inputs, "--inputs"),
+        targets=names(targets, "--targets"),
         group=group,
         bucket=bucket,
         checkpoint=checkpoint,
@@ -69,7 +69,8 @@ def train(
         raise typer.Exit(INTERRUPTED)
     if quiet:
         return
-    say(f"weights, metrics and curve.png are in {folder}/")
+    drawn = (folder / "curve.png").is_file()
+    say(f"{'weights, metrics and curve.png' if drawn else 'weights and metrics'} are in {folder}/")
     if done.sample is not None:
         say("it says:")
         typer.echo(done.sample)

@@ -165,7 +165,22 @@ def arranged(model: Model, source: Found | None, wishes: Wishes, given: dict[str
     ]
     if not any(name in source for name in names) and len(source) == len(names):
         source = dict(zip(names, source.values(), strict=True))
-    return {**source, **given}
+    return {**source, **_for_all(model, source, given)}
+
+
+def _for_all(model: Model, source: dict[str, Any], given: dict[str, float]) -> dict[str, Any]:
+    """Given numbers as the data has them: one for each sequence where its arrays have a batch axis."""
+    import numpy as np
+
+    from seqc.run.layout import dtype_of
+
+    kinds = {each["name"]: dtype_of(each["kind"], model.manifest) for each in model.manifest["inputs"]}
+    for each in model.manifest["inputs"]:
+        array, axes = source.get(each["name"]), 1 + ("time" in each["axes"])
+        if isinstance(array, np.ndarray) and array.ndim == axes + len(each["dims"]):
+            rows = array.shape[axes - 1]
+            return {name: np.full(rows, value, kinds[name]) for name, value in given.items()}
+    return dict(given)
 
 
 def open_model(path: Path, options: Options, seed: int, note: Note) -> Model:

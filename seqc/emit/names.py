@@ -38,6 +38,9 @@ _OWN = """seqc real row rows i t steps batch frame which call key where size lan
 opposite number whole Vec Mask sigmoid quick_tanh quick_sigmoid coarse_tanh coarse_sigmoid softplus root0 magnitude sign divide_floor modulo_floor smaller larger keep fold less greater
 equal unequal segments segment later block width draw packed sum_rows sums then back min max pack step infer evaluate gradients apply update generate get weights state inputs outputs grads scores"""
 
+MACROS = "SEQC_"
+"""What the macros of the runtime begin with, and no other name in generated text."""
+
 RESERVED: frozenset[str] = frozenset(
     word.lower() for text in (_C, _CPP, _CUDA, _PYTHON, _MACROS, _LIBM, _OWN) for word in text.split()
 )
@@ -48,7 +51,7 @@ def mangle(name: str) -> str:
     word = re.sub(r"[^A-Za-z0-9]+", "_", name).strip("_")
     if not word:
         word = "value"
-    if word[0].isdigit():
+    if word[0].isdigit() or word.startswith(MACROS):
         word = f"v{word}"
     return word + "_" if word.lower() in RESERVED else word
 

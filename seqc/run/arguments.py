@@ -6,7 +6,7 @@ axis was left out.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +18,10 @@ from .fault import ModelError, unknown
 from .layout import dtype_of
 
 OPTIONS = ("self", "state", "out", "seed", "steps", "batch", "accumulate", "wrt")
+
+
+WRT = ("parameters", "inputs", "states", "hypers")
+"""What a loss can be derived by."""
 
 
 def public(name: str) -> str:
@@ -217,6 +221,16 @@ def count_of(value: Any, what: str) -> int:
     return _count(value, what)
 
 
+def wrt_of(value: Any) -> tuple[str, ...]:
+    """What to derive by, out of a list of words; ModelError for anything else."""
+    listed = isinstance(value, Iterable) and not isinstance(value, str | bytes | np.ndarray)
+    wanted = tuple(value) if listed else (value,)
+    for name in wanted:
+        if not listed or not isinstance(name, str) or name not in WRT:
+            raise ModelError(f"`wrt`: expected a list of some of {', '.join(WRT)}, found {name!r}")
+    return wanted
+
+
 def seed_of(value: Any) -> int:
     """A seed as 64 bits."""
     seed = _whole(value, "seed")
@@ -244,4 +258,4 @@ def check_out(
     return out
 
 
-__all__ = ["OPTIONS", "Binder", "Call", "check_out", "count_of", "public", "raw", "seed_of"]
+__all__ = ["OPTIONS", "WRT", "Binder", "Call", "check_out", "count_of", "public", "raw", "seed_of", "wrt_of"]

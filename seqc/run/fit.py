@@ -195,6 +195,7 @@ def make_data(
     """The data sets of training and validation."""
     if material.single and not any("time" in each["axes"] for each in model.manifest["inputs"]):
         raise ModelError("one sequence without steps is not a data set; expected arrays with a batch axis")
+    steps = None if steps is None else _positive("steps", steps)
     carried = bool(model.manifest["carried"])
     window = options.window if carried else None
     warmup = options.warmup if carried else 0

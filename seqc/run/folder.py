@@ -19,7 +19,7 @@ from .fault import ModelError
 from .report import Record
 from .state import State
 from .tensors import atomic, read_tensors, write_tensors
-from .weights import parameters
+from .weights import parameters, read_symbols
 
 if TYPE_CHECKING:
     from .model import Model
@@ -173,27 +173,72 @@ class Folder:
         except ModelError as error:
             best = "; the best weights are in best.safetensors: begin a new run with them"
             raise ModelError(f"{error}{best if self.best.exists() else ''}") from None
-        try:
-            raw = json.loads(metadata["progress"])
-            raw["records"] = [Record(**record) for record in raw["records"]]
-            progress = Progress(**raw)
-        except (KeyError, ValueError, TypeError) as error:
-            raise ModelError(f"{name} is not a checkpoint: {error}") from None
+        progress = _progress(metadata, model, name)
+        symbols = read_symbols(metadata, name)
         arenas = model.engine.arenas
         own = {f"weights.{key}": array for key, array in parameters(model.manifest, arenas.plain).items()}
         own |= {f"optimizer.{key}": model.optimizer[key] for key in model.optimizer}
         own |= {"hyper": arenas.hyper, "updates": arenas.updates}
         state = None
         if progress.rows is not None:
+            started = tensors.get("state.started")
+            if started is None or started.shape != (progress.rows,):  # before memory is taken for so many
+                raise ModelError(f"{name} is not a checkpoint: it holds no state of {progress.rows} rows")
             state = model.state(progress.rows)
             own |= {f"state.{key}": array for key, array in state.tensors().items()}
         _fit(tensors, own, name)
         for key, array in own.items():
             array[...] = tensors[key]
-        if "symbols" in metadata:
-            model.symbols = json.loads(metadata["symbols"])
+        model.symbols = symbols if symbols is not None else model.symbols
         model._changed()
         return progress, state
+
+
+def _progress(metadata: dict[str, str], model: Model, file: str) -> Progress:
+    """Where a run stood, out of a checkpoint's metadata; ModelError for what `save` does not write."""
+    try:
+        raw = json.loads(metadata["progress"])
+        raw["records"] = [Record(**record) for record in raw["records"]]
+        progress = Progress(**raw)
+        wrong = _wrong(progress, 1 + len(model.manifest["metrics"]))
+    except (KeyError, ValueError, TypeError, AttributeError, RecursionError) as error:
+        raise ModelError(f"{file} is not a checkpoint: {error}") from None
+    if wrong is not None:
+        raise ModelError(f"{file} is not a checkpoint: its `{wrong}` is {getattr(progress, wrong)!r}")
+    return progress
+
+
+def _wrong(progress: Progress, scores: int) -> str | None:
+    """The first field that cannot be what a run wrote; `scores` numbers are summed up in each epoch."""
+    epochs = [each.epoch for each in progress.records]
+    fits = {
+        "epoch": _whole(progress.epoch, 1),
+        "position": _whole(progress.position, 0),
+        "sums": isinstance(progress.sums, list)
+        and len(progress.sums) in (0, scores)
+        and all(map(_number, progress.sums)),
+        "weight": _number(progress.weight) and 0 <= progress.weight < float("inf"),
+        "records": all(map(_recorded, progress.records)),
+        "best": progress.best is None or (_whole(progress.best, 1) and progress.best in epochs),
+        "called": isinstance(progress.called, bool) and (progress.called or bool(epochs)),
+        "rows": progress.rows is None or _whole(progress.rows, 1),
+    }
+    return next((name for name, fit in fits.items() if not fit), None)
+
+
+def _recorded(record: Record) -> bool:
+    numbers = [record.loss, *record.metrics.values(), *record.validation_metrics.values()]
+    numbers += [] if record.validation is None else [record.validation]
+    return _whole(record.epoch, 1) and all(map(_number, numbers))
+
+
+def _whole(value: object, least: int) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and least <= value < 2**63
+
+
+def _number(value: object) -> bool:
+    """A float, also one that is not finite, or a whole number that a float can hold."""
+    return isinstance(value, float) or _whole(value, -(2**63))
 
 
 def _fit(tensors: dict[str, Any], own: dict[str, Any], file: str) -> None:

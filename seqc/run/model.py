@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from .arguments import Binder, Call, count_of, seed_of
+from .arguments import WRT, Binder, Call, count_of, seed_of, wrt_of
 from .engine import Array, Engine, EngineFault, Manifest
 from .fault import ModelError, explain
 from .initial import initial
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from .pickled import Origin
     from .report import History, Picture
 
-WRT = ("parameters", "inputs", "states", "hypers")
 MOST = 16  # inputs or outputs of a step that goes straight to the library
 
 
@@ -252,9 +251,7 @@ class Model:
         """Derivatives of the loss; `accumulate` adds them to a record of an earlier call."""
         call = self._bind("gradients", args, named, steps, batch, state)
         key = seed_of(seed)
-        for name in wrt:
-            if name not in WRT:
-                raise ModelError(f"`wrt`: expected some of {', '.join(WRT)}, found {name!r}")
+        wrt = wrt_of(wrt)
         add = accumulate is not None
         told = own_gradients(self.manifest, accumulate, "accumulate") if add else None
         plain = told.arena if told else aligned(self.manifest["plain_bytes"])

@@ -31,6 +31,11 @@ NUMBERED = re.compile(r"(.+)\.(\d+)")
 Found = str | dict[str, Any] | Table
 
 
+def suffix_of(path: Path) -> str:
+    """What the end of a file's name says that it holds; `.CSV` says the same as `.csv`."""
+    return path.suffix.lower()
+
+
 def read_data(path: str | Path) -> Found:
     """A text, arrays by name, or a table; one array of an `.npy` or `.wav` file has the name of the file.
 
@@ -40,11 +45,12 @@ def read_data(path: str | Path) -> Found:
     path = Path(path)
     if path.is_dir():
         return _folder(path)
-    if path.suffix == ".npz":
+    suffix = suffix_of(path)
+    if suffix == ".npz":
         return read_npz(path)
-    if path.suffix == ".csv":
+    if suffix == ".csv":
         return read_csv(path)
-    if path.suffix in (".npy", ".wav"):
+    if suffix in (".npy", ".wav"):
         return _single_arrays([path])
     return read_text(path)
 
@@ -53,7 +59,7 @@ def read_several(paths: Sequence[Path]) -> Found:
     """Several files: one `.npy` or `.wav` for each input, in their order; else one sequence for each file."""
     if len(paths) == 1:
         return read_data(paths[0])
-    suffixes = {each.suffix for each in paths}
+    suffixes = {suffix_of(each) for each in paths}
     if suffixes <= {".npy", ".wav"}:
         return _single_arrays(paths)
     if suffixes == {".npz"}:
@@ -68,8 +74,8 @@ def read_several(paths: Sequence[Path]) -> Found:
 def _folder(path: Path) -> Found:
     files = sorted(each for each in path.iterdir() if each.is_file() and not each.name.startswith("."))
     for kinds, read in (((".npz",), _sequences), ((".npy", ".wav"), _single_arrays), ((".csv",), _tables)):
-        some = [each for each in files if each.suffix in kinds]
-        texts = [each for each in files if each.suffix in TEXT_SUFFIXES and each.suffix not in kinds]
+        some = [each for each in files if suffix_of(each) in kinds]
+        texts = [each for each in files if suffix_of(each) in TEXT_SUFFIXES and suffix_of(each) not in kinds]
         if some and not (kinds == (".csv",) and texts):
             return read(some)
     return read_text(path)
@@ -80,7 +86,7 @@ def _single_arrays(paths: Sequence[Path]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     rates: dict[int, str] = {}
     for path in paths:
-        if path.suffix == ".wav":
+        if suffix_of(path) == ".wav":
             found[path.stem], rate = read_wav(path)
             rates.setdefault(rate, path.name)
         else:
@@ -154,7 +160,9 @@ def read_text(path: str | Path) -> str:
     path = Path(path)
     paths = [path]
     if path.is_dir():
-        paths = sorted(each for each in path.rglob("*") if each.suffix in TEXT_SUFFIXES and each.is_file())
+        paths = sorted(
+            each for each in path.rglob("*") if suffix_of(each) in TEXT_SUFFIXES and each.is_file()
+        )
     parts = [_text(each) for each in paths]
     text = "\n".join(parts)
     if not text:

@@ -6,14 +6,15 @@ through the state, which then knows that the row is no longer fresh.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from .arrays import convert
+from .arguments import count_of
+from .arrays import convert, raw
 from .engine import Array, Manifest, StateArrays
 from .fault import BUSY, ModelError, unknown
 from .layout import make_state
@@ -110,16 +111,27 @@ class State:
 
     def head(self, rows: int) -> State:
         """A state of its own with the values of the first `rows` rows."""
-        other = State(self._manifest, rows)
+        count = count_of(rows, "rows")
+        if count > self.batch:
+            raise ModelError(f"`rows`: expected a whole number from 1 to {self.batch}, found {count}")
+        other = State(self._manifest, count)
         with self.use():
             for mine, own in zip(other.flat(), self.flat(), strict=True):
-                mine[...] = own[:rows]
+                mine[...] = own[:count]
         return other
 
     def assign(self, source: State) -> None:
         """Takes over the values of a state of the same model and batch."""
+        if not isinstance(source, State):
+            raise ModelError(f"expected a State, made by `model.state()`, found a {type(source).__name__}")
         if source.batch != self.batch or source.names != self.names:
             raise ModelError(f"expected a state of {self.batch} rows of the same model, found {source!r}")
+        for name, mine, other in zip(self.names, self.arrays.values, source.arrays.values, strict=True):
+            if mine.shape != other.shape or mine.dtype != other.dtype:
+                expected, found = f"{mine.dtype} {list(mine.shape)}", f"{other.dtype} {list(other.shape)}"
+                raise ModelError(
+                    f"state `{name}`: expected {expected}, found {found}; expected a state of the same model"
+                )
         with self.use(), source.use():
             for mine, other in zip(self.flat(), source.flat(), strict=True):
                 mine[...] = other
@@ -150,9 +162,13 @@ class State:
 
     def restore(self, tensors: dict[str, Array]) -> None:
         """Takes arrays as `tensors` gave them; all or nothing."""
+        if not isinstance(tensors, Mapping):
+            found_type = type(tensors).__name__
+            raise ModelError(f"expected arrays by name, as `state.tensors()` gives, found a {found_type}")
         own = self.tensors()
         for name, array in own.items():
-            found = tensors.get(name)
+            value = tensors.get(name)
+            found = None if value is None else raw(value, name)
             if found is None or found.shape != array.shape or found.dtype != array.dtype:
                 shown = "nothing" if found is None else f"{found.dtype} {list(found.shape)}"
                 raise ModelError(

@@ -17,6 +17,7 @@ import numpy as np
 
 from .engine import Array
 from .fault import ModelError, unknown
+from .layout import dtype_of
 
 if TYPE_CHECKING:
     from .model import Model
@@ -76,9 +77,16 @@ def read_csv(path: Path) -> Table:
     return Table({name: list(column) for name, column in zip(names, cells, strict=True)}, path.name)
 
 
+def _number(cell: Any) -> float:
+    """A cell as a number; ValueError for what is none, also for `1_0`, which Python alone takes for 10."""
+    if isinstance(cell, str) and "_" in cell:
+        raise ValueError
+    return float(cell)
+
+
 def _is_number(text: str) -> bool:
     try:
-        float(text)
+        _number(text)
     except ValueError:
         return False
     return True
@@ -101,7 +109,8 @@ def table_arrays(model: Model, table: Table, wanted: Sequence[int]) -> dict[str,
             continue
         names = columns.get(each["name"]) or _own(table, each)
         whole = each["kind"] in ("int", "index", "bool")
-        values = np.stack([column_of(table, name, whole) for name in names], -1)
+        dtype = dtype_of(each["kind"], model.manifest)
+        values = np.stack([_room(table, name, column_of(table, name, whole), dtype) for name in names], -1)
         shaped = values.reshape(len(values), *each["dims"])
         found[each["name"]] = _cut(shaped, groups, each, table.name)
     return found
@@ -162,14 +171,30 @@ def column_of(table: Table, name: str, whole: bool) -> Array:
     array = np.empty(len(values), np.float64)
     for row, cell in enumerate(values):
         try:
-            array[row] = float(cell)
-        except (TypeError, ValueError):
+            array[row] = _number(cell)
+        except (TypeError, ValueError, OverflowError):
             raise ModelError(
                 f"{table.name}, row {row + 1}: `{name}` holds {cell!r}; expected a number"
             ) from None
-    if whole and np.isfinite(array).all() and bool((array == np.round(array)).all()):
+    if whole and bool((np.abs(array) < 2.0**63).all()) and bool((array == np.round(array)).all()):
         return array.astype(np.int64)
     return array
+
+
+def _room(table: Table, name: str, values: Array, dtype: np.dtype[Any]) -> Array:
+    """The same values; ModelError for a cell that is too large for the model's own numbers."""
+    if dtype.kind == "f":
+        with np.errstate(over="ignore"):
+            large = np.isinf(values.astype(dtype))
+    else:
+        large = (values > 2.0**31 - 1) | (values < -(2.0**31))
+    for row in np.flatnonzero(large):
+        cell = table.columns[name][int(row)]
+        if "inf" not in str(cell).lower():  # a cell that says so itself has a message of its own
+            raise ModelError(
+                f"{table.name}, row {row + 1}: `{name}` holds {str(cell)!r}, which is too large for {dtype}"
+            )
+    return values
 
 
 def _groups(values: Array) -> list[slice]:

@@ -82,6 +82,8 @@ def read_tensors(
             if wanted is not None:
                 _compare(entries, wanted, path.name)
             data = file.read(size - begin)
+    except IsADirectoryError:
+        raise ModelError(f"cannot read {path}: it is a folder; expected a file of weights") from None
     except OSError as error:
         raise ModelError(f"cannot read {path.name}: {error.strerror or error}") from None
     if len(data) != size - begin:

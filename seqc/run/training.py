@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -93,12 +93,25 @@ class Run:
                 self._interrupted()
         finally:
             self.report.end()
-            if self.folder is not None and self.progress.records and self.model.picture is not None:
-                self.model.picture(self.progress.records, self.model.name, self.folder.path / "curve.png")
+            self._draw()
         if self.options.keep == "best" and ended != "interrupted":
             self._restore_best()
         best = next((each for each in self.progress.records if each.epoch == self.progress.best), None)
         return History(self.progress.records, best, ended)
+
+    def _draw(self) -> None:
+        """The picture of the curve; where it cannot be made, a note says so and the run ends as it would."""
+        if self.folder is None or not self.progress.records or self.model.picture is None:
+            return
+        path = self.folder.path / "curve.png"
+        try:
+            self.model.picture(self.progress.records, self.model.name, path)
+        except Exception as error:  # whatever a drawing library that is missing or broken may raise
+            reason = getattr(error, "strerror", None) or str(error)
+            text = f"the curve could not be drawn into {path}: {reason or type(error).__name__}"
+            self.report.note(text)
+            with suppress(ModelError):
+                self.folder.log(text)
 
     def _open(self, resume: bool) -> None:
         if resume and (self.folder is None or not self.folder.begun()):
@@ -116,7 +129,7 @@ class Run:
             for name, value in self.model.hyper.items():
                 if value != before[name]:
                     self._say(f"`{name}` is {value:g} as in the run so far, not {before[name]:g}")
-            if self.options.keep == "best" and self.folder.best.exists():
+            if self.options.keep == "best":
                 self._remember(self.folder.best)
             self._say(f"resuming at epoch {self.progress.epoch}, batch {self.progress.position}")
 
@@ -256,9 +269,21 @@ class Run:
         self._say(text)
 
     def _remember(self, path: Path) -> None:
-        """The best weights of an earlier part of this run."""
+        """The best weights of an earlier part of this run; a note where they are gone, ModelError where they are damaged."""
+        if not path.exists():
+            if self.progress.best is not None:
+                self._say(
+                    f"{path} is missing: the weights of epoch {self.progress.best}, the best so far, are lost; "
+                    "unless a later epoch is better, the run ends with the last weights"
+                )
+            return
         arena = aligned(self.model.manifest["plain_bytes"])
-        load_weights(path, self.model.manifest, arena)
+        try:
+            load_weights(path, self.model.manifest, arena)
+        except ModelError as error:
+            raise ModelError(
+                f"the best weights so far cannot be read: {error}; put {path} back, or remove it to go on without them"
+            ) from None
         self.kept = arena
 
     def _restore_best(self) -> None:

@@ -43,10 +43,13 @@ class Views(Mapping[str, Array]):
 
     def __setitem__(self, name: str, value: Any) -> None:
         array = self[name]
-        given = np.asarray(value)
+        expected = f"{self._what} `{name}`: expected numbers of shape {list(array.shape)}"
+        try:
+            given = np.asarray(value)
+        except (TypeError, ValueError, RuntimeError, OverflowError) as error:
+            raise ModelError(f"{expected}, found a {type(value).__name__}: {error}") from None
         if given.dtype.kind not in "fiub" or given.shape not in ((), array.shape):
-            expected, found = list(array.shape), f"{given.dtype} {list(given.shape)}"
-            raise ModelError(f"{self._what} `{name}`: expected numbers of shape {expected}, found {found}")
+            raise ModelError(f"{expected}, found {given.dtype} {list(given.shape)}")
         array[...] = given
 
     def __contains__(self, name: object) -> bool:

@@ -201,3 +201,35 @@ def test_an_unchanged_build_is_quick(here: Path) -> None:
     assert done.returncode == 0, done.stderr
     loaded = {name.split(".")[0] for name in json.loads(done.stdout)}
     assert not loaded & {"numpy", "lark", "jinja2", "rich", "matplotlib"}
+
+
+MACROS = """use std.optim: SGD
+
+model SEQC_OK {
+  dim    SEQC_TILES = 2
+  hyper  SEQC_RATE = 0.5
+  input  SEQC_INLINE: real[SEQC_TILES]
+  target SEQC_BAD_CALL: real
+  param  SEQC_KERNEL: real[SEQC_TILES] = normal(0.5)
+  state  SEQC_UNROLL = 0
+
+  SEQC_UNROLL = tanh(SEQC_RATE * prev SEQC_UNROLL + sum(SEQC_KERNEL * SEQC_INLINE))
+
+  output SEQC_UNROLL
+  loss = mean((SEQC_UNROLL - SEQC_BAD_CALL) ^ 2 over time, batch)
+  metric SEQC_OWN = mean(abs(SEQC_UNROLL - SEQC_BAD_CALL) over time, batch)
+}
+
+train SEQC_OK { update = SGD(lr = 0.1) }
+"""
+
+
+def test_names_of_the_macros_of_the_runtime_are_names(here: Path) -> None:
+    (here / "macros.seq").write_text(MACROS)
+    (here / "SEQC_INFER.seq").write_text(MACROS)
+    model = doors.load("macros.seq", engine="library")
+    x = np.ones((3, 4, 2), np.float32)
+    assert model.infer(x).shape == (3, 4) and model.update(x, x[..., 0]) > 0
+    done = seqc("build", "SEQC_INFER.seq", "-o", "made", "--emit", "py,header,static,exe")
+    assert done.code == 0, done.err
+    assert doors.load("made/SEQC_INFER").infer(x).shape == (3, 4)

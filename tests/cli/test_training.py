@@ -217,3 +217,60 @@ def test_a_model_that_cannot_generate(here: Path, arrays: Path) -> None:
     assert seqc("train", "tiny.seq", arrays, "--out", "run", "--epochs", 1).code == 0
     done = seqc("generate", "tiny.seq", "--run", "run")
     assert done.code == 1 and "symbol table" in done.err
+
+
+def test_a_curve_that_cannot_be_written_is_a_note(here: Path, arrays: Path) -> None:
+    (here / "run" / "curve.png").mkdir(parents=True)
+    done = seqc("train", "tiny.seq", arrays, "--out", "run", "--epochs", 2)
+    assert done.code == 0, done.err
+    assert "the curve could not be drawn into run/curve.png: Is a directory" in done.err
+    assert "weights and metrics are in run/" in done.err
+    assert len(losses(here / "run")) == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ('{"model": 3, "real": "f32", "dims": {}}', "`model`: expected a name or null, found 3"),
+        ('{"model": null, "real": "f16", "dims": {}}', "`real`: expected one of f32, f64, found 'f16'"),
+        ('{"model": null, "real": "f32", "dims": []}', "`dims`: expected sizes by name, found []"),
+        (
+            '{"model": null, "real": "f32", "dims": {"H": 1e400}}',
+            "`dims`: expected a whole number for `H`, found inf",
+        ),
+        (
+            '{"model": null, "real": "f32", "dims": {"H": "a"}}',
+            "`dims`: expected a whole number for `H`, found 'a'",
+        ),
+        ("[1, 2]", "expected `model`, `real` and `dims` by name, found a list"),
+        ("{", "Expecting property name"),
+    ],
+)
+def test_a_build_record_that_is_damaged(here: Path, text: str, reason: str) -> None:
+    (here / "run").mkdir()
+    (here / "run" / "build.json").write_text(text)
+    (here / "run" / "best.safetensors").write_bytes(b"")
+    done = seqc("generate", "writer.seq", "--run", "run")
+    assert done.code == 1 and "cannot read `run/build.json`" in done.err and reason in done.err
+    assert "put back the file that `seqc train` wrote" in done.err
+
+
+def test_a_number_for_all_sequences_of_arrays(here: Path) -> None:
+    text = (
+        (here / "tiny.seq")
+        .read_text()
+        .replace("  target", "  input  k: index(5) once\n  input  g: real once\n  target")
+    )
+    (here / "once.seq").write_text(text.replace("sum(w * x)", "sum(w * x) + g * real(k)"))
+    x = np.random.default_rng(2).normal(size=(6, 8, 2)).astype(np.float32)
+    np.savez(here / "given.npz", x=x, y=x[..., 0])
+    np.savez(here / "told.npz", x=x, y=x[..., 0], k=np.full(8, 2), g=np.full(8, 0.5, np.float32))
+    np.savez(here / "other.npz", x=x[:, :3], y=x[:, :3, 0])
+    options = ("--epochs", 2, "--batch", 4)
+    numbers = ("--set", "k=2", "--set", "g=0.5")
+    for name, more in (("given", numbers), ("told", ())):
+        done = seqc("train", "once.seq", f"{name}.npz", "--out", name, *options, *more)
+        assert done.code == 0 and "Warning" not in done.err, done.err
+    assert losses(here / "given") == losses(here / "told")
+    done = seqc("train", "once.seq", "given.npz", "--out", "tested", *options, *numbers, "--val", "other.npz")
+    assert done.code == 0, done.err

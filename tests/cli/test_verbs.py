@@ -202,3 +202,22 @@ def test_every_message_of_driver_and_command_line_is_explained() -> None:
         for path in (INSTALLED / "seqc" / room).glob("*.py"):
             used |= set(re.findall(r'"(S0[0-9]{3})"', path.read_text(encoding="utf-8")))
     assert used and sorted(used - {"S0000", *codes()}) == []
+
+
+def test_standard_input_stands_alone(here: Path) -> None:
+    before = (here / "tiny.seq").read_text()
+    for files in (("-", "tiny.seq"), ("tiny.seq", "-"), ("-", "-")):
+        done = seqc("fmt", *files)
+        assert done.code == 1 and "`-` stands for standard input, and stands alone" in done.err
+    assert (here / "tiny.seq").read_text() == before
+
+
+@pytest.mark.parametrize("empty", [",", "", " , ,"])
+def test_lists_that_name_nothing_are_refused(here: Path, empty: str) -> None:
+    (here / "data.csv").write_text("x.0,x.1,y\n" + "1,2,3\n" * 9)
+    for flag in ("--inputs", "--targets"):
+        done = seqc("train", "tiny.seq", "data.csv", "--out", "run", flag, empty)
+        assert done.code == 1 and f"`{flag} {empty}` names nothing" in done.err
+    done = seqc("build", "tiny.seq", "-o", "made", "--emit", empty)
+    assert done.code == 1 and f"`--emit {empty}` names nothing" in done.err
+    assert not (here / "run").exists() and not (here / "made").exists()

@@ -24,6 +24,8 @@ from seqc.emit.names import RESERVED, Namer, mangle
         ("2nd", "v2nd"),
         ("__weird__", "weird"),
         ("...", "value"),
+        ("SEQC_OK", "vSEQC_OK"),
+        ("__SEQC_INLINE", "vSEQC_INLINE"),
     ],
 )
 def test_a_name_becomes_an_identifier(name: str, expected: str) -> None:

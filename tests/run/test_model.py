@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import threading
 import weakref
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import pytest
 
 from seqc.run import Model, ModelError, Score
+from seqc.run.engine import Manifest
+from seqc.run.state import State
 
 T, B = 4, 3
 RANDOM = np.random.default_rng(0)
@@ -420,3 +424,54 @@ def test_training_shuts_others_out(toy: Model) -> None:
         "the model is being trained by another thread, or is in use while it should be trained"
     }
     toy.infer(X, GAIN, KIND)
+
+
+@pytest.mark.parametrize(
+    ("call", "text"),
+    [
+        (lambda state: state.head(9), "`rows`: expected a whole number from 1 to 3, found 9"),
+        (lambda state: state.head(-1), "`rows`: expected a whole number from 1, found -1"),
+        (lambda state: state.head("a"), "`rows`: expected a whole number from 1, found 'a'"),
+        (lambda state: state.restore(3), "expected arrays by name, as `state.tensors()` gives, found a int"),
+        (
+            lambda state: state.restore({"value.net.h": 3}),
+            "`value.net.h`: expected float32 [3, 2], found int64 []",
+        ),
+        (lambda state: state.assign(3), "expected a State, made by `model.state()`, found a int"),
+        (lambda state: state.assign(None), "expected a State, made by `model.state()`, found a NoneType"),
+    ],
+)
+def test_mistakes_about_states(toy: Model, call: Callable[[State], object], text: str) -> None:
+    state = toy.state(B)
+    with pytest.raises(ModelError) as caught:
+        call(state)
+    assert text in str(caught.value)
+    assert len(state.head(2)["net.h"]) == 2
+
+
+@pytest.mark.parametrize(("dims", "kind"), [([1], "real"), ([2], "f64"), ([3], "real")])
+def test_states_of_other_sizes_are_not_taken_over(toy: Model, dims: list[int], kind: str) -> None:
+    other = {**toy.manifest, "states": [{**toy.manifest["states"][0], "dims": dims, "kind": kind}]}
+    with pytest.raises(
+        ModelError, match=r"state `net\.h`: expected float32 \[3, 2\], found .*of the same model"
+    ):
+        toy.state(B).assign(State(cast(Manifest, other), B))
+
+
+@pytest.mark.parametrize("wrt", [3, None, "inputs", ["weights"], [3], np.array([1, 2])])
+def test_what_to_derive_by_is_named(toy: Model, wrt: object) -> None:
+    with pytest.raises(
+        ModelError, match="`wrt`: expected a list of some of parameters, inputs, states, hypers, found"
+    ):
+        toy.gradients(X, GAIN, KIND, GOAL, wrt=cast(list[str], wrt))
+    found = toy.gradients(X, GAIN, KIND, GOAL, wrt=(each for each in ("parameters",)))  # type: ignore[arg-type]
+    assert found.parameters["net.W"].any() and not found.inputs
+
+
+@pytest.mark.parametrize("value", [[[1.0], [1.0, 2.0]], [1.0, 2.0, 3.0], "a", None, {}, [None, 1.0]])
+def test_values_that_are_no_parameter_are_refused_with_its_shape(toy: Model, value: object) -> None:
+    for views, name in ((toy.params, "net.W"), (toy.optimizer, "net.W.seen")):
+        before = views[name].copy()
+        with pytest.raises(ModelError, match=rf"`{name}`: expected numbers of shape \[2\], found"):
+            views[name] = value
+        np.testing.assert_array_equal(before, views[name])

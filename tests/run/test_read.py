@@ -253,3 +253,54 @@ def test_windows_of_a_recording() -> None:
         seqc.windows(x, 10, horizon=1)
     with pytest.raises(ModelError, match="`stride`: expected a whole number from 1, found 0"):
         seqc.windows(x, 10, 0)
+
+
+def test_the_case_of_a_suffix_says_nothing(rows: Model, tmp_path: Path) -> None:
+    table = whole_table(tmp_path).rename(tmp_path / "UP.CSV")
+    assert isinstance(read_data(table), Table)
+    np.savez(
+        tmp_path / "x.npz",
+        **{f"x.{row}": each for row, each in enumerate(X)},
+        **{f"y.{row}": each for row, each in enumerate(Y)},
+    )
+    same(rows, (tmp_path / "x.npz").rename(tmp_path / "X.NPZ"))
+    (tmp_path / "sounds").mkdir()
+    float_sound(tmp_path / "sounds" / "A.WAV", np.zeros(3))
+    np.save(tmp_path / "b.npy", np.ones(3))
+    (tmp_path / "b.npy").rename(tmp_path / "sounds" / "B.NPY")
+    several = read_several([tmp_path / "sounds" / "A.WAV", tmp_path / "sounds" / "B.NPY"])
+    for found in (read_data(tmp_path / "sounds"), several):
+        assert isinstance(found, dict) and sorted(found) == ["A", "B"]
+    assert isinstance(read_several([table, table]), Table)
+    (tmp_path / "texts").mkdir()
+    (tmp_path / "texts" / "A.TXT").write_text("abc")
+    assert read_data(tmp_path / "texts") == "abc"
+
+
+@pytest.mark.parametrize(
+    ("cell", "text"),
+    [
+        ("1_0", "row 2: `y` holds '1_0'; expected a number"),
+        ("1e300", "row 2: `y` holds '1e300', which is too large for float32"),
+        ("-1e300", "row 2: `y` holds '-1e300', which is too large for float32"),
+        ("1e400", "row 2: `y` holds '1e400', which is too large for float32"),
+        ("inf", "`y` holds inf at step 1"),
+    ],
+)
+def test_cells_that_are_no_numbers_of_the_model(rows: Model, cell: str, text: str) -> None:
+    columns = {"a": ["1", "2"], "b": ["1", "2"], "y": ["1", cell]}
+    with pytest.raises(ModelError) as caught:
+        gather(rows, Table(columns, inputs=("a", "b")))
+    assert text in str(caught.value)
+
+
+def test_whole_cells_that_are_too_large(tmp_path: Path) -> None:
+    columns = {"word": ["1", "1e300"], "bias": [1, 1], "kind": [0, 0]}
+    with pytest.raises(ModelError, match="row 2: `word` holds '1e300', which is too large for int32"):
+        gather(opened(tmp_path, ONCE), Table(columns))
+
+
+def test_names_of_columns_may_look_like_numbers_of_python(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("1_0,2_0\n1,2\n")
+    found = read_data(tmp_path / "a.csv")
+    assert isinstance(found, Table) and list(found.columns) == ["1_0", "2_0"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,8 @@ import pytest
 import seqc
 from seqc.run import Model, ModelError
 from seqc.run.folder import Folder
-from seqc.run.report import Record
+from seqc.run.report import Quiet, Record
+from seqc.run.tensors import read_tensors, write_tensors
 from tests.run.test_fit import DATA, Stop, fresh
 
 
@@ -140,3 +142,101 @@ def test_mistakes_are_named(toy: Model, call: Any, text: str) -> None:
 def test_numbers_of_numpy_are_numbers(toy: Model) -> None:
     history = toy.fit(**DATA, epochs=1, quiet=True, validation=np.float32(0.2), checkpoint=np.int64(1))
     assert len(history.validations) == 1
+
+
+class Notes(Quiet):
+    """A reporter that keeps what is noted."""
+
+    def __init__(self) -> None:
+        self.texts: list[str] = []
+
+    def note(self, text: str) -> None:
+        self.texts.append(text)
+
+
+@pytest.mark.parametrize(
+    "error", [ImportError("no matplotlib"), IsADirectoryError(21, "Is a directory"), ValueError()]
+)
+def test_a_curve_that_cannot_be_drawn_does_not_end_the_run(
+    toy: Model, tmp_path: Path, error: Exception
+) -> None:
+    def broken(records: object, title: str, path: Path) -> None:
+        raise error
+
+    toy.picture, notes = broken, Notes()
+    history = toy.fit(**DATA, epochs=2, validation=0.2, keep="best", out=tmp_path / "run", report=notes)
+    assert history.ended == "done" and len(history.records) == 2
+    (note,) = notes.texts
+    assert "curve.png" in note and note in (tmp_path / "run" / "log.txt").read_text()
+    best = toy.params["net.W"].copy()
+    toy.load(tmp_path / "run" / "best.safetensors")
+    np.testing.assert_array_equal(best, toy.params["net.W"])
+
+
+def test_best_weights_that_are_gone_or_damaged_are_told_of_when_a_run_goes_on(
+    toy: Model, tmp_path: Path
+) -> None:
+    run, options = tmp_path / "run", {"batch": 4, "keep": "best", "out": tmp_path / "run"}
+    toy.fit(**DATA, epochs=2, quiet=True, **options)
+    (run / "best.safetensors").write_bytes(b"damaged")
+    with pytest.raises(
+        ModelError, match=r"best weights so far cannot be read: .*or remove it to go on without"
+    ):
+        toy.fit(**DATA, epochs=3, quiet=True, resume=True, **options)
+    (run / "best.safetensors").unlink()
+    notes = Notes()
+    history = toy.fit(**DATA, epochs=3, resume=True, report=notes, **options)
+    assert len(history.records) == 3 and any("best.safetensors is missing" in each for each in notes.texts)
+
+
+FORGED: list[tuple[str, Any]] = [
+    ("epoch", "a"),
+    ("epoch", 0),
+    ("position", -1),
+    ("weight", "x"),
+    ("weight", float("inf")),
+    ("sums", ["x", 1.0]),
+    ("sums", [1.0]),
+    ("sums", 3),
+    ("best", "one"),
+    ("best", 7),
+    ("called", 3),
+    ("rows", 10**12),
+    ("rows", "a"),
+    ("records", 3),
+    ("records", [3]),
+    ("records", [{"epoch": 1}]),
+    ("records", [{"epoch": 1, "loss": "a"}]),
+    ("records", [{"epoch": 1, "loss": 1.0, "metrics": [1.0]}]),
+    ("records", [{"epoch": 1, "loss": 1.0, "metrics": {"root": "a"}}]),
+]
+
+
+@pytest.mark.parametrize(("name", "value"), FORGED)
+def test_forged_checkpoints_are_refused(toy: Model, tmp_path: Path, name: str, value: Any) -> None:
+    toy.fit(**DATA, epochs=1, quiet=True, out=tmp_path / "run")
+    path = tmp_path / "run" / "last.ckpt"
+    tensors, metadata = read_tensors(path)
+    progress = json.loads(metadata["progress"])
+    write_tensors(path, tensors, {**metadata, "progress": json.dumps({**progress, name: value})})
+    with pytest.raises(ModelError, match=r"last\.ckpt is not a checkpoint: "):
+        toy.fit(**DATA, epochs=2, quiet=True, out=tmp_path / "run", resume=True)
+
+
+@pytest.mark.parametrize("symbols", ["3", '"abc"', "[1]", "{", '{"a": 1}'])
+def test_forged_symbols_are_refused_and_nothing_changes(toy: Model, tmp_path: Path, symbols: str) -> None:
+    toy.fit(**DATA, epochs=1, quiet=True, out=tmp_path / "run")
+    path = tmp_path / "run" / "last.ckpt"
+    tensors, metadata = read_tensors(path)
+    write_tensors(path, tensors, {**metadata, "symbols": symbols})
+    before = fresh(toy).params["net.W"].copy()
+    with pytest.raises(ModelError, match=r"last\.ckpt: its symbol table cannot be read"):
+        toy.fit(**DATA, epochs=2, quiet=True, out=tmp_path / "run", resume=True)
+    np.testing.assert_array_equal(before, toy.params["net.W"])
+
+
+@pytest.mark.parametrize("steps", ["a", -3, 0, 2.5, True])
+def test_steps_that_are_no_steps_are_refused_also_where_the_data_has_them(toy: Model, steps: Any) -> None:
+    for call in (lambda **named: toy.fit(**named, epochs=1, quiet=True), toy.score):
+        with pytest.raises(ModelError, match="`steps`: expected a whole number from 1"):
+            call(**DATA, steps=steps)

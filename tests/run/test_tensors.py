@@ -188,3 +188,12 @@ def test_a_kill_leaves_the_old_file_or_the_new_one(tmp_path: Path) -> None:
     assert [each.name for each in tmp_path.iterdir()] == [
         "w.safetensors"
     ]  # what was left behind is swept away
+
+
+@pytest.mark.parametrize("place", [".", "made"])
+def test_a_folder_is_no_file_of_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str) -> None:
+    (tmp_path / "made").mkdir()
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ModelError) as caught:
+        read_tensors(place)
+    assert str(caught.value) == f"cannot read {place}: it is a folder; expected a file of weights"
