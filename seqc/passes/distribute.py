@@ -1,8 +1,8 @@
 """A sum over a row that waits for another sum: factors that all elements share are taken out of it, so that it need not wait.
 
 Takes a Flow; gives the same roots up to rounding. A norm's slope is made so: both of its sums are then known after one sweep
-over the row, as what deviates from a mean sums to 0. Only sums that need fewer sums before them afterwards are taken apart,
-into as few parts as that takes, and none of which would have to be kept for a loop.
+over the row. Only sums that need fewer sums before them afterwards are taken apart, into as few parts as that takes. What
+deviates from a mean sums to little more than 0, but to what the mean was rounded by: without it the slope of a norm would drift.
 
     before
         %0 : real[8] {time,batch} = input x
@@ -58,10 +58,11 @@ def distribute(flow: Flow) -> Flow:
     found: dict[int, list[Part]] = {}
     for index in range(len(flow.values)):
         parts = taken_apart(flow, index, waits)
-        if parts is not None:
-            parts = [part for part in parts if not deviates(flow, part.row)]
-            if all(cycle_of[part.row] == cycle_of[index] for part in parts):
-                found[index] = parts
+        near = parts and all(
+            cycle_of[each.row] == cycle_of[index] or deviates(flow, each.row) for each in parts
+        )
+        if parts and near:
+            found[index] = parts
     return rebuilt(flow, found) if found else flow
 
 
@@ -73,36 +74,23 @@ def rebuilt(flow: Flow, sums: dict[int, list[Part]]) -> Flow:
             walk.copy(index)
             continue
         with walk.builder.at(value.origin):
-            total = walk.builder.const(0.0, value.type.kind)
-            for number, part in enumerate(sums[index]):
-                term = summed(walk, part)
-                total = walk.builder.plus(total, term) if number else term
+            total = summed(walk, sums[index][0])
+            for part in sums[index][1:]:
+                total = walk.builder.plus(total, summed(walk, part))
             walk.put(index, walk.builder.broadcast(total, value.type))
     return walk.finish()
 
 
 def deviates(flow: Flow, row: int) -> bool:
-    """Whether a row is what differs from its mean, or a multiple of that: its sum is 0."""
+    """Whether a row is what differs from its mean: a loop that reads it, as the slope of its norm does, sums it up besides."""
     value = flow.values[row]
-    while value.op in ("neg", "mul") and (inner := opened(flow, Part(row))):
-        row = inner[0].row
-        value = flow.values[row]
     if value.op != "sub" or not flow.values[value.args[0]].type.dims:
         return False
     x, mean = value.args[0], flow.values[value.args[1]]
-    count = flow.values[row].type.size
     if mean.op != "mul" or mean.type.dims:
         return False
-    total, share = mean.args
-    is_sum = flow.values[total].op == "reduce" and flow.values[total].attr("how") == "sum"
-    constant = flow.values[share]
-    return (
-        is_sum
-        and flow.values[total].args == (x,)
-        and flow.values[total].type.axes == flow.values[x].type.axes
-        and constant.op == "const"
-        and constant.attr("value") == 1 / count
-    )
+    total = flow.values[mean.args[0]]
+    return total.op == "reduce" and total.attr("how") == "sum" and total.args == (x,)
 
 
 def waiting(flow: Flow) -> list[int]:
@@ -138,7 +126,7 @@ def split(flow: Flow, row: int, limit: int, waits: Sequence[int]) -> list[Part] 
     while todo:
         part = todo.pop()
         if waits[part.row] <= limit:
-            parts.append(part)
+            parts.append(without_constants(flow, part))
             continue
         inner = opened(flow, part)
         late = inner is not None and any(
@@ -148,6 +136,15 @@ def split(flow: Flow, row: int, limit: int, waits: Sequence[int]) -> list[Part] 
             return None
         todo += reversed(inner)
     return parts
+
+
+def without_constants(flow: Flow, part: Part) -> Part:
+    """The same part, its row no multiple of a constant."""
+    while flow.values[part.row].op in ("mul", "div") and (inner := opened(flow, part)):
+        if flow.values[inner[0].factors[0][1]].op != "const":
+            break
+        part = inner[0]
+    return part
 
 
 def opened(flow: Flow, part: Part) -> list[Part] | None:

@@ -19,7 +19,7 @@ from seqc.plan.keep import find_recomputed
 from seqc.plan.kernels import Packs, build_kernels, build_product
 from seqc.plan.order import soon_used
 from seqc.plan.roots import IN_PLACE
-from seqc.plan.sink import sink_gathers
+from seqc.plan.sink import sink_rows
 from seqc.plan.squares import find_squares
 from seqc.plan.stack import find_products, find_stacks
 from seqc.plan.storage import Storage, find_storage
@@ -59,7 +59,7 @@ def schedule(flow: Flow, program: Program, entry: str, target: Target, recompute
     collect_uses(graph)
     recomputed = find_recomputed(graph) if recompute else {}
     collect_uses(graph, recomputed)
-    if sink_gathers(graph):
+    if sink_rows(graph):
         collect_uses(graph, recomputed)
     levels = find_levels(graph, find_stacks(graph))
     groups = find_groups(levels)

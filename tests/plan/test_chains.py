@@ -188,3 +188,21 @@ def test_what_a_loop_reads_at_every_step_is_not_overwritten() -> None:
     for stretch in (0, 6):
         flow = flow_for(program, "gradients")
         compare(flow, program, "gradients", 9, 2, options=PlanOptions(stretch=stretch))
+
+
+def test_sums_of_rows_that_a_loop_reads_anyway_are_made_in_it() -> None:
+    """The slope of a norm wants the sum of what deviates from the mean, which its loop reads."""
+    program = lower_text("""
+use std.cells: LayerNormLSTM
+model M {
+  input x: real[3]
+  y = x |> LayerNormLSTM(9)
+  output y
+  loss = mean(sum(y ^ 2) over time, batch)
+}
+""")
+    flow = flow_for(program, "gradients")
+    made = compare(flow, program, "gradients", options=PlanOptions(stretch=0))
+    forward, back = (number for number, node in enumerate(made.nodes) if isinstance(node, Scan))
+    between = [node for node in made.nodes[forward + 1 : back] if isinstance(node, Chain)]
+    assert all(sweep.size < 4 * 9 for chain in between for sweep in chain.sweeps)
