@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .arguments import public, seed_of
+from .arguments import count_of, public, seed_of
 from .data import Data, Sequences, Streams
 from .fault import ModelError, unknown
 from .folder import Folder
@@ -125,16 +125,16 @@ def make_options(
             f"`callbacks`: expected functions of the model and an epoch's record, found {callbacks!r}"
         )
     return Options(
-        epochs=_positive("epochs", epochs),
-        batch=_positive("batch", batch),
-        window=None if chosen is None else _positive("window", chosen),
+        epochs=count_of(epochs, "epochs"),
+        batch=count_of(batch, "batch"),
+        window=None if chosen is None else count_of(chosen, "window"),
         warmup=int(before),
         seed=seed_of(record.get("seed") or 0 if seed is None else seed),
-        patience=None if patience is None else _positive("patience", patience),
+        patience=None if patience is None else count_of(patience, "patience"),
         keep=keep,
         checkpoint=_seconds(checkpoint),
         shuffle=_flag("shuffle", shuffle),
-        bucket=_positive("bucket", bucket),
+        bucket=count_of(bucket, "bucket"),
         scale=scales_of(scale),
         callbacks=tuple(called),
     )
@@ -164,12 +164,6 @@ def _seconds(value: Any) -> float:
     return float(value)
 
 
-def _positive(name: str, value: Any) -> int:
-    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
-        raise ModelError(f"`{name}`: expected a whole number from 1, found {value!r}")
-    return int(value)
-
-
 def make_material(
     model: Model, source: Source, columns: Columns | None, validation: float | Source | None
 ) -> tuple[Material, Material | None]:
@@ -195,7 +189,7 @@ def make_data(
     """The data sets of training and validation."""
     if material.single and not any("time" in each["axes"] for each in model.manifest["inputs"]):
         raise ModelError("one sequence without steps is not a data set; expected arrays with a batch axis")
-    steps = None if steps is None else _positive("steps", steps)
+    steps = None if steps is None else count_of(steps, "steps")
     carried = bool(model.manifest["carried"])
     window = options.window if carried else None
     warmup = options.warmup if carried else 0
