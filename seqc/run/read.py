@@ -22,7 +22,7 @@ from .wav import read_wav
 
 TEXT_SUFFIXES = (".txt", ".py", ".md", ".rst", ".c", ".h", ".csv", ".seq")
 DAMAGED = (
-    *(ValueError, KeyError, EOFError, TypeError, NotImplementedError),
+    *(ValueError, KeyError, EOFError, TypeError, RuntimeError),
     *(SyntaxError, TokenError, zlib.error, zipfile.BadZipFile),
 )
 """What numpy raises where a file is not what its name says."""

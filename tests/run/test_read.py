@@ -304,3 +304,16 @@ def test_names_of_columns_may_look_like_numbers_of_python(tmp_path: Path) -> Non
     (tmp_path / "a.csv").write_text("1_0,2_0\n1,2\n")
     found = read_data(tmp_path / "a.csv")
     assert isinstance(found, Table) and list(found.columns) == ["1_0", "2_0"]
+
+
+@pytest.mark.parametrize(("place", "value"), [(6, 1), (8, 99)], ids=["encrypted", "unknown compression"])
+def test_archives_that_cannot_be_opened_are_named(tmp_path: Path, place: int, value: int) -> None:
+    np.savez(tmp_path / "x.npz", x=np.zeros((3, 2), np.float32))
+    data = bytearray((tmp_path / "x.npz").read_bytes())
+    data[place] = (
+        value  # of the entry itself, and of the table at the end, where fields lie two bytes further
+    )
+    data[data.rindex(b"PK\x01\x02") + place + 2] = value
+    (tmp_path / "x.npz").write_bytes(data)
+    with pytest.raises(ModelError, match=r"x\.npz does not hold plain arrays"):
+        read_data(tmp_path / "x.npz")
