@@ -45,21 +45,11 @@ SEQC_KERNEL static void beside_tile(int64_t depth, const R *a, int64_t lda, cons
       sum[r][w] = load(static_cast<const R *>(to + r * to_row + w * lanes<R>));
   }
   for (int64_t k = 0; k < depth; ++k, a += lda, b += ldb) {
-    Array<Vec<R>, Width> column;
-    SEQC_UNROLL
-    for (int w = 0; w < Width; ++w) {
-      column[w] = Valid > 0 && w == Width - 1 ? load_part(a + w * lanes<R>, Valid) : load(a + w * lanes<R>);
-      if constexpr (pinned(Height, Width, Height)) {
-        SEQC_PIN(column[w]);
-      }
-    }
-    SEQC_UNROLL
-    for (int r = 0; r < Height; ++r) {
-      const Vec<R> factor = broadcast(b[r]);
-      SEQC_UNROLL
-      for (int w = 0; w < Width; ++w)
-        sum[r][w] = fma(factor, column[w], sum[r][w]);
-    }
+    rank_one<R>(
+        sum, [&](int r) SEQC_INLINED { return broadcast(b[r]); },
+        [&](int w) SEQC_INLINED {
+          return Valid > 0 && w == Width - 1 ? load_part(a + w * lanes<R>, Valid) : load(a + w * lanes<R>);
+        });
   }
   SEQC_UNROLL
   for (int r = 0; r < Height; ++r) {

@@ -3,7 +3,7 @@
 // it.
 #pragma once
 
-#include "pack.hpp"
+#include "rank_one.hpp"
 
 namespace seqc {
 
@@ -54,21 +54,9 @@ SEQC_KERNEL static void deep_tile(int64_t length, const Row<R> *a, int64_t strid
   else
     each_sum([](Sum &value, const Real<R> *from, auto which) SEQC_INLINED { value = load(from, which); });
   for (int64_t k = 0; k < length; ++k, ++a, b += Width * lanes<R>) {
-    Array<Vec<R>, Width> column;
-    SEQC_UNROLL
-    for (int w = 0; w < Width; ++w) {
-      column[w] = load(b + w * lanes<R>);
-      if constexpr (pinned(Height, Width, Height)) {
-        SEQC_PIN(column[w]);
-      }
-    }
-    SEQC_UNROLL
-    for (int r = 0; r < Height; ++r) {
-      const auto factor = broadcast(a[r * stride]);
-      SEQC_UNROLL
-      for (int w = 0; w < Width; ++w)
-        sum[r][w] = Term<R>::add(factor, column[w], sum[r][w]);
-    }
+    rank_one<R>(
+        sum, [&](int r) SEQC_INLINED { return broadcast(a[r * stride]); },
+        [&](int w) SEQC_INLINED { return load(b + w * lanes<R>); });
   }
   each_sum([](Sum value, Real<R> *to, auto which) SEQC_INLINED { store(to, value, which); });
 }

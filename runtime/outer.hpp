@@ -13,21 +13,9 @@ SEQC_KERNEL static void outer_tile(int64_t depth, const R *a, int64_t lda, const
                                    Vec<Real<R>> *out) {
   Array<Array<Vec<Real<R>>, Width>, Height> sum = {};
   for (int64_t k = 0; k < depth; ++k, a += lda, b += ldb) {
-    Array<Vec<R>, Width> column;
-    SEQC_UNROLL
-    for (int w = 0; w < Width; ++w) {
-      column[w] = load(b + w * lanes<R>);
-      if constexpr (pinned(Height, Width, Height)) {
-        SEQC_PIN(column[w]);
-      }
-    }
-    SEQC_UNROLL
-    for (int r = 0; r < Height; ++r) {
-      const Vec<R> factor = broadcast(a[r]);
-      SEQC_UNROLL
-      for (int w = 0; w < Width; ++w)
-        sum[r][w] = Term<R>::add(factor, column[w], sum[r][w]);
-    }
+    rank_one<R>(
+        sum, [&](int r) SEQC_INLINED { return broadcast(a[r]); },
+        [&](int w) SEQC_INLINED { return load(b + w * lanes<R>); });
   }
   SEQC_UNROLL
   for (int r = 0; r < Height; ++r) {

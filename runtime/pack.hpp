@@ -70,12 +70,6 @@ constexpr int row_limit(int vectors) {
   return registers < vectors ? 1 : registers / vectors > most ? most : registers / vectors;
 }
 
-// pinned(sums, width, height): several rows share each vector of weights, and registers are left for `width`
-// of them.
-constexpr bool pinned(int sums, int width, int height) {
-  return height > 1 && sums * width + width + 1 <= SEQC_VECTOR_REGISTERS;
-}
-
 // narrow<R>(units, gates): so few columns that a dot product for each beats lanes that stay empty.
 template <class R> constexpr bool narrow(int64_t units, int gates = 1) {
   return gates == 1 && units * 4 <= lanes<R>;

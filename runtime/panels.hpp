@@ -36,23 +36,14 @@ SEQC_INLINE void add_tile(const Segment<R> *segments, int count, int64_t row, in
       }
       SEQC_UNROLL
       for (int q = 0; q < Streams; ++q) {
-        Array<Vec<R>, Width> column;
-        SEQC_UNROLL
-        for (int w = 0; w < Width; ++w) {
-          column[w] = load(b + q * b_jump + w * lanes<R>);
+        const auto column = [&](int w) SEQC_INLINED {
+          const R *const at = b + q * b_jump + w * lanes<R>;
           if constexpr (Far)
-            __builtin_prefetch(reinterpret_cast<const char *>(b + q * b_jump + w * lanes<R>) + 4096, 0, 3);
-          if constexpr (pinned(Height * Streams, Width, Height)) {
-            SEQC_PIN(column[w]);
-          }
-        }
-        SEQC_UNROLL
-        for (int r = 0; r < Height; ++r) {
-          const auto factor = broadcast(a[q * a_jump + r * segment.stride]);
-          SEQC_UNROLL
-          for (int w = 0; w < Width; ++w)
-            sum[q][r][w] = Term<R>::add(factor, column[w], sum[q][r][w]);
-        }
+            __builtin_prefetch(reinterpret_cast<const char *>(at) + 4096, 0, 3);
+          return load(at);
+        };
+        rank_one<R, Streams>(
+            sum[q], [&](int r) SEQC_INLINED { return broadcast(a[q * a_jump + r * segment.stride]); }, column);
       }
     }
     if (Chains && Streams > 1) { // what the equal stretches leave over belongs to the last

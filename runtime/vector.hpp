@@ -49,8 +49,8 @@
 #endif
 
 // SEQC_PIN(v): keeps a vector that several rows share in a register; GCC would load it again for each of
-// them.
-#if defined(__clang__) || SEQC_VECTOR_BYTES < 16
+// them, and Clang load so many ahead that sums have to leave theirs.
+#if SEQC_VECTOR_BYTES < 16
 #define SEQC_PIN(v)
 #elif defined(__AVX512F__)
 #define SEQC_PIN(v) asm("" : "+v"(v))
