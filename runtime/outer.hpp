@@ -93,9 +93,15 @@ template <class R> SEQC_INLINE void fetch_panel(int64_t depth, int64_t valid, co
       __builtin_prefetch(from + i);
 }
 
-// How many elements are summed before they go to C: a copied panel takes at most 16 KB of stack.
+// narrow_panels: a panel takes a line or less of each row, so that copying it costs more of the time for which
+// it serves. Then several are copied at once, and serve all rows of C before the next ones.
+constexpr bool narrow_panels = tile_vectors * SEQC_VECTOR_BYTES <= 64;
+
+// How many elements are summed before they go to C: a copied panel takes at most 16 KB of stack, a narrow one
+// of several 8 KB.
 template <class R> constexpr int64_t outer_depth() {
-  constexpr int64_t fitting = 16384 / (tile_vectors * lanes<R> * static_cast<int64_t>(sizeof(R)));
+  constexpr int64_t bytes = narrow_panels ? 8192 : 16384;
+  constexpr int64_t fitting = bytes / (tile_vectors * lanes<R> * static_cast<int64_t>(sizeof(R)));
   return fitting < 256 ? fitting : 256;
 }
 
@@ -135,22 +141,28 @@ template <class R> constexpr int chunk_vectors() { return lanes<R> > 48 ? 1 : 48
 
 // group_panels<R>: panels of B that lie copied side by side while all of A passes over them. What holds
 // several neighbours in k is copied at the cost of rounding, so that it is done for more of them at once.
-template <class R> constexpr int group_panels = Term<R>::held == 1 ? 4 : 16;
+template <class R> constexpr int group_panels = Term<R>::held > 1 ? 16 : narrow_panels ? 8 : 4;
 
-// Copies one stretch of k of panels first … last - 1 (counted in blocks of lanes), each by itself.
+// Copies one stretch of k of panels first … last - 1 (counted in blocks of lanes), each by itself, some rows of
+// all panels after the other.
 template <int64_t N, class Taken, class R>
 SEQC_INLINE void copy_group(int64_t first, int64_t last, int64_t depth, const R *b, int64_t ldb,
                             typename Taken::template Element<R> *to) {
   typedef typename Taken::template Element<R> E;
   constexpr int wide = tile_vectors, rest = static_cast<int>(blocks<R>(N) % wide);
-  for (int64_t block = first; block < last; block += wide, to += outer_depth<E>() * wide * lanes<R>) {
-    const R *const from = b + block * lanes<R>;
-    if constexpr (rest != 0)
-      if (blocks<R>(N) - block < wide) {
-        copy_panel<rest, Taken>(depth, N - block * lanes<R>, from, ldb, to);
-        continue;
-      }
-    copy_panel<wide, Taken>(depth, N - block * lanes<R>, from, ldb, to);
+  constexpr int64_t held = Term<E>::held, rows = narrow_panels ? 16 * held : outer_depth<E>() * held;
+  for (int64_t k = 0; k < depth; k += rows, b += rows * ldb) {
+    const int64_t length = min(rows, depth - k);
+    E *panel = to;
+    for (int64_t block = first; block < last; block += wide, panel += outer_depth<E>() * wide * lanes<R>) {
+      const R *const from = b + block * lanes<R>;
+      if constexpr (rest != 0)
+        if (blocks<R>(N) - block < wide) {
+          copy_panel<rest, Taken>(length, N - block * lanes<R>, from, ldb, panel + k / held * rest * lanes<R>);
+          continue;
+        }
+      copy_panel<wide, Taken>(length, N - block * lanes<R>, from, ldb, panel + k / held * wide * lanes<R>);
+    }
   }
 }
 
@@ -171,9 +183,9 @@ SEQC_INLINE void outer_group(int64_t begin, int64_t end, int64_t first, int64_t 
 }
 
 // outer_rows<R>(N): how many rows of C go through all of K before the next ones: 512 KB of sums, which stay
-// in the second-level cache, or more where B would be rounded anew for the next ones.
+// in the second-level cache, or more where B would be copied or rounded anew for the next ones at a price.
 template <class R> constexpr int64_t outer_rows(int64_t N) {
-  constexpr int64_t bytes = Term<R>::held == 1 ? 524288 : 2097152;
+  constexpr int64_t bytes = Term<R>::held > 1 ? 2097152 : narrow_panels ? int64_t(1) << 40 : 524288;
   const int64_t fitting = bytes / (N * static_cast<int64_t>(sizeof(Real<R>))) / 48 * 48;
   return fitting < 48 ? 48 : fitting;
 }
@@ -203,7 +215,7 @@ SEQC_INLINE void outer(int64_t begin, int64_t end, int64_t K, const R *A, int64_
     alignas(64) E columns[static_cast<size_t>(outer_depth<E>() * group * lanes<R>)];
     const int64_t stride = lda * static_cast<int64_t>(sizeof(R));
     const bool far = !Taken::same || (stride > 0 && (stride % 4096 == 0 || stride > 16384));
-    const int64_t together = far ? group : wide;
+    const int64_t together = far || narrow_panels ? group : wide;
     const bool far_sums = (end - begin) * N * static_cast<int64_t>(sizeof(R)) > 131072;
     alignas(64) E chunk[static_cast<size_t>(outer_depth<E>() * width)];
     for (int64_t top = begin; top < end; top += outer_rows<E>(N)) {
