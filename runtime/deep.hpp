@@ -7,10 +7,14 @@
 
 namespace seqc {
 
-// deep_stretch<R>(): how many steps of k are summed before the sums wait in C: 32 KB of a panel.
-template <class R> constexpr int64_t deep_stretch() {
-  return 32768 / (panel_blocks(1) * lanes<R> * static_cast<int64_t>(sizeof(R)));
+// near_steps<R>(vectors): how many steps of k of a panel of so many vectors stay in the first-level cache
+// while rows pass over them. Narrow vectors take fewer bytes a step, and more rows stand beside them.
+template <class R> constexpr int64_t near_steps(int vectors) {
+  return (SEQC_VECTOR_BYTES > 32 ? 32768 : 8192) / (vectors * lanes<R> * static_cast<int64_t>(sizeof(R)));
 }
+
+// deep_stretch<R>(): how many steps of k are summed before the sums wait in C.
+template <class R> constexpr int64_t deep_stretch() { return near_steps<R>(panel_blocks(1)); }
 
 // Deep<S, R, N>: whether segments of type S and N columns can be summed so: plain weights in panels, and one
 // sum a result.

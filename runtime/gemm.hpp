@@ -93,9 +93,9 @@ SEQC_INLINE void product_with(int64_t begin, int64_t end, const Segment<R> *segm
       const int64_t to = from + part_size(end - begin, limit, part);
       for (int64_t i = 0; i < own.count; ++i) {
         const int64_t then = min(i + 1, own.count - 1);
-        any_panel<R, Gates, Units>(from, to, (descending ? own.end() - 1 - i : own.first + i) * wide,
-                                   (descending ? own.end() - 1 - then : own.first + then) * wide, segments,
-                                   count, epilogue);
+        any_panel<R, Gates, Units, Depth>(from, to, (descending ? own.end() - 1 - i : own.first + i) * wide,
+                                          (descending ? own.end() - 1 - then : own.first + then) * wide,
+                                          segments, count, epilogue);
       }
       from = to;
     }

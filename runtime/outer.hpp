@@ -93,8 +93,8 @@ template <class R> SEQC_INLINE void fetch_panel(int64_t depth, int64_t valid, co
       __builtin_prefetch(from + i);
 }
 
-// narrow_panels: a panel takes a line or less of each row, so that copying it costs more of the time for which
-// it serves. Then several are copied at once, and serve all rows of C before the next ones.
+// narrow_panels: a panel takes a line or less of each row, so that copying it costs more of the time for
+// which it serves. Then several are copied at once, and serve all rows of C before the next ones.
 constexpr bool narrow_panels = tile_vectors * SEQC_VECTOR_BYTES <= 64;
 
 // How many elements are summed before they go to C: a copied panel takes at most 16 KB of stack, a narrow one
@@ -143,8 +143,8 @@ template <class R> constexpr int chunk_vectors() { return lanes<R> > 48 ? 1 : 48
 // several neighbours in k is copied at the cost of rounding, so that it is done for more of them at once.
 template <class R> constexpr int group_panels = Term<R>::held > 1 ? 16 : narrow_panels ? 8 : 4;
 
-// Copies one stretch of k of panels first … last - 1 (counted in blocks of lanes), each by itself, some rows of
-// all panels after the other.
+// Copies one stretch of k of panels first … last - 1 (counted in blocks of lanes), each by itself, some rows
+// of all panels after the other.
 template <int64_t N, class Taken, class R>
 SEQC_INLINE void copy_group(int64_t first, int64_t last, int64_t depth, const R *b, int64_t ldb,
                             typename Taken::template Element<R> *to) {
@@ -158,7 +158,8 @@ SEQC_INLINE void copy_group(int64_t first, int64_t last, int64_t depth, const R 
       const R *const from = b + block * lanes<R>;
       if constexpr (rest != 0)
         if (blocks<R>(N) - block < wide) {
-          copy_panel<rest, Taken>(length, N - block * lanes<R>, from, ldb, panel + k / held * rest * lanes<R>);
+          copy_panel<rest, Taken>(length, N - block * lanes<R>, from, ldb,
+                                  panel + k / held * rest * lanes<R>);
           continue;
         }
       copy_panel<wide, Taken>(length, N - block * lanes<R>, from, ldb, panel + k / held * wide * lanes<R>);

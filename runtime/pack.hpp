@@ -54,13 +54,14 @@ template <class R> struct Rows {
 // blocks<R>(units): how many vectors hold so many units.
 template <class R> constexpr int64_t blocks(int64_t units) { return (units + lanes<R> - 1) / lanes<R>; }
 
-// tile_vectors: how wide a tile of sums is, at least six rows high.
+// tile_vectors: how wide a tile of outer products is, at least six rows high.
 constexpr int tile_vectors = SEQC_VECTOR_REGISTERS == 32 ? 4 : 2;
 
-// panel_blocks(gates): unit blocks that share a panel, so that it is about tile_vectors wide. Of one gate it
-// is 2 vectors: twelve rows at once read weights from beyond the first-level cache half as often as six do.
+// panel_blocks(gates): unit blocks that share a panel, so that it is about four vectors wide. Of one gate it
+// is 2 vectors where there are registers for twelve rows at once, which read weights from beyond the
+// first-level cache half as often as six do.
 constexpr int panel_blocks(int gates) {
-  return gates >= tile_vectors ? 1 : gates == 1 ? 2 : tile_vectors / gates;
+  return gates >= 4 ? 1 : gates == 1 && SEQC_VECTOR_REGISTERS == 32 ? 2 : 4 / gates;
 }
 
 // row_limit(vectors): rows whose sums, so many vectors each, fit the registers.

@@ -43,7 +43,8 @@ SEQC_INLINE void add_tile(const Segment<R> *segments, int count, int64_t row, in
           return load(at);
         };
         rank_one<R, Streams>(
-            sum[q], [&](int r) SEQC_INLINED { return broadcast(a[q * a_jump + r * segment.stride]); }, column);
+            sum[q], [&](int r) SEQC_INLINED { return broadcast(a[q * a_jump + r * segment.stride]); },
+            column);
       }
     }
     if (Chains && Streams > 1) { // what the equal stretches leave over belongs to the last
@@ -153,17 +154,68 @@ SEQC_INLINE void stretched_rows(int64_t begin, int64_t end, int64_t first, const
   }
 }
 
-// All rows of one panel that holds Count blocks.
+// is_large(bytes): whether a panel of so many bytes is read sooner stretch by stretch of k. Wide vectors go
+// through a panel so fast that no time is left for it.
+constexpr bool is_large(int64_t bytes) { return SEQC_VECTOR_BYTES <= 32 && bytes >= 131072; }
+
+// All rows of a large panel: one stretch of k after the other stays in the first-level cache while the rows
+// pass over it; their sums wait on the stack.
 template <class R, int Gates, int64_t Units, int Count, class Epilogue>
+SEQC_INLINE void near_rows(int64_t begin, int64_t end, int64_t first, int64_t next,
+                           const Segment<R> *segments, int count, Epilogue &epilogue) {
+  constexpr int width = Gates * Count, limit = row_limit(width);
+  constexpr int64_t most = 64, steps = near_steps<R>(width), line = width * lanes<R>;
+  alignas(64) Array<Real<R>, most * line> sums;
+  for (int64_t from = begin; from < end; from += most) {
+    const int64_t rows = min(most, end - from);
+    for (int s = 0; s < count; ++s) {
+      const Segment<R> &segment = segments[s];
+      const R *panel = segment.packed + first * Gates * segment.depth * lanes<R>;
+      const R *then = segment.packed + next * Gates * segment.depth * lanes<R>;
+      for (int64_t k = 0; k < segment.depth; k += steps, panel += steps * line, then += steps * line) {
+        const int64_t length = min(steps, segment.depth - k), share = (length * line + rows - 1) / rows;
+        for (int64_t row = 0; row < rows;) {
+          const int64_t height = tile_rows(rows - row, limit, width);
+          for (int64_t i = row * share; i < (row + height) * share; i += 64 / static_cast<int64_t>(sizeof(R)))
+            __builtin_prefetch(then + i, 0, 2);
+          deep_tile_of<R, width, limit>(height, length, segment.a + (from + row) * segment.stride + k,
+                                        segment.stride, panel, sums + row * line, line, lanes<R>,
+                                        s == 0 && k == 0);
+          row += height;
+        }
+      }
+    }
+    for (int64_t r = 0; r < rows; ++r) {
+      Array<Vec<Real<R>>, width> sum;
+      SEQC_UNROLL
+      for (int w = 0; w < width; ++w)
+        sum[w] = load(static_cast<const Real<R> *>(sums) + r * line + w * lanes<R>);
+      finish<R, Gates, Units>(from + r, first, Count, sum, epilogue);
+    }
+  }
+}
+
+// All rows of one panel that holds Count blocks. Depth: of all terms together, where it is known.
+template <class R, int Gates, int64_t Units, int Count, int64_t Depth, class Epilogue>
 SEQC_INLINE void panel_rows(int64_t begin, int64_t end, int64_t first, int64_t next,
                             const Segment<R> *segments, int count, Epilogue &epilogue) {
   constexpr int width = Gates * Count, streams = chains(blocks<R>(Units) * Gates);
   constexpr int limit = row_limit(width * streams);
-  if constexpr (streams > 2)
-    if (end - begin > 2 * limit) {
+  if constexpr (streams > 2 || (streams > 1 && limit < 2))
+    if (end - begin > 2 * row_limit(width)) {
       stretched_rows<R, Gates, Units, Count, streams>(begin, end, first, segments, count, epilogue);
       return;
     }
+  constexpr int64_t step = width * lanes<R> * static_cast<int64_t>(sizeof(R));
+  if constexpr (streams == 1 && is_large(Depth > 0 ? Depth * step : int64_t(1) << 40)) {
+    int64_t depth = 0;
+    for (int s = 0; s < count; ++s)
+      depth += segments[s].depth;
+    if (end - begin > 2 * limit && is_large(depth * step)) {
+      near_rows<R, Gates, Units, Count>(begin, end, first, next, segments, count, epilogue);
+      return;
+    }
+  }
   Array<Vec<Real<R>>, limit * width> sums;
   int64_t row = begin;
   for (int64_t i = 0; row < end; ++i) {
@@ -178,17 +230,17 @@ SEQC_INLINE void panel_rows(int64_t begin, int64_t end, int64_t first, int64_t n
 }
 
 // All rows of the panel that starts at block `first`, whole or the narrower last one.
-template <class R, int Gates, int64_t Units, class Epilogue>
+template <class R, int Gates, int64_t Units, int64_t Depth, class Epilogue>
 SEQC_INLINE void any_panel(int64_t begin, int64_t end, int64_t first, int64_t next,
                            const Segment<R> *segments, int count, Epilogue &epilogue) {
   constexpr int wide = panel_blocks(Gates), last = static_cast<int>(blocks<R>(Units) % wide);
   if constexpr (last != 0)
     if (blocks<R>(Units) - first < wide) {
-      panel_rows<R, Gates, Units, last>(begin, end, first, next, segments, count, epilogue);
+      panel_rows<R, Gates, Units, last, Depth>(begin, end, first, next, segments, count, epilogue);
       return;
     }
   if constexpr (blocks<R>(Units) >= wide)
-    panel_rows<R, Gates, Units, wide>(begin, end, first, next, segments, count, epilogue);
+    panel_rows<R, Gates, Units, wide, Depth>(begin, end, first, next, segments, count, epilogue);
 }
 
 // One row of one panel that holds Count blocks.

@@ -1,5 +1,5 @@
-// One step of k of a tile of sums: a rank-one update of Height rows by Width vectors, in the order that leaves
-// every operand in a register if any order does.
+// One step of k of a tile of sums: a rank-one update of Height rows by Width vectors, in the order that
+// leaves every operand in a register if any order does.
 #pragma once
 
 #include "pack.hpp"
@@ -12,9 +12,9 @@ constexpr bool pinned(int operands, int others, int sums) {
   return others > 1 && sums + operands + 1 <= SEQC_VECTOR_REGISTERS;
 }
 
-// rank_one<R, Streams>(sum, factor, column): sum[r][w] += factor(r) * column(w). Either all columns are loaded
-// and each factor meets them, or, where registers hold the factors only, all factors and each column. Streams:
-// how many tiles like this one are summed at once.
+// rank_one<R, Streams>(sum, factor, column): sum[r][w] += factor(r) * column(w). Either all columns are
+// loaded and each factor meets them, or, where registers hold the factors only, all factors and each column.
+// Streams: how many tiles like this one are summed at once.
 template <class R, int Streams = 1, class V, size_t Height, size_t Width, class Factor, class Column>
 SEQC_INLINE void rank_one(V (&sum)[Height][Width], Factor &&factor, Column &&column) {
   constexpr int height = static_cast<int>(Height), width = static_cast<int>(Width);
