@@ -141,7 +141,7 @@ template <class R> constexpr int chunk_vectors() { return lanes<R> > 48 ? 1 : 48
 
 // group_panels<R>: panels of B that lie copied side by side while all of A passes over them. What holds
 // several neighbours in k is copied at the cost of rounding, so that it is done for more of them at once.
-template <class R> constexpr int group_panels = Term<R>::held > 1 ? 16 : narrow_panels ? 8 : 4;
+template <class R> constexpr int group_panels = Term<R>::held > 1 ? 16 : narrow_panels ? 16 : 4;
 
 // Copies one stretch of k of panels first … last - 1 (counted in blocks of lanes), each by itself, some rows
 // of all panels after the other.
