@@ -76,6 +76,23 @@ SEQC_INLINE Ints<float> dot_four(Ints<float> sum, const uint8_t *a, const int8_t
   asm("vpdpbusd %2, %1, %0" : "+v"(sum) : "v"(four - Ints<float>{}), "v"(weights));
   return sum;
 }
+#elif SEQC_VECTOR_BYTES == 32 && defined(__AVX2__)
+// Two products fit 16 bits, as no factor is larger than 127: sizes of weights times activations with their
+// signs.
+constexpr bool raw = false;
+SEQC_INLINE Ints<float> dot_four(Ints<float> sum, const uint8_t *a, const int8_t *b) {
+  uint32_t four;
+  Ints<float> weights, sizes, turned, pairs, quads;
+  __builtin_memcpy(&four, a, 4);
+  __builtin_memcpy(&weights, b, sizeof weights);
+  const Ints<float> factors = static_cast<int32_t>(four ^ 0x80808080u) - Ints<float>{};
+  SEQC_PIN(weights);
+  asm("vpabsb %1, %0" : "=x"(sizes) : "x"(weights));
+  asm("vpsignb %2, %1, %0" : "=x"(turned) : "x"(factors), "x"(weights));
+  asm("vpmaddubsw %2, %1, %0" : "=x"(pairs) : "x"(sizes), "x"(turned));
+  asm("vpmaddwd %2, %1, %0" : "=x"(quads) : "x"(pairs), "x"(0x00010001 - Ints<float>{}));
+  return sum + quads;
+}
 #else
 constexpr bool raw = false;
 SEQC_INLINE Ints<float> dot_four(Ints<float> sum, const uint8_t *a, const int8_t *b) {

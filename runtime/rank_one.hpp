@@ -19,7 +19,7 @@ template <class R, int Streams = 1, class V, size_t Height, size_t Width, class 
 SEQC_INLINE void rank_one(V (&sum)[Height][Width], Factor &&factor, Column &&column) {
   constexpr int height = static_cast<int>(Height), width = static_cast<int>(Width);
   constexpr int sums = Streams * height * width;
-  if constexpr (!pinned(width, height, sums) && pinned(height, width, sums)) {
+  if constexpr (Term<R>::held == 1 && !pinned(width, height, sums) && pinned(height, width, sums)) {
     Array<Vec<R>, height> factors;
     SEQC_UNROLL
     for (int r = 0; r < height; ++r) {
@@ -45,7 +45,7 @@ SEQC_INLINE void rank_one(V (&sum)[Height][Width], Factor &&factor, Column &&col
     }
     SEQC_UNROLL
     for (int r = 0; r < height; ++r) {
-      const Vec<R> shared = factor(r);
+      const auto shared = factor(r);
       SEQC_UNROLL
       for (int w = 0; w < width; ++w)
         sum[r][w] = Term<R>::add(shared, columns[w], sum[r][w]);
