@@ -246,8 +246,8 @@ template <class R, int64_t N> static void check_deep(int64_t M) {
         long(N));
   Data<R> panels(M * N, 8);
   seqc::product_segments<R, N>(0, M, both, 2, panels, N);
-  CHECK(memcmp(panels.values, whole.values, static_cast<size_t>(M * N) * sizeof(R)) == 0,
-        "deep panels, %ld", long(N));
+  CHECK(memcmp(panels.values, whole.values, static_cast<size_t>(M * N) * sizeof(R)) == 0, "deep panels, %ld",
+        long(N));
   for (int64_t m = 0; m < M; ++m)
     for (int64_t n = 0; n < N; ++n) {
       const naive::Sum sum = naive::dot<R>(K, A + m * K, 1, W + n, N);
@@ -315,7 +315,8 @@ template <class R> static void check_small() {
   }
 }
 
-// SEQC_TEST_ALL adds the sizes that take long to compile, SEQC_TEST_FEW leaves out what differs in size alone.
+// SEQC_TEST_ALL adds the sizes that take long to compile, SEQC_TEST_FEW leaves out what differs in size
+// alone.
 int main() {
   check_widths<float, 1, 17, 129>();
   check_besides<float>();
