@@ -66,14 +66,30 @@ SEQC_INLINE float quantise(int64_t depth, const float *from, uint8_t *to) {
 
 // dot_four(sum, a, b): adds to each lane the products of four activations, less 128 each, with its weights.
 // `raw` says that the 128 stays in, to be taken off in the end.
-#if SEQC_VECTOR_BYTES == 64 && defined(__AVX512VNNI__)
+#if defined(__AVX512VNNI__) && (SEQC_VECTOR_BYTES == 64 || (SEQC_VECTOR_BYTES == 32 && defined(__AVX512VL__)))
+#define SEQC_DOT_BYTES "vpdpbusd"
+#elif defined(__AVXVNNI__) && SEQC_VECTOR_BYTES == 32
+#define SEQC_DOT_BYTES "%{vex%} vpdpbusd"
+#endif
+#if defined(SEQC_DOT_BYTES)
 constexpr bool raw = true;
 SEQC_INLINE Ints<float> dot_four(Ints<float> sum, const uint8_t *a, const int8_t *b) {
   int32_t four;
   Ints<float> weights;
   __builtin_memcpy(&four, a, 4);
   __builtin_memcpy(&weights, b, sizeof weights);
-  asm("vpdpbusd %2, %1, %0" : "+v"(sum) : "v"(four - Ints<float>{}), "v"(weights));
+  asm(SEQC_DOT_BYTES " %2, %1, %0" : "+v"(sum) : "v"(four - Ints<float>{}), "v"(weights));
+  return sum;
+}
+#elif SEQC_VECTOR_BYTES == 16 && defined(__ARM_FEATURE_DOTPROD)
+constexpr bool raw = false;
+SEQC_INLINE Ints<float> dot_four(Ints<float> sum, const uint8_t *a, const int8_t *b) {
+  uint32_t four;
+  Ints<float> weights;
+  __builtin_memcpy(&four, a, 4);
+  __builtin_memcpy(&weights, b, sizeof weights);
+  const Ints<float> factors = static_cast<int32_t>(four ^ 0x80808080u) - Ints<float>{};
+  asm("sdot %0.4s, %1.16b, %2.16b" : "+w"(sum) : "w"(factors), "w"(weights));
   return sum;
 }
 #elif SEQC_VECTOR_BYTES == 32 && defined(__AVX2__)

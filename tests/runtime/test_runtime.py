@@ -128,14 +128,28 @@ def test_matrix_tiles_compile(tmp_path: Path) -> None:
         build("g++", f"../bench/{source}", tmp_path / source, "-O1", "-march=sapphirerapids", "-shared")
 
 
+def test_dot_products_of_bytes_compile(tmp_path: Path) -> None:
+    if not X86 or "g++" not in COMPILERS:
+        pytest.skip("for x86 only")
+    build("g++", "test_quant.cpp", tmp_path / "quant", "-O1", "-march=alderlake")
+
+
 @pytest.mark.parametrize(
-    "source", ["test_math.cpp", "test_gemm.cpp", "test_sums.cpp", "test_quant.cpp", "test_bf16.cpp"]
+    ("source", "march"),
+    [
+        ("test_math.cpp", "armv8-a"),
+        ("test_gemm.cpp", "armv8-a"),
+        ("test_sums.cpp", "armv8-a"),
+        ("test_quant.cpp", "armv8-a"),
+        ("test_quant.cpp", "armv8.2-a+dotprod"),
+        ("test_bf16.cpp", "armv8-a"),
+    ],
 )
-def test_arm_under_an_emulator(source: str, tmp_path: Path) -> None:
+def test_arm_under_an_emulator(source: str, march: str, tmp_path: Path) -> None:
     cross, emulator = shutil.which("aarch64-linux-gnu-g++"), shutil.which("qemu-aarch64")
     if cross is None or emulator is None:
         pytest.skip("no cross compiler and emulator for 64-bit Arm")
-    program = build(cross, source, tmp_path / "arm", "-O1", "-static")
+    program = build(cross, source, tmp_path / "arm", "-O1", "-static", f"-march={march}")
     done = subprocess.run([emulator, str(program), "12"], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
 
