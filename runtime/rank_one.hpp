@@ -14,12 +14,14 @@ constexpr bool pinned(int operands, int others, int sums) {
 
 // rank_one<R, Streams>(sum, factor, column): sum[r][w] += factor(r) * column(w). Either all columns are
 // loaded and each factor meets them, or, where registers hold the factors only, all factors and each column.
-// Streams: how many tiles like this one are summed at once.
+// A row alone multiplies its columns as it reads them. Streams: how many tiles like this one are summed at
+// once.
 template <class R, int Streams = 1, class V, size_t Height, size_t Width, class Factor, class Column>
 SEQC_INLINE void rank_one(V (&sum)[Height][Width], Factor &&factor, Column &&column) {
   constexpr int height = static_cast<int>(Height), width = static_cast<int>(Width);
   constexpr int sums = Streams * height * width;
-  if constexpr (Term<R>::held == 1 && !pinned(width, height, sums) && pinned(height, width, sums)) {
+  if constexpr (Term<R>::held == 1 && height > 1 && !pinned(width, height, sums) &&
+                pinned(height, width, sums)) {
     Array<Vec<R>, height> factors;
     SEQC_UNROLL
     for (int r = 0; r < height; ++r) {
