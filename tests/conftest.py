@@ -1,4 +1,4 @@
-"""What all tests share: `pytest --accept` writes golden files anew, and the fixture `golden` compares with them."""
+"""What all tests share: `pytest --accept` writes golden files anew, the fixture `golden` compares with them; and their order."""
 
 from __future__ import annotations
 
@@ -14,6 +14,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--accept", action="store_true", help="write golden files instead of comparing with them"
     )
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests that compile for half a minute and more come first: at the end one worker would wait for the other."""
+    items.sort(key=lambda item: item.path.parent.name != "runtime")
 
 
 @pytest.fixture

@@ -323,7 +323,7 @@ int main() {
   check_cells<float>();
   check_small<float>();
   check_renewal<seqc::Pair, 3, 65>(8);
-  check_deep<float, 131>(9);
+  check_deep<float, 131>(15);
 #ifndef SEQC_TEST_FEW
   check_widths<float, 3, 8, 64>();
   check_widths<double, 2, 7, 33>();

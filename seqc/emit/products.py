@@ -152,7 +152,8 @@ def fused_kernel(
         inner = [*lines[Scope.ROW], *lines[Scope.ELEMENT]]
         row = "int64_t row" if mentions(inner, "row") else "int64_t"
         unit = "int64_t i" if mentions(inner, "i") else "int64_t"
-        inline = "SEQC_INLINED " if rows or pack.kind in ON_TILES or short else ""
+        wanted = (rows or pack.kind in ON_TILES or short) and len(inner) > 1  # one line is inlined as it is
+        inline = "SEQC_INLINED " if wanted else ""
         taken = "=" if pack.kind in ON_TILES or len(epilogue.stores) > FEW else "&"
         sizes = f"{max(1, pack.gates)}, {pack.units}"
         if rows or few:
