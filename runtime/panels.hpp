@@ -154,8 +154,8 @@ SEQC_INLINE void stretched_rows(int64_t begin, int64_t end, int64_t first, const
   }
 }
 
-// is_large(bytes): whether a panel of so many bytes is read sooner stretch by stretch of k. Wide vectors go
-// through a panel so fast that no time is left for it.
+// is_large(bytes): whether a panel of so many bytes is read sooner stretch by stretch of k, as was measured
+// with vectors of 32 bytes.
 constexpr bool is_large(int64_t bytes) { return SEQC_VECTOR_BYTES <= 32 && bytes >= 131072; }
 
 // All rows of a large panel: one stretch of k after the other stays in the first-level cache while the rows
