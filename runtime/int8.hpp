@@ -64,8 +64,8 @@ SEQC_INLINE float quantise(int64_t depth, const float *from, uint8_t *to) {
   return most / 127.0f;
 }
 
-// dot_four(sum, a, b): adds to each lane the products of four activations, less 128 each, with its weights.
-// `raw` says that the 128 stays in, to be taken off in the end.
+// add_dots(sum, factors, weights): adds to each lane the products of its four bytes. `raw` says that factors
+// are as they are stored, with the 128, which is taken off in the end.
 #if defined(__AVX512VNNI__) && (SEQC_VECTOR_BYTES == 64 || (SEQC_VECTOR_BYTES == 32 && defined(__AVX512VL__)))
 #define SEQC_DOT_BYTES "vpdpbusd"
 #elif defined(__AVXVNNI__) && SEQC_VECTOR_BYTES == 32
@@ -73,22 +73,13 @@ SEQC_INLINE float quantise(int64_t depth, const float *from, uint8_t *to) {
 #endif
 #if defined(SEQC_DOT_BYTES)
 constexpr bool raw = true;
-SEQC_INLINE Ints<float> dot_four(Ints<float> sum, const uint8_t *a, const int8_t *b) {
-  int32_t four;
-  Ints<float> weights;
-  __builtin_memcpy(&four, a, 4);
-  __builtin_memcpy(&weights, b, sizeof weights);
-  asm(SEQC_DOT_BYTES " %2, %1, %0" : "+v"(sum) : "v"(four - Ints<float>{}), "v"(weights));
+SEQC_INLINE Ints<float> add_dots(Ints<float> sum, Ints<float> factors, Ints<float> weights) {
+  asm(SEQC_DOT_BYTES " %2, %1, %0" : "+v"(sum) : "v"(factors), "v"(weights));
   return sum;
 }
 #elif SEQC_VECTOR_BYTES == 16 && defined(__ARM_FEATURE_DOTPROD)
 constexpr bool raw = false;
-SEQC_INLINE Ints<float> dot_four(Ints<float> sum, const uint8_t *a, const int8_t *b) {
-  uint32_t four;
-  Ints<float> weights;
-  __builtin_memcpy(&four, a, 4);
-  __builtin_memcpy(&weights, b, sizeof weights);
-  const Ints<float> factors = static_cast<int32_t>(four ^ 0x80808080u) - Ints<float>{};
+SEQC_INLINE Ints<float> add_dots(Ints<float> sum, Ints<float> factors, Ints<float> weights) {
   asm("sdot %0.4s, %1.16b, %2.16b" : "+w"(sum) : "w"(factors), "w"(weights));
   return sum;
 }
@@ -96,12 +87,8 @@ SEQC_INLINE Ints<float> dot_four(Ints<float> sum, const uint8_t *a, const int8_t
 // Two products fit 16 bits, as no factor is larger than 127: sizes of weights times activations with their
 // signs.
 constexpr bool raw = false;
-SEQC_INLINE Ints<float> dot_four(Ints<float> sum, const uint8_t *a, const int8_t *b) {
-  uint32_t four;
-  Ints<float> weights, sizes, turned, pairs, quads;
-  __builtin_memcpy(&four, a, 4);
-  __builtin_memcpy(&weights, b, sizeof weights);
-  const Ints<float> factors = static_cast<int32_t>(four ^ 0x80808080u) - Ints<float>{};
+SEQC_INLINE Ints<float> add_dots(Ints<float> sum, Ints<float> factors, Ints<float> weights) {
+  Ints<float> sizes, turned, pairs, quads;
   SEQC_PIN(weights);
   asm("vpabsb %1, %0" : "=x"(sizes) : "x"(weights));
   asm("vpsignb %2, %1, %0" : "=x"(turned) : "x"(factors), "x"(weights));
@@ -111,16 +98,25 @@ SEQC_INLINE Ints<float> dot_four(Ints<float> sum, const uint8_t *a, const int8_t
 }
 #else
 constexpr bool raw = false;
-SEQC_INLINE Ints<float> dot_four(Ints<float> sum, const uint8_t *a, const int8_t *b) {
-  WordPairs weights;
-  __builtin_memcpy(&weights, b, sizeof weights);
-  const auto signed_byte = [&](int shift) { return bits_as<Ints<float>>(weights << shift) >> 24; };
-  sum += signed_byte(24) * (a[0] - 128);
-  sum += signed_byte(16) * (a[1] - 128);
-  sum += signed_byte(8) * (a[2] - 128);
-  return sum + signed_byte(0) * (a[3] - 128);
+SEQC_INLINE Ints<float> add_dots(Ints<float> sum, Ints<float> factors, Ints<float> weights) {
+  const auto signed_byte = [](Ints<float> bytes, int shift) {
+    return bits_as<Ints<float>>(bits_as<WordPairs>(bytes) << shift) >> 24;
+  };
+  SEQC_UNROLL
+  for (int shift = 24; shift >= 0; shift -= 8)
+    sum += signed_byte(weights, shift) * signed_byte(factors, shift);
+  return sum;
 }
 #endif
+
+// dot_four(sum, a, b): adds to each lane the products of four activations, less 128 each, with its weights.
+SEQC_INLINE Ints<float> dot_four(Ints<float> sum, const uint8_t *a, const int8_t *b) {
+  uint32_t four;
+  Ints<float> weights;
+  __builtin_memcpy(&four, a, 4);
+  __builtin_memcpy(&weights, b, sizeof weights);
+  return add_dots(sum, static_cast<int32_t>(raw ? four : four ^ 0x80808080u) - Ints<float>{}, weights);
+}
 
 // Sums of Height rows for Width vectors of `Streams` neighbouring panels (more than one: a single row). Row r
 // has its numbers at numbers + r * stride and its scales at scales + 8 * r.
