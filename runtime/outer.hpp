@@ -140,8 +140,9 @@ SEQC_INLINE void outer_narrow(int64_t begin, int64_t end, int64_t K, const R *A,
 template <class R> constexpr int chunk_vectors() { return lanes<R> > 48 ? 1 : 48 / lanes<R>; }
 
 // group_panels<R>: panels of B that lie copied side by side while all of A passes over them. What holds
-// several neighbours in k is copied at the cost of rounding, so that it is done for more of them at once.
-template <class R> constexpr int group_panels = Term<R>::held > 1 ? 16 : narrow_panels ? 16 : 4;
+// several neighbours in k is copied at the cost of rounding, and what is narrow at the cost of a line each,
+// so that it is done for more of them at once.
+template <class R> constexpr int group_panels = Term<R>::held > 1 || narrow_panels ? 16 : 4;
 
 // Copies one stretch of k of panels first … last - 1 (counted in blocks of lanes), each by itself, some rows
 // of all panels after the other.
