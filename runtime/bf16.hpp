@@ -145,11 +145,8 @@ SEQC_INLINE Vec<float> load(const Half *p, Whole) {
   return widened(halves);
 }
 SEQC_INLINE Vec<float> load(const Half *p, Part part) {
-  uint16_t lane[lanes<float>] = {};
-  copy_part<lanes<float> / 2>(lane, reinterpret_cast<const uint16_t *>(p), part.count);
-  Halves halves;
-  __builtin_memcpy(&halves, lane, sizeof halves);
-  return widened(halves);
+  const auto bits = first_lanes<uint16_t, lanes<float>>(reinterpret_cast<const uint16_t *>(p), part.count);
+  return widened(bits_as<Halves>(bits));
 }
 SEQC_INLINE void store(Half *p, Vec<float> v, Whole) {
   const Halves halves = halved(v);

@@ -121,7 +121,7 @@ SEQC_INLINE void product_segments(int64_t begin, int64_t end, const S *segments,
       product_deep<R, N>(begin, end, segments, count, C, ldc);
       return;
     }
-  const auto store_row = [&](int64_t row, int64_t unit, auto which, const Vec<R> *sums) {
+  const auto store_row = [&](int64_t row, int64_t unit, auto which, const Vec<R> *sums) SEQC_INLINED {
     Vec<R> value = sums[0];
     if (bias)
       value += load(bias + unit, which);

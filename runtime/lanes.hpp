@@ -1,7 +1,7 @@
 // Work across the lanes of a vector: columns of matrices, answers about all lanes, loops by vectors.
 #pragma once
 
-#include "vector.hpp"
+#include "part.hpp"
 
 namespace seqc {
 

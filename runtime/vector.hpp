@@ -116,12 +116,6 @@ template <> struct Of<Vec<double>> {
   typedef Mask<double> mask;
 };
 
-// Whole and Part say how many lanes of a vector are real data: all of them, or the first `count`.
-struct Whole {};
-struct Part {
-  int count;
-};
-
 // bits_as<To>(value): the same bits read as another type of equal size.
 template <class To, class From> SEQC_INLINE To bits_as(From from) {
   static_assert(sizeof(To) == sizeof(From), "sizes differ");
@@ -142,75 +136,6 @@ template <class R> SEQC_INLINE Vec<R> load(const R *p) {
 
 // store(p, v): all lanes to p, any alignment.
 template <class R> SEQC_INLINE void store(R *p, Vec<R> v) { __builtin_memcpy(p, &v, sizeof v); }
-
-// Copies the first `count` < 2 * Half values by halves, so that no call of memcpy is left.
-template <int Half, class R> SEQC_INLINE void copy_part(R *to, const R *from, int count) {
-  if constexpr (Half > 0) {
-    if (count & Half) {
-      __builtin_memcpy(to, from, sizeof(R) * Half);
-      to += Half;
-      from += Half;
-    }
-    copy_part<Half / 2>(to, from, count);
-  }
-}
-
-// load_part(p, count): the first `count` lanes from p, the others 0; touches no further memory.
-template <class R> SEQC_INLINE Vec<R> load_part(const R *p, int count) {
-  R lane[lanes<R>] = {};
-  copy_part<lanes<R> / 2>(lane, p, count);
-  return load(lane);
-}
-
-// store_part(p, v, count): the first `count` lanes to p; touches no further memory.
-template <class R> SEQC_INLINE void store_part(R *p, Vec<R> v, int count) {
-  R lane[lanes<R>];
-  store(lane, v);
-  copy_part<lanes<R> / 2>(p, static_cast<const R *>(lane), count);
-}
-
-#if defined(__AVX512F__) && SEQC_VECTOR_BYTES == 64
-// What fills half a vector is moved as one: after a masked store the loads of it would wait.
-#define SEQC_HALF(count) (__builtin_constant_p(count) && (count) == 8)
-#if defined(__clang__) || __GNUC__ >= 12
-SEQC_INLINE Vec<float> load_half(const float *p) {
-  typedef float Half __attribute__((vector_size(32)));
-  Half half;
-  __builtin_memcpy(&half, p, sizeof half);
-  return __builtin_shufflevector(half, Half{}, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
-}
-#else
-SEQC_INLINE Vec<float> load_half(const float *p) {
-  return __builtin_ia32_loadups512_mask(p, Vec<float>{}, static_cast<unsigned short>(0xff));
-}
-#endif
-template <> inline __attribute__((always_inline)) Vec<float> load_part(const float *p, int count) {
-  if (SEQC_HALF(count))
-    return load_half(p);
-  const auto keep = static_cast<unsigned short>((1u << count) - 1u);
-  return __builtin_ia32_loadups512_mask(p, Vec<float>{}, keep);
-}
-template <> inline __attribute__((always_inline)) Vec<double> load_part(const double *p, int count) {
-  const auto keep = static_cast<unsigned char>((1u << count) - 1u);
-  return __builtin_ia32_loadupd512_mask(p, Vec<double>{}, keep);
-}
-template <> inline __attribute__((always_inline)) void store_part(float *p, Vec<float> v, int count) {
-  if (SEQC_HALF(count)) {
-    __builtin_memcpy(p, &v, sizeof v / 2);
-    return;
-  }
-  __builtin_ia32_storeups512_mask(p, v, static_cast<unsigned short>((1u << count) - 1u));
-}
-template <> inline __attribute__((always_inline)) void store_part(double *p, Vec<double> v, int count) {
-  __builtin_ia32_storeupd512_mask(p, v, static_cast<unsigned char>((1u << count) - 1u));
-}
-#endif
-
-// load(p, which), store(p, v, which): whole vectors or the first lanes only, chosen at compile time.
-template <class R> SEQC_INLINE Vec<R> load(const R *p, Whole) { return load(p); }
-template <class R> SEQC_INLINE Vec<R> load(const R *p, Part part) { return load_part(p, part.count); }
-template <class R> SEQC_INLINE void store(R *p, Vec<R> v, Whole) { store(p, v); }
-template <class R> SEQC_INLINE void store(R *p, Vec<R> v, Part part) { store_part(p, v, part.count); }
 
 // select(mask, a, b): a where the mask holds, else b; the condition may be one bool for all lanes.
 template <class X> SEQC_INLINE X select(bool mask, X a, X b) { return mask ? a : b; }

@@ -432,6 +432,23 @@ static void check_halves() {
     }
 }
 
+// The same where the compiler knows how many: 1 … Count of them.
+template <int Count> static void check_known_halves() {
+  if constexpr (Count > 0) {
+    Data<uint16_t> exact(Count), kept(Count);
+    for (int i = 0; i < Count; ++i)
+      exact[i] = seqc::Half(0.5f * static_cast<float>(i) - 1.0f).bits;
+    const Vec<float> part = seqc::load(reinterpret_cast<const seqc::Half *>(exact + 0), seqc::Part{Count});
+    seqc::store(reinterpret_cast<seqc::Half *>(kept + 0), part, seqc::Part{Count});
+    for (int i = 0; i < seqc::lanes<float>; ++i) {
+      const float expected = i < Count ? 0.5f * static_cast<float>(i) - 1.0f : 0.0f;
+      CHECK(part[i] == expected, "half %d of %d loaded", i, Count);
+      CHECK(i >= Count || kept[i] == exact[i], "half %d of %d stored", i, Count);
+    }
+    check_known_halves<Count - 1>();
+  }
+}
+
 int main(int count, char **) { // with an argument it prints errors
   check_rounding();
   check_parts();
@@ -495,5 +512,6 @@ int main(int count, char **) { // with an argument it prints errors
   check<4, 20, 640, 2>(17, 530); // rows that do not stay in the first cache, in pieces of their depth
   check<3, 48, 192, 4>(18, 33);  // several blocks of units at once
   check_halves();
+  check_known_halves<seqc::lanes<float> - 1>();
   return finish_tests("bf16");
 }

@@ -146,6 +146,29 @@ static void check_coarse(int64_t points) {
         "ends of the coarse forms");
 }
 
+// Parts of a vector whose size the compiler knows, 1 … Count lanes: no byte beyond is read or written.
+template <class R, int Count> static void check_known_parts() {
+  if constexpr (Count > 0) {
+    Data<R> exact(Count), kept(Count);
+    Data<R> longer(lanes<R>);
+    for (int i = 0; i < Count; ++i)
+      exact[i] = R(i + 1);
+    const Vec<R> part = seqc::load(static_cast<const R *>(exact), seqc::Part{Count});
+    for (int i = 0; i < lanes<R>; ++i) {
+      CHECK(part[i] == (i < Count ? exact[i] : R(0)), "lane %d of %d loaded", i, Count);
+      longer[i] = R(-1);
+    }
+    const Vec<R> full = part + R(1);
+    seqc::store(kept + 0, full, seqc::Part{Count});
+    seqc::store(longer + 0, full, seqc::Part{Count});
+    for (int i = 0; i < lanes<R>; ++i) {
+      CHECK(i >= Count || kept[i] == R(i + 2), "lane %d of %d stored", i, Count);
+      CHECK(longer[i] == (i < Count ? R(i + 2) : R(-1)), "lane %d behind %d", i, Count);
+    }
+    check_known_parts<R, Count - 1>();
+  }
+}
+
 static void check_vector_basics() {
   float x[lanes<float>];
   for (int i = 0; i < lanes<float>; ++i)
@@ -188,6 +211,8 @@ int main(int count, char **arguments) {
   const int64_t points = int64_t(1) << (count > 1 ? atoi(arguments[1]) : 18);
   check_special_values();
   check_vector_basics();
+  check_known_parts<float, lanes<float> - 1>();
+  check_known_parts<double, lanes<double> - 1>();
   check_quick(points);
   check_coarse(points);
   SWEEP(exp, 1.5, exp);

@@ -43,7 +43,7 @@ WIDTHS: dict[str, tuple[str, ...]] = {
 
 def usable(width: str) -> bool:
     """Whether this machine runs what is compiled for `width`, and that is not what `native` is."""
-    needs = {"avx2": {"avx2", "fma"}, "half": {"avx512f"}}.get(width, set())
+    needs = {"avx2": {"avx2", "fma", "avx512f"}, "half": {"avx512f"}}.get(width, set())
     cpu = Path("/proc/cpuinfo")
     return not needs or (X86 and cpu.exists() and needs <= set(cpu.read_text().split()))
 
