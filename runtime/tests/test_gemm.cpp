@@ -269,6 +269,8 @@ template <class R, int64_t N> static void check_width() {
   if constexpr (N == 17 || N == 7)
     check_outer<R, N>(static_cast<int64_t>(20000 / sizeof(R)),
                       70); // its rows lie pages apart, its sums fill a cache
+  if constexpr (N == 129)
+    check_outer<R, N>(391, 600); // wide and deep: narrow vectors copy both sides
 }
 
 template <class R> static void check_besides() {
