@@ -45,9 +45,9 @@ FEWEST, MOST = 64, 1024
 """Cells of a stretch: enough for the weights to be read rarely, and no more than helps; in between multiples of the least,
 which is what weight gradients sum up at a time."""
 
-LONG, LARGE = 256, 8
+LONG, LARGE, LARGE_FOR_NARROW = 256, 8, 2
 """The least where weight gradients are summed on matrix tiles, or in pairs, so fast that what they add to is what takes time; or
-where they are so many times as large as the second cache that this does anyway."""
+where they are so many times as large as the second cache that this does anyway: on vectors of 64 bytes, and on narrower ones."""
 
 SHARE = 8
 """A stretch of what passes takes an eighth of the second cache: weights and results are there, too."""
@@ -263,7 +263,8 @@ def with_stretches(plan: Plan, found: dict[int, Company], target: Target, cells:
             continue
         if isinstance(node, Scan) and number in found:
             company = found[number]
-            large = summed_bytes(plan, company.after, target) >= LARGE * target.l2_bytes
+            times = LARGE if target.vector_bytes > 32 else LARGE_FOR_NARROW
+            large = summed_bytes(plan, company.after, target) >= times * target.l2_bytes
             least = LONG if target.whole_tiles or target.halves or large else FEWEST
             fitting = min(MOST, max(least, target.l2_bytes // SHARE // company.bytes))
             fitting -= fitting % least
