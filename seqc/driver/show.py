@@ -29,8 +29,6 @@ def show(
 
         return pformat(parse(reader.first()), width=110)
     program = pipeline.program(reader, options)
-    if floor == "code":
-        return _code(path, options)
     known = pipeline.entries(program)
     if entry not in known:
         close = nearest(entry, known)
@@ -38,6 +36,8 @@ def show(
         raise UserFault(
             "S0906", f"{program.name} has no entry point `{entry}`", f"it has {', '.join(known)}", hint
         )
+    if floor == "code":
+        return _code(path, options)
     if floor == "flow":
         return _flow(program, entry, after)
     return _plan(program, with_tuned(path, options), entry, sizes)

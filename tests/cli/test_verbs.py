@@ -114,6 +114,7 @@ def test_imports_stay_inside_the_folder(here: Path) -> None:
         ("build", "tiny.seq", "--run", "nothing"),
         ("show", "cellar", "tiny.seq"),
         ("show", "flow", "tiny.seq", "--entry", "inferr"),
+        ("show", "code", "tiny.seq", "--entry", "inferr"),
         ("show", "flow", "tiny.seq", "--after", "simplifi"),
         ("explain", "S9999"),
         ("new", "x.seq", "--kind", "opera"),
@@ -141,6 +142,7 @@ def test_mistakes_of_the_command_line(here: Path, arguments: tuple[str, ...]) ->
 
 def test_nearest_names_are_offered() -> None:
     assert "did you mean `infer`?" in seqc("show", "flow", "tiny.seq", "--entry", "inferr").err
+    assert "did you mean `infer`?" in seqc("show", "code", "tiny.seq", "--entry", "inferr").err
     assert "did you mean `audio`?" in seqc("new", "x.seq", "--kind", "audi").err
 
 
