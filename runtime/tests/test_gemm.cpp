@@ -321,6 +321,7 @@ template <class R> static void check_small() {
 // alone.
 int main() {
   check_widths<float, 1, 17, 129>();
+  check_widths<double, 7>();
   check_besides<float>();
   check_cells<float>();
   check_small<float>();
@@ -328,7 +329,7 @@ int main() {
   check_deep<float, 131>(15);
 #ifndef SEQC_TEST_FEW
   check_widths<float, 3, 8, 64>();
-  check_widths<double, 2, 7, 33>();
+  check_widths<double, 2, 33>();
   check_besides<double>();
   check_renewal<seqc::Pair, 1, 40>(33);
   check_renewal<seqc::Pair, 4, 33>(70);

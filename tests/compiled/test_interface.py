@@ -201,7 +201,16 @@ def test_sanitizers_find_nothing(name: str, tmp_path: Path) -> None:
 
 
 ROOT = str(Path(__file__).resolve().parents[2])
-SANITIZE = ("-O1", "-g", "-march=native", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
+SANITIZE = (
+    "-O1",
+    "-g1",
+    "-march=native",
+    "-fsanitize=address,undefined",
+    "-fno-sanitize=null,object-size",  # the address sanitizer finds these, too
+    "-fno-sanitize-recover=all",
+    "--param",
+    "asan-instrumentation-with-call-threshold=100",  # checks are calls: slower, but compiled much sooner
+)
 
 
 def under_sanitizers(script: str) -> None:
