@@ -10,7 +10,7 @@ from seqc.driver import pipeline
 from seqc.driver.options import Options
 from seqc.driver.sources import Reader
 from seqc.lower.program import Program
-from tests.compiled.client import STRICT
+from tests.compiled.client import native
 from tests.compiled.compare import check_all, make
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
@@ -30,7 +30,7 @@ def program_of(name: str, real: str) -> Program:
 @pytest.mark.parametrize("name", sorted(path.stem for path in EXAMPLES.glob("*.seq")))
 def test_compiled_equals_interpreted(name: str, real: str, tmp_path: Path) -> None:
     check_all(
-        make(program_of(name, real), real, tmp_path, flags=("-O1", "-march=native", *STRICT)),
+        make(program_of(name, real), real, tmp_path, flags=native(real)),
         steps=4,
         batch=3,
     )

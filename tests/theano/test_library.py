@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import seqc
-from tests.compiled.client import STRICT
+from tests.compiled.client import native
 from tests.compiled.compare import check_all, make
 from tests.numeric.gradient_check import check_gradients
 from tests.numeric.programs import lower_text
@@ -215,7 +215,7 @@ def test_the_gradient_inside_is_bounded_at_each_gate(engine: str, lab: Lab) -> N
 @pytest.mark.parametrize("real", ["f64", "f32"])
 def test_compiled_equals_interpreted(real: str, lab: Lab, tmp_path: Path) -> None:
     program = lower_text(lab.texts["everything"])
-    check_all(make(program, real, tmp_path, flags=("-O1", "-march=native", *STRICT)), steps=4, batch=3)
+    check_all(make(program, real, tmp_path, flags=native(real)), steps=4, batch=3)
 
 
 def test_gradients_against_differences(lab: Lab) -> None:
