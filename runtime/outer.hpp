@@ -70,10 +70,10 @@ template <class R> constexpr int64_t outer_rows(int64_t N) {
 
 // outer<R, N>(begin, end, K, A, lda, B, ldb, C, ldc, accumulate): rows begin … end of C[M, N] = or +=
 // A'[M, K] B[K, N], with A[K, M] and B[K, N] row-major as they lie in memory: a weight gradient, k running
-// over time and batch. Sums go by stretches of outer_depth<…>() elements from k = 0, in order; the division
-// of rows among threads changes nothing. `Taken` may round what enters the sums. Pieces of B are copied to
-// the stack, and of A where its rows lie pages apart: they would push each other out of the first-level
-// cache.
+// over time and batch. Sums go by stretches of k from 0, in order, whose length depends on N and lda alone:
+// the division of rows among threads changes nothing. `Taken` may round what enters the sums. Pieces of B are
+// copied to the stack, and of A where its rows lie pages apart: they would push each other out of the
+// first-level cache.
 template <class R, int64_t N, class Taken = AsIs>
 SEQC_INLINE void outer(int64_t begin, int64_t end, int64_t K, const R *A, int64_t lda, const R *B,
                        int64_t ldb, R *C, int64_t ldc, bool accumulate) {
