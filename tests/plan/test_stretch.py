@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from seqc.passes import flow_for
 from seqc.plan import Plan, PlanOptions, plan
-from seqc.plan.stretch import FEWEST, LARGE, LONG, SHARE
+from seqc.plan.stretch import FEWEST, LARGE, LARGE_FOR_NARROW, LONG, SHARE
 from seqc.plan.types import Outer, Product, Reduce, Scan
 from tests.numeric.programs import lower_text
 from tests.plan.compare import TARGET
@@ -72,7 +72,12 @@ def test_what_another_layer_needs_is_kept_for_it() -> None:
 def test_gradients_far_beyond_the_second_cache_are_summed_in_longer_stretches() -> None:
     program = lower_text(MODEL.format(size=64, text="y = x |> first"))
     flow, sums = flow_for(program, "gradients"), 4 * (64 * 64 + 64 * 9) * TARGET.real_bytes
-    for second, least in ((sums, FEWEST), (sums // LARGE, LONG)):
-        made = plan(flow, program, "gradients", replace(TARGET, l2_bytes=second))
+    for vector, second, least in (
+        (32, sums, FEWEST),
+        (32, sums // LARGE_FOR_NARROW, LONG),
+        (64, sums // LARGE_FOR_NARROW, FEWEST),
+        (64, sums // LARGE, LONG),
+    ):
+        made = plan(flow, program, "gradients", replace(TARGET, l2_bytes=second, vector_bytes=vector))
         stretches = [node.stretch for node in made.nodes if isinstance(node, Scan) and node.after]
         assert stretches == [least]
