@@ -251,10 +251,25 @@ struct Run {
 };
 
 // move(rows, from, from_row, out, out_row, clear, runs, count): copies stretches; clears `clear` values of
-// out first.
+// out first. Single values go column by column: a row of them is less work than to look what belongs to it.
 template <class T, class O>
 SEQC_KERNEL static void move(int64_t rows, const T *from, int64_t from_row, O *out, int64_t out_row,
                              int64_t clear, const Run *runs, int count) {
+  bool single = clear <= 8;
+  for (int r = 0; r < count; ++r)
+    single = single && runs[r].count * runs[r].width == 1;
+  if (single) {
+    for (int64_t i = 0; i < clear; ++i)
+      for (int64_t row = 0; row < rows; ++row)
+        out[row * out_row + i] = O(0);
+    for (int r = 0; r < count; ++r) {
+      const T *const source = from + runs[r].source;
+      O *const target = out + runs[r].target;
+      for (int64_t row = 0; row < rows; ++row)
+        target[row * out_row] = static_cast<O>(source[row * from_row]);
+    }
+    return;
+  }
   for (int64_t row = 0; row < rows; ++row) {
     O *const to = out + row * out_row;
     for (int64_t i = 0; i < clear; ++i)

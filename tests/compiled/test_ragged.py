@@ -302,7 +302,7 @@ from tests.compiled.compare import inputs_of, make
 from tests.compiled.test_ragged import LENGTHS, STEPS, program_of
 from tests.compiled.test_threads import build_shim, empty_grads, updates
 folder = Path(sys.argv[1])
-flags = ("-O1", "-g", "-march=native", "-fsanitize=thread")
+flags = ("-O1", "-g1", "-march=native", "-fsanitize=thread")
 shim = build_shim(folder, *flags)
 pair = make(program_of("language", folder), "f32", folder, options=PlanOptions(stretch=9), flags=flags)
 pair.client.team = shim.create(3)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from seqc.plan import PlanOptions
-from tests.compiled.client import STRICT
+from tests.compiled.client import STRICT, native
 from tests.compiled.compare import LANES, check_all, check_gradients, check_infer, check_step, inputs_of, make
 from tests.compiled.test_interface import under_sanitizers
 from tests.numeric.programs import lower_text
@@ -127,17 +127,17 @@ def test_every_strategy_under_sanitizers(strategy: str, chain: str, tmp_path: Pa
 
 @pytest.mark.parametrize("chain", ["small", "middle", "large", "others"])
 def test_loops_apart_from_products(chain: str, tmp_path: Path) -> None:
-    check(chain, tmp_path, LANES, PlanOptions(epilogues=False))
+    check(chain, tmp_path, LANES, PlanOptions(epilogues=False), flags=native("f64"))
 
 
 @pytest.mark.parametrize("chain", ["small", "middle", "large", "others", "paged", "normed"])
 def test_stretches_of_time(chain: str, tmp_path: Path) -> None:
-    check(chain, tmp_path, LANES, PlanOptions(stretch=6))
+    check(chain, tmp_path, LANES, PlanOptions(stretch=6), flags=native("f64"))
 
 
 @pytest.mark.parametrize("vector_bytes", sorted({0, 16, 32} - {LANES}))
 def test_every_width(vector_bytes: int, tmp_path: Path) -> None:
-    check("middle", tmp_path, vector_bytes, None)
+    check("middle", tmp_path, vector_bytes, None, flags=native("f64"))
 
 
 @pytest.mark.parametrize("chain", ["widest", "others"])

@@ -276,7 +276,7 @@ os.environ.pop("LD_PRELOAD", None)
 from tests.compiled.compare import make
 from tests.compiled.test_threads import build_shim, everything, program_of, tall
 folder = Path(sys.argv[1])
-flags = ("-O1", "-g", "-march=native", "-fsanitize=thread")
+flags = ("-O1", "-g1", "-march=native", "-fsanitize=thread")
 shim = build_shim(folder, *flags)
 team = shim.create(3)
 for pair in (make(program_of(sys.argv[2]), "f32", folder, flags=flags), tall(folder, name="tall", flags=flags)):
