@@ -41,25 +41,6 @@ SEQC_INLINE void outer_narrow(int64_t begin, int64_t end, int64_t K, const R *A,
 // chunk_vectors<R>(): how many vectors of columns of A are copied at a time, about 48 values.
 template <class R> constexpr int chunk_vectors() { return lanes<R> > 48 ? 1 : 48 / lanes<R>; }
 
-// All copied panels of a group times one copied chunk of A, columns begin … end.
-template <class R, int64_t N>
-SEQC_INLINE void outer_group(int64_t begin, int64_t end, int64_t first, int64_t last, int64_t depth,
-                             const R *a, int64_t lda, const R *b, Real<R> *C, int64_t ldc, Sums how) {
-  constexpr int wide = tile_vectors, rest = static_cast<int>(blocks<R>(N) % wide);
-  const auto columns = [&](int64_t, int64_t row) SEQC_INLINED { return a + (row - begin); };
-  for (int64_t block = first; block < last; block += wide, b += outer_depth<R>() * wide * lanes<R>) {
-    if constexpr (rest != 0)
-      if (blocks<R>(N) - block < wide) {
-        outer_panel<R, N, rest, row_limit(rest)>(begin, end, block, depth, columns, lda, b, rest * lanes<R>,
-                                                 C, ldc, how);
-        continue;
-      }
-    if constexpr (blocks<R>(N) >= wide)
-      outer_panel<R, N, wide, row_limit(wide)>(begin, end, block, depth, columns, lda, b, wide * lanes<R>, C,
-                                               ldc, how);
-  }
-}
-
 // outer_rows<R>(N): how many rows of C go through all of K before the next ones: 512 KB of sums, which stay
 // in the second-level cache, or more where B would be copied or rounded anew for the next ones at a price.
 template <class R> constexpr int64_t outer_rows(int64_t N) {
@@ -110,8 +91,9 @@ SEQC_INLINE void outer(int64_t begin, int64_t end, int64_t K, const R *A, int64_
           copy_group<N, Taken, outer_depth<E>()>(first, last, length, B + k * ldb, ldb, columns);
           if constexpr (Taken::same)
             if (!far) {
-              outer_group<R, N>(top, bottom, first, last, depth, A + k * lda + top, lda, columns, C, ldc,
-                                how);
+              const auto factors = [&](int64_t, int64_t row) SEQC_INLINED { return A + k * lda + row; };
+              outer_group<R, N, outer_depth<R>()>(top, bottom, first, last, depth, factors, lda, columns, C,
+                                                  ldc, how);
               continue;
             }
           for (int64_t from = top; from < bottom; from += width) {
@@ -119,8 +101,9 @@ SEQC_INLINE void outer(int64_t begin, int64_t end, int64_t K, const R *A, int64_
             copy_panel<chunk_vectors<R>(), Taken>(length, to - from, A + k * lda + from, lda, chunk);
             if (to < bottom)
               fetch_panel(length, min(width, bottom - to), A + k * lda + to, lda);
-            outer_group<E, N>(from, to, first, last, depth, static_cast<const E *>(chunk), width, columns, C,
-                              ldc, how);
+            const auto factors = [&](int64_t, int64_t row) SEQC_INLINED { return chunk + (row - from); };
+            outer_group<E, N, outer_depth<E>()>(from, to, first, last, depth, factors, width, columns, C, ldc,
+                                                how);
           }
         }
       }

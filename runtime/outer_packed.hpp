@@ -66,7 +66,7 @@ template <class R, int64_t N>
 SEQC_INLINE void outer_packed(int64_t begin, int64_t end, int64_t K, const R *A, int64_t lda, const R *B,
                               int64_t ldb, R *C, int64_t ldc, bool accumulate) {
   typedef TileColumns<R> Form;
-  constexpr int wide = tile_vectors, rest = static_cast<int>(blocks<R>(N) % wide);
+  constexpr int wide = tile_vectors;
   constexpr int64_t most = (blocks<R>(N) + wide - 1) / wide,
                     group = (most < group_panels<R> ? most : group_panels<R>)*wide;
   alignas(64) R panels[static_cast<size_t>(Form::steps * group * lanes<R>)];
@@ -88,18 +88,8 @@ SEQC_INLINE void outer_packed(int64_t begin, int64_t end, int64_t K, const R *A,
           later.ask();
           return static_cast<const R *>(tiles) + i * Form::apart;
         };
-        const R *panel = panels;
-        for (int64_t block = first; block < last; block += wide, panel += Form::steps * wide * lanes<R>) {
-          if constexpr (rest != 0)
-            if (blocks<R>(N) - block < wide) {
-              outer_panel<R, N, rest, Form::limit>(from, to, block, depth, columns, Form::limit, panel,
-                                                   rest * lanes<R>, C, ldc, how);
-              continue;
-            }
-          if constexpr (blocks<R>(N) >= wide)
-            outer_panel<R, N, wide, Form::limit>(from, to, block, depth, columns, Form::limit, panel,
-                                                 wide * lanes<R>, C, ldc, how);
-        }
+        outer_group<R, N, Form::steps, Form::limit>(from, to, first, last, depth, columns, Form::limit,
+                                                    panels, C, ldc, how);
       }
     }
   }

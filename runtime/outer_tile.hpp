@@ -41,11 +41,12 @@ SEQC_INLINE void outer_tile_of(int64_t height, int64_t depth, const R *a, int64_
 enum class Sums { Put, Add, AddFar };
 
 // Adds the sums of one panel and one stretch of k, `depth` elements, to C, or puts them there, by tiles of up
-// to Limit rows. factors(i, row): where tile i, which begins at row `row` of C, finds its columns of A.
+// to Limit rows, or what registers hold. factors(i, row): where tile i, which begins at row `row` of C, finds
+// its columns of A.
 template <class R, int64_t N, int Count, int Limit, class Factors>
 SEQC_INLINE void outer_panel(int64_t begin, int64_t end, int64_t first, int64_t depth, Factors &&factors,
                              int64_t lda, const R *b, int64_t ldb, Real<R> *C, int64_t ldc, Sums how) {
-  constexpr int limit = Limit;
+  constexpr int limit = Limit > 0 ? Limit : row_limit(Count);
   Array<Vec<Real<R>>, limit * Count> sums;
   int64_t row = begin;
   for (int64_t i = 0; row < end; ++i) {
@@ -135,6 +136,23 @@ SEQC_INLINE void copy_group(int64_t first, int64_t last, int64_t depth, const R 
         }
       copy_panel<wide, Taken>(length, N - block * lanes<R>, from, ldb, panel + k / held * wide * lanes<R>);
     }
+  }
+}
+
+// All copied panels of a group, with place for Steps elements each, times some columns of A: see outer_panel.
+template <class R, int64_t N, int64_t Steps, int Limit = 0, class Factors>
+SEQC_INLINE void outer_group(int64_t begin, int64_t end, int64_t first, int64_t last, int64_t depth,
+                             Factors &&factors, int64_t lda, const R *b, Real<R> *C, int64_t ldc, Sums how) {
+  constexpr int wide = tile_vectors, rest = static_cast<int>(blocks<R>(N) % wide);
+  for (int64_t block = first; block < last; block += wide, b += Steps * wide * lanes<R>) {
+    if constexpr (rest != 0)
+      if (blocks<R>(N) - block < wide) {
+        outer_panel<R, N, rest, Limit>(begin, end, block, depth, factors, lda, b, rest * lanes<R>, C, ldc,
+                                       how);
+        continue;
+      }
+    if constexpr (blocks<R>(N) >= wide)
+      outer_panel<R, N, wide, Limit>(begin, end, block, depth, factors, lda, b, wide * lanes<R>, C, ldc, how);
   }
 }
 
