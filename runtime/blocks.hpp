@@ -251,7 +251,8 @@ struct Run {
 };
 
 // move(rows, from, from_row, out, out_row, clear, runs, count): copies stretches; clears `clear` values of
-// out first. Single values go column by column: a row of them is less work than to look what belongs to it.
+// out first. Single values, and a few to clear, go column by column: a row of them is less work than to look
+// up what belongs to it.
 template <class T, class O>
 SEQC_KERNEL static void move(int64_t rows, const T *from, int64_t from_row, O *out, int64_t out_row,
                              int64_t clear, const Run *runs, int count) {

@@ -68,8 +68,7 @@ SEQC_INLINE void outer(int64_t begin, int64_t end, int64_t K, const R *A, int64_
   } else {
     typedef typename Taken::template Element<R> E;
     constexpr int wide = tile_vectors;
-    constexpr int64_t most = (blocks<R>(N) + wide - 1) / wide, stretch = outer_depth<E>() * Term<E>::held,
-                      group = (most < group_panels<E> ? most : group_panels<E>)*wide;
+    constexpr int64_t stretch = outer_depth<E>() * Term<E>::held, group = group_blocks<R, E>(N);
     constexpr int64_t width = chunk_vectors<R>() * lanes<R>;
     if constexpr (narrow_panels && Taken::same)
       if (packs_tiles<R>(lda, N)) {

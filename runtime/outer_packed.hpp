@@ -66,9 +66,7 @@ template <class R, int64_t N>
 SEQC_INLINE void outer_packed(int64_t begin, int64_t end, int64_t K, const R *A, int64_t lda, const R *B,
                               int64_t ldb, R *C, int64_t ldc, bool accumulate) {
   typedef TileColumns<R> Form;
-  constexpr int wide = tile_vectors;
-  constexpr int64_t most = (blocks<R>(N) + wide - 1) / wide,
-                    group = (most < group_panels<R> ? most : group_panels<R>)*wide;
+  constexpr int64_t group = group_blocks<R, R>(N);
   alignas(64) R panels[static_cast<size_t>(Form::steps * group * lanes<R>)];
   alignas(64) R tiles[static_cast<size_t>(Form::size)];
   for (int64_t k = 0; k < K; k += Form::steps) {
@@ -83,7 +81,7 @@ SEQC_INLINE void outer_packed(int64_t begin, int64_t end, int64_t K, const R *A,
         Later<R> later = {A + k * lda + to, lda, min(Form::columns, end - to), depth, 0};
         if (to == end)
           later = {A + (k + depth) * lda + begin, lda, min(Form::columns, end - begin), after, 0};
-        later.step = later.rows * wide / (last - first) * Form::limit / (to - from) + 1;
+        later.step = later.rows * tile_vectors / (last - first) * Form::limit / (to - from) + 1;
         const auto columns = [&](int64_t i, int64_t) SEQC_INLINED {
           later.ask();
           return static_cast<const R *>(tiles) + i * Form::apart;

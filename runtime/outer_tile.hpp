@@ -112,6 +112,11 @@ template <class R> constexpr int64_t outer_depth() {
 // so that it is done for more of them at once.
 template <class R> constexpr int group_panels = Term<R>::held > 1 || narrow_panels ? 16 : 4;
 
+// group_blocks<R, E>(N): so many panels, or all that there are, in blocks of columns; E is what is copied.
+template <class R, class E> constexpr int64_t group_blocks(int64_t N) {
+  return min((blocks<R>(N) + tile_vectors - 1) / tile_vectors, int64_t(group_panels<E>)) * tile_vectors;
+}
+
 // Copies one stretch of k of panels first … last - 1 (counted in blocks of lanes), each by itself and with
 // place for Steps elements, some rows of all panels after the other.
 template <int64_t N, class Taken, int64_t Steps, class R>

@@ -23,8 +23,8 @@ template <int Half, class R> SEQC_INLINE void copy_part(R *to, const R *from, in
   }
 }
 
-// Some<R, N>: a vector of N lanes.
-template <class R, int N> struct Some {
+// LanesOf<R, N>: a vector of N lanes.
+template <class R, int N> struct LanesOf {
   typedef R type __attribute__((vector_size(sizeof(R) * static_cast<size_t>(N))));
 };
 
@@ -36,12 +36,12 @@ template <class R, int N> struct Some {
 #endif
 
 // joined<R, N>(p, count): N lanes, the first `count` > 0 from p, the others 0, put together in registers.
-template <class R, int N> SEQC_INLINE typename Some<R, N>::type joined(const R *p, int count) {
+template <class R, int N> SEQC_INLINE typename LanesOf<R, N>::type joined(const R *p, int count) {
   if constexpr (N == 2) {
-    return typename Some<R, 2>::type{p[0], count > 1 ? p[1] : R(0)};
+    return typename LanesOf<R, 2>::type{p[0], count > 1 ? p[1] : R(0)};
   } else {
     constexpr int half = N / 2;
-    typename Some<R, half>::type low, high = {};
+    typename LanesOf<R, half>::type low, high = {};
     if (count < half) {
       low = joined<R, half>(p, count);
     } else {
@@ -51,20 +51,22 @@ template <class R, int N> SEQC_INLINE typename Some<R, N>::type joined(const R *
     }
     if constexpr (N == 4)
       return __builtin_shufflevector(low, high, 0, 1, 2, 3);
-    else
+    else if constexpr (N == 8)
       return __builtin_shufflevector(low, high, 0, 1, 2, 3, 4, 5, 6, 7);
+    else
+      return __builtin_shufflevector(low, high, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
   }
 }
 
 // first_lanes<R, N>(p, count): N lanes, the first `count` from p, the others 0. Put together in memory they
 // could be loaded only when all pieces had reached the cache: a number that the compiler knows is joined.
-template <class R, int N> SEQC_INLINE typename Some<R, N>::type first_lanes(const R *p, int count) {
+template <class R, int N> SEQC_INLINE typename LanesOf<R, N>::type first_lanes(const R *p, int count) {
   if constexpr (SEQC_JOINS && N >= 4 && N <= 8)
     if (__builtin_constant_p(count) && count > 0 && count < N)
       return joined<R, N>(p, count);
   R lane[static_cast<size_t>(N)] = {};
   copy_part<N / 2>(lane, p, count);
-  typename Some<R, N>::type v;
+  typename LanesOf<R, N>::type v;
   __builtin_memcpy(&v, lane, sizeof v);
   return v;
 }
@@ -88,21 +90,10 @@ template <class R> SEQC_INLINE void store_part(R *p, Vec<R> v, int count) {
 #if defined(__AVX512F__) && SEQC_VECTOR_BYTES == 64
 // What fills half a vector is moved as one: after a masked store the loads of it would wait.
 #define SEQC_HALF(count) (__builtin_constant_p(count) && (count) == 8)
-#if defined(__clang__) || __GNUC__ >= 12
-SEQC_INLINE Vec<float> load_half(const float *p) {
-  typedef float Half __attribute__((vector_size(32)));
-  Half half;
-  __builtin_memcpy(&half, p, sizeof half);
-  return __builtin_shufflevector(half, Half{}, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
-}
-#else
-SEQC_INLINE Vec<float> load_half(const float *p) {
-  return __builtin_ia32_loadups512_mask(p, Vec<float>{}, static_cast<unsigned short>(0xff));
-}
-#endif
 template <> inline __attribute__((always_inline)) Vec<float> load_part(const float *p, int count) {
-  if (SEQC_HALF(count))
-    return load_half(p);
+  if constexpr (SEQC_JOINS)
+    if (SEQC_HALF(count))
+      return joined<float, 16>(p, 8);
   const auto keep = static_cast<unsigned short>((1u << count) - 1u);
   return __builtin_ia32_loadups512_mask(p, Vec<float>{}, keep);
 }

@@ -100,10 +100,10 @@ def test_functions_are_accurate_and_equal_in_vectors(compiler: str, width: str, 
 def test_products_agree_with_the_plain_form(compiler: str, width: str, tmp_path: Path) -> None:
     if width not in ("native", "avx2") and compiler != "g++":
         pytest.skip("one compiler is enough for this width")
-    run(build(compiler, "test_gemm.cpp", tmp_path / "gemm", *WIDTHS[width], *small(compiler, width)))
+    run(build(compiler, "test_gemm.cpp", tmp_path / "gemm", *WIDTHS[width], *many_sizes(compiler, width)))
 
 
-def small(compiler: str, width: str) -> tuple[str, ...]:
+def many_sizes(compiler: str, width: str) -> tuple[str, ...]:
     """Flags for a program of many sizes: all of them once, and what takes minutes to compile in less."""
     if compiler == "clang++":
         return ("-O1",)
@@ -126,7 +126,7 @@ def test_products_with_weights_of_fewer_bits(compiler: str, width: str, tmp_path
 def test_products_of_rounded_operands(compiler: str, width: str, tmp_path: Path) -> None:
     if width == "half" or (width != "native" and compiler != "g++"):
         pytest.skip("one compiler is enough for this width")
-    run(build(compiler, "test_bf16.cpp", tmp_path / "bf16", *WIDTHS[width], *small(compiler, width)))
+    run(build(compiler, "test_bf16.cpp", tmp_path / "bf16", *WIDTHS[width], *many_sizes(compiler, width)))
 
 
 @pytest.mark.skipif(not COMPILERS, reason="no C++ compiler")
@@ -166,7 +166,7 @@ def test_arm_under_an_emulator(source: str, march: str, tmp_path: Path) -> None:
     cross, emulator = shutil.which("aarch64-linux-gnu-g++"), shutil.which("qemu-aarch64")
     if cross is None or emulator is None:
         pytest.skip("no cross compiler and emulator for 64-bit Arm")
-    program = build(cross, source, tmp_path / "arm", "-O1", "-static", f"-march={march}", "-DSEQC_TEST_FEW")
+    program = build(cross, source, tmp_path / "arm", "-O1", "-static", f"-march={march}")
     done = subprocess.run([emulator, str(program), "12"], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
 
