@@ -39,13 +39,16 @@ SEQC_INLINE void narrow_rows(int64_t begin, int64_t end, const Segment<R> *segme
             sum[u][i] = fma(factor, load(b + u * padded + k + i * lanes<R>), sum[u][i]);
         }
       }
-      for (; k < depth; k += lanes<R>) {
-        const int left = static_cast<int>(min(depth - k, int64_t(lanes<R>)));
-        const Vec<R> factor = left < lanes<R> ? load_part(a + k, left) : load(a + k);
+      const auto add = [&](int64_t at, Vec<R> factor) SEQC_INLINED {
         SEQC_UNROLL
         for (int u = 0; u < units; ++u)
-          sum[u][0] = fma(factor, load(b + u * padded + k), sum[u][0]);
-      }
+          sum[u][0] = fma(factor, load(b + u * padded + at), sum[u][0]);
+      };
+      for (; k + lanes<R> <= depth; k += lanes<R>)
+        add(k, load(a + k));
+      const auto left = static_cast<int>(depth % lanes<R>); // of a depth that the compiler knows a number
+      if (left > 0)
+        add(depth - left, load_part(a + depth - left, left));
     }
     Vec<R> sums = {}; // in a register: a vector loaded from lanes just stored would wait for them
     SEQC_UNROLL

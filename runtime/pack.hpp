@@ -92,6 +92,23 @@ template <class V, size_t Streams, size_t Width> SEQC_INLINE void add_up(V (&sum
   }
 }
 
+// The same of some rows at once.
+template <class V, size_t Streams, size_t Height, size_t Width>
+SEQC_INLINE void add_up(V (&sum)[Streams][Height][Width]) {
+  SEQC_UNROLL
+  for (size_t half = Streams / 2; half > 0; half /= 2) {
+    SEQC_UNROLL
+    for (size_t q = 0; q < half; ++q) {
+      SEQC_UNROLL
+      for (size_t r = 0; r < Height; ++r) {
+        SEQC_UNROLL
+        for (size_t w = 0; w < Width; ++w)
+          sum[q][r][w] += sum[q + half][r][w];
+      }
+    }
+  }
+}
+
 // part_size: cuts `total` into the fewest parts of at most `limit`, all nearly equal; the size of part i.
 SEQC_INLINE int64_t part_size(int64_t total, int64_t limit, int64_t i) {
   const int64_t parts = (total + limit - 1) / limit;

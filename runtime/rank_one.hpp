@@ -20,8 +20,8 @@ template <class R, int Streams = 1, class V, size_t Height, size_t Width, class 
 SEQC_INLINE void rank_one(V (&sum)[Height][Width], Factor &&factor, Column &&column) {
   constexpr int height = static_cast<int>(Height), width = static_cast<int>(Width);
   constexpr int sums = Streams * height * width;
-  if constexpr (Term<R>::held == 1 && height > 1 && !pinned(width, height, sums) &&
-                pinned(height, width, sums)) {
+  constexpr bool tight = !pinned(width + (height < width ? 1 : 0), height, sums);
+  if constexpr (Term<R>::held == 1 && height > 1 && tight && pinned(height, width, sums)) {
     Array<Vec<R>, height> factors;
     SEQC_UNROLL
     for (int r = 0; r < height; ++r) {

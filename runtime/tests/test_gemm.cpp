@@ -307,9 +307,15 @@ template <class R> static void check_cells() {
     }
 }
 
+// One to seven and nine vectors of sums, in whole and odd stretches: rows go together or not.
 template <class R> static void check_small() {
-  for (const int64_t M : {1, 3}) {
+  for (const int64_t M : {1, 3, 7}) {
     check_rows<R, 1, 17, 5>(M);
+    check_rows<R, 1, lanes<R> / 2 + 1, 37>(M);
+    check_rows<R, 1, 2 * lanes<R>, 35>(M);
+    check_rows<R, 1, 3 * lanes<R> - 1, 19>(M);
+    check_rows<R, 5, lanes<R>, 16>(M);
+    check_rows<R, 6, lanes<R> / 2 + 1, 18>(M);
     check_rows<R, 2, 16, 16>(M);
     check_rows<R, 3, 15, 33>(M);
     check_rows<R, 4, 8, 8>(M);
