@@ -87,7 +87,18 @@ static inline int check_loss(const ModelInfo &model, const EntryInfo &entry, con
 }
 
 SEQC_INLINE bool usable(const seqc_call *call) {
-  return call && call->size >= sizeof(seqc_call) && call->steps >= 1 && call->batch >= 1 && call->workspace;
+  return call && call->size >= sizeof(seqc_call) && call->batch >= 1 && call->workspace;
+}
+
+SEQC_INLINE bool usable(const ModelInfo &model, const seqc_weights *weights) {
+  return weights && (weights->plain || model.plain_bytes == 0) &&
+         (weights->packed || model.packed_bytes == 0);
+}
+
+SEQC_INLINE bool usable(const ModelInfo &model, const seqc_trainer *trainer) {
+  return trainer && (trainer->plain || model.plain_bytes == 0) &&
+         (trainer->packed || model.packed_bytes == 0) && (trainer->optimizer || model.optimizer_bytes == 0) &&
+         trainer->updates && (trainer->hyper || model.hypers == 0);
 }
 
 // Points the frame at what the caller gave, and at stand-ins for what he did not; false if something is
@@ -147,7 +158,9 @@ static inline bool connect(const ModelInfo &model, const EntryInfo &entry, const
 // Fills the frame for one call; gives a code.
 static inline int begin(const ModelInfo &model, const EntryInfo &entry, const seqc_call *call,
                         const Given &given, int64_t steps, bool may_feed, Areas &areas, Frame &frame) {
-  if (!usable(call) || (!given.weights && !given.trainer) || (!given.inputs && model.inputs > 0))
+  if (!usable(call) || steps < 1 || (!given.inputs && model.inputs > 0))
+    return SEQC_BAD_CALL;
+  if (!(given.trainer ? usable(model, given.trainer) : usable(model, given.weights)))
     return SEQC_BAD_CALL;
   if (!given.hyper && model.hypers > 0)
     return SEQC_BAD_CALL;

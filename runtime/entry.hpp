@@ -180,7 +180,8 @@ static inline void go_on(const ModelInfo &model, const EntryInfo &entry, void *c
 static inline int generate(const ModelInfo &model, const EntryInfo &entry, const seqc_call *call,
                            Given given) {
   const FlushToZero flush;
-  if (!usable(call) || !given.inputs || !given.outputs || call->given < 0 || call->given > call->steps)
+  if (!usable(call) || !given.inputs || !given.outputs || call->steps < 1 || call->given < 0 ||
+      call->given > call->steps)
     return SEQC_BAD_CALL;
   for (int i = 0; i < model.inputs; ++i)
     if (entry.reads[i] && !given.inputs[i] && !model.input[i].fed && !model.input[i].length)
@@ -235,11 +236,6 @@ static inline int change(const EntryInfo &entry, const seqc_call *call, const se
     return code;
   ++*trainer->updates;
   return pack ? pack(trainer->plain, trainer->packed) : int{SEQC_OK};
-}
-
-SEQC_INLINE bool usable(const ModelInfo &model, const seqc_trainer *trainer) {
-  return trainer && trainer->plain && (trainer->packed || model.packed_bytes == 0) && trainer->updates &&
-         (trainer->hyper || model.hypers == 0);
 }
 
 // apply: changes the weights by gradients that the caller gathered.

@@ -34,7 +34,7 @@ struct ModelInfo {
   const InputInfo *input;
   const ArrayInfo *output, *state;
   const ParameterInfo *parameter;
-  int64_t plain_bytes, packed_bytes;
+  int64_t plain_bytes, packed_bytes, optimizer_bytes;
 };
 
 // Everything that the kernels of one call read and write. Pointers that the caller left out lead into the

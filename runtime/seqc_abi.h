@@ -18,10 +18,10 @@ extern "C" {
 
 enum seqc_code {
   SEQC_OK = 0,
-  SEQC_BAD_CALL =
-      1, /* NULL where a pointer is needed, steps or batch < 1, a call record of another version */
-  SEQC_BAD_INDEX = 2,     /* an index outside [0, bound); `where` names it */
-  SEQC_BAD_LENGTH = 3,    /* a length outside [0, steps]; `where` names it */
+  SEQC_BAD_CALL = 1,   /* NULL where a pointer is needed, steps or batch < 1 or not what the build's profile
+                          fixes, a call record of another version */
+  SEQC_BAD_INDEX = 2,  /* an index outside [0, bound); `where` names it */
+  SEQC_BAD_LENGTH = 3, /* a length outside [0, steps]; `where` names it */
   SEQC_COUNTED_LABEL = 4, /* a loss counts a step whose label is missing (index < 0) */
   SEQC_NOT_FINITE = 5,    /* loss or gradient is not finite; nothing was changed */
   SEQC_UNSUPPORTED = 6    /* this model has no such entry point */

@@ -14,8 +14,8 @@ template <int Inputs, int Outputs, int States, class Nodes>
 SEQC_INLINE bool quick_step(const ModelInfo &model, const EntryInfo &entry, const seqc_call *call,
                             const seqc_weights *weights, const double *hyper, void *const *state,
                             const void *const *inputs, void *const *outputs, Nodes nodes) {
-  if (!usable(call) || call->batch != 1 || !weights || !state || !inputs || !outputs || !state[2 * States] ||
-      (!hyper && model.hypers > 0))
+  if (!usable(call) || call->batch != 1 || !usable(model, weights) || !state || !inputs || !outputs ||
+      !state[2 * States] || (!hyper && model.hypers > 0))
     return false;
   for (int i = 0; i < Inputs; ++i)
     if (entry.reads[i] && !inputs[i])

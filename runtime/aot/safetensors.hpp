@@ -135,20 +135,47 @@ static inline void skip_metadata(Cursor &cursor) {
   take(cursor, '}');
 }
 
-static inline bool fits(const Found &found, const Tensor &tensor, int64_t real_bytes, int64_t data_bytes) {
-  if (found.rank != tensor.rank || !same(found.type, found.type_length, real_bytes == 8 ? "F64" : "F32"))
-    return false;
-  for (int i = 0; i < tensor.rank; ++i)
-    if (found.dims[i] != tensor.dims[i])
-      return false;
-  return found.begin >= 0 && found.end <= data_bytes && found.end - found.begin == tensor.size * real_bytes;
+// What is wrong with a file: a sentence, null if nothing is, and the tensor that it speaks of, if any.
+struct Wrong {
+  const char *why, *tensor;
+};
+
+// How a tensor of a file differs from that of the model; null if it does not. Single precision goes into
+// models of double precision.
+static inline const char *misfit(const Found &found, const Tensor &tensor, int64_t real_bytes,
+                                 int64_t data_bytes) {
+  const bool wide = same(found.type, found.type_length, "F64");
+  if (!same(found.type, found.type_length, "F32") && !(wide && real_bytes == 8))
+    return real_bytes == 8 ? "it is neither F32 nor F64" : "it is not F32";
+  bool equal = found.rank == tensor.rank;
+  for (int i = 0; equal && i < tensor.rank; ++i)
+    equal = found.dims[i] == tensor.dims[i];
+  if (!equal)
+    return "it has another shape than the model asks for";
+  if (found.begin < 0 || found.end > data_bytes || found.end - found.begin != tensor.size * (wide ? 8 : 4))
+    return "its data is cut off";
+  return nullptr;
 }
 
-// Copies every tensor of the header to its place; gives a sentence in `why`, or null.
-static inline const char *place_tensors(Cursor cursor, const char *data, int64_t data_bytes,
-                                        const Tensor *tensors, int count, int64_t real_bytes, char *plain,
-                                        char *placed) {
+// Copies a tensor of 4 or 8 bytes a number.
+static inline void copy_tensor(char *to, const char *from, int64_t size, bool widen) {
+  if (!widen) {
+    memcpy(to, from, static_cast<size_t>(size));
+    return;
+  }
+  for (int64_t i = 0; i < size / 4; ++i) {
+    float narrow;
+    memcpy(&narrow, from + 4 * i, sizeof narrow);
+    const double number = static_cast<double>(narrow);
+    memcpy(to + 8 * i, &number, sizeof number);
+  }
+}
+
+// Copies every tensor of the header to its place.
+static inline Wrong place_tensors(Cursor cursor, const char *data, int64_t data_bytes, const Tensor *tensors,
+                                  int count, int64_t real_bytes, char *plain, char *placed) {
   take(cursor, '{');
+  int64_t last = 0;
   for (int seen = 0; cursor.good && !next_is(cursor, '}'); ++seen) {
     Found found = {};
     if (seen > 0)
@@ -166,21 +193,27 @@ static inline const char *place_tensors(Cursor cursor, const char *data, int64_t
     if (!cursor.good)
       break;
     if (number == count)
-      return "it holds a tensor that the model does not have";
+      return {"it holds a tensor that the model does not have", nullptr};
     if (placed[number])
-      return "it holds a tensor twice";
-    if (!fits(found, tensors[number], real_bytes, data_bytes))
-      return "a tensor has another type or shape than the model asks for";
-    memcpy(plain + tensors[number].offset, data + found.begin, static_cast<size_t>(found.end - found.begin));
+      return {"it stands there twice", tensors[number].name};
+    const char *const why = misfit(found, tensors[number], real_bytes, data_bytes);
+    if (why)
+      return {why, tensors[number].name};
+    const int64_t size = found.end - found.begin;
+    copy_tensor(plain + tensors[number].offset, data + found.begin, size,
+                size < tensors[number].size * real_bytes);
     placed[number] = 1;
+    last = found.end > last ? found.end : last;
   }
   take(cursor, '}');
   if (!cursor.good)
-    return "its header is broken";
+    return {"its header is broken", nullptr};
   for (int number = 0; number < count; ++number)
     if (!placed[number])
-      return "a tensor of the model is missing";
-  return nullptr;
+      return {"it is missing", tensors[number].name};
+  if (last < data_bytes)
+    return {"there is more behind its last tensor", nullptr};
+  return {nullptr, nullptr};
 }
 
 // The whole file in memory of its own; null with a sentence in `why`.
@@ -204,30 +237,30 @@ static inline char *read_file(const char *path, int64_t &size, const char *&why)
   return data;
 }
 
-// load_weights: fills the arena from a file; null, or a sentence that says what is wrong with it.
-static inline const char *load_weights(const char *path, const Tensor *tensors, int count, int64_t real_bytes,
-                                       char *plain) {
-  const char *why = nullptr;
+// load_weights: fills the arena from a file, or says what is wrong with it.
+static inline Wrong load_weights(const char *path, const Tensor *tensors, int count, int64_t real_bytes,
+                                 char *plain) {
+  Wrong wrong = {nullptr, nullptr};
   int64_t size = 0;
-  char *const file = read_file(path, size, why);
+  char *const file = read_file(path, size, wrong.why);
   if (!file)
-    return why;
+    return wrong;
   uint64_t header = 0;
   for (int i = 0; i < 8 && size >= 8; ++i)
     header |= static_cast<uint64_t>(static_cast<unsigned char>(file[i])) << (8 * i);
   char *const placed = static_cast<char *>(calloc(static_cast<size_t>(count) + 1, 1));
   if (!placed)
-    why = "there is not enough memory";
+    wrong.why = "there is not enough memory";
   else if (size < 8 || header > static_cast<uint64_t>(size) - 8)
-    why = "it is no safetensors file, or cut off";
+    wrong.why = "it is no safetensors file, or cut off";
   else {
     const char *const data = file + 8 + header;
-    why = place_tensors({file + 8, data, true}, data, size - 8 - static_cast<int64_t>(header), tensors, count,
-                        real_bytes, plain, placed);
+    wrong = place_tensors({file + 8, data, true}, data, size - 8 - static_cast<int64_t>(header), tensors,
+                          count, real_bytes, plain, placed);
   }
   free(placed);
   free(file);
-  return why;
+  return wrong;
 }
 
 } // namespace seqc_aot

@@ -2,48 +2,9 @@
 // that cannot stream read the whole sequence first. Needs the C library only.
 #pragma once
 
-#include "../seqc_abi.h"
-#include "safetensors.hpp"
-#include "text.hpp"
+#include "options.hpp"
 
 namespace seqc_aot {
-
-// What the program knows of its model.
-struct Program {
-  const char *title, *hypers;
-  const seqc_model *model;
-  const Tensor *tensors;
-  const Column *inputs, *outputs, *states;
-  const char *const *hyper_names;
-};
-
-// Everything that one run owns.
-struct Run {
-  const Program *program;
-  bool raw;
-  int64_t steps;
-  uint64_t seed;
-  char *plain, *packed, *workspace;
-  double *hyper;
-  void **inputs, **outputs, **state;
-};
-
-static inline int fail(const Program &program, int code, const char *what, const char *name,
-                       const char *why) {
-  fprintf(stderr, "%s: %s%s%s%s%s%s\n", program.title, what, *name ? " `" : "", name, *name ? "`" : "",
-          *why ? ": " : "", why);
-  return code;
-}
-
-// Zeroed memory, aligned to 64 bytes; it lives as long as the program.
-static inline char *memory(int64_t size) {
-  char *const block = static_cast<char *>(calloc(1, static_cast<size_t>(size) + 128));
-  if (!block)
-    return nullptr;
-  return block + (64 - reinterpret_cast<uintptr_t>(block) % 64) % 64;
-}
-
-static inline bool wanted(const Column &column) { return column.time && !column.target && !column.length; }
 
 // The inputs of step `step` from a line; false if the line does not hold exactly these numbers.
 static inline bool parse_step(const Run &run, const char *text, int64_t step) {
@@ -94,12 +55,19 @@ static inline void write_step(const Run &run, int64_t step, bool once, bool all)
     putchar('\n');
 }
 
-static inline const char *reason(int code) {
-  if (code == SEQC_BAD_INDEX)
-    return "an index is out of range";
-  if (code == SEQC_BAD_LENGTH)
-    return "a length is out of range";
-  return "the model refused the call";
+// Why the model did not take a call of so many steps, the first of them number `number` of the run.
+static inline int refused(const Run &run, int code, int64_t number) {
+  const Program &program = *run.program;
+  if (code != SEQC_BAD_INDEX || run.where->input < 0)
+    return fail(program, 1, "the model refused the call", "", "");
+  const Column &column = program.inputs[run.where->input];
+  char why[160];
+  int used = 0;
+  if (column.time)
+    used = snprintf(why, sizeof why, "step %lld: ", static_cast<long long>(number + run.where->step));
+  snprintf(why + used, sizeof why - static_cast<size_t>(used), "%lld is an index out of range",
+           static_cast<long long>(run.where->value));
+  return fail(program, 1, "input", column.name, why);
 }
 
 static inline seqc_call record(const Run &run, int64_t steps) {
@@ -109,14 +77,8 @@ static inline seqc_call record(const Run &run, int64_t steps) {
   call.batch = 1;
   call.seed = run.seed;
   call.workspace = run.workspace;
+  call.where = run.where;
   return call;
-}
-
-static inline bool any_wanted(const Program &program) {
-  for (uint32_t i = 0; i < program.model->inputs; ++i)
-    if (wanted(program.inputs[i]))
-      return true;
-  return false;
 }
 
 // Whether a word is the name of another input of a step than `own`.
@@ -155,9 +117,11 @@ static inline int next_step(const Run &run, int64_t step, int64_t number, char *
   if (run.raw)
     return read_raw(run, step);
   for (;;) {
-    char *const line = read_line(buffer, room);
+    char *line = read_line(buffer, room);
     if (!line)
       return 0;
+    if (number == 0)
+      line = after_mark(line);
     if (at_end(line))
       continue;
     if (parse_step(run, line, step))
@@ -201,20 +165,12 @@ static inline int run_streaming(Run &run) {
       break;
     const int code = model.step(&call, &weights, run.hyper, run.state, run.inputs, run.outputs);
     if (code != SEQC_OK)
-      return fail(*run.program, 1, reason(code), "", "");
+      return refused(run, code, number);
     write_step(run, 0, false, true);
     if (!run.raw && fflush(stdout) != 0)
       break;
   }
   return finish(run);
-}
-
-static inline bool grow(void **data, int64_t old_bytes, int64_t new_bytes) {
-  char *const more = memory(new_bytes);
-  if (more && old_bytes)
-    memcpy(more, *data, static_cast<size_t>(old_bytes));
-  *data = more;
-  return more != nullptr;
 }
 
 // All steps in, then all steps out.
@@ -239,6 +195,12 @@ static inline int run_whole(Run &run) {
   }
   if (steps == 0)
     return fail(*run.program, 1, "input", "", ferror(stdin) ? "cannot be read" : "there are no steps");
+  if (run.program->steps && steps != run.program->steps) {
+    char why[96];
+    snprintf(why, sizeof why, "%lld steps, and this program takes %lld", static_cast<long long>(steps),
+             static_cast<long long>(run.program->steps));
+    return fail(*run.program, 1, "input", "", why);
+  }
   bool enough = true;
   for (uint32_t i = 0; i < model.outputs; ++i)
     enough = grow(&run.outputs[i], 0,
@@ -254,146 +216,23 @@ static inline int run_whole(Run &run) {
   const seqc_call call = record(run, steps);
   const int code = model.infer(&call, &weights, run.hyper, nullptr, run.inputs, run.outputs);
   if (code != SEQC_OK)
-    return fail(*run.program, 1, reason(code), "", "");
+    return refused(run, code, 0);
   for (int64_t step = 0; step < steps; ++step)
     write_step(run, step, false, false);
   write_step(run, 0, true, false);
   return finish(run);
 }
 
-static inline void help(const Program &program) {
-  const seqc_model &model = *program.model;
-  printf("usage: %s [--weights FILE.safetensors] [--raw] [--set NAME=NUMBERS] [--steps N] [--seed N] < IN > "
-         "OUT\n\n",
-         program.title);
-  printf("One step on a line, numbers between commas; the first line may name the columns, in this "
-         "order.\n\ninputs "
-         "of a step:\n");
-  for (uint32_t i = 0; i < model.inputs; ++i)
-    if (wanted(program.inputs[i]))
-      printf("  %s[%lld]\n", program.inputs[i].name, static_cast<long long>(program.inputs[i].size));
-  printf("set once, with --set:\n");
-  for (uint32_t i = 0; i < model.inputs; ++i)
-    if (!program.inputs[i].time && !program.inputs[i].target && !program.inputs[i].length)
-      printf("  %s[%lld]\n", program.inputs[i].name, static_cast<long long>(program.inputs[i].size));
-  for (uint32_t i = 0; i < model.hypers; ++i)
-    printf("  %s = %g\n", program.hyper_names[i], model.hyper_values[i]);
-  printf("outputs:\n");
-  for (uint32_t i = 0; i < model.outputs; ++i)
-    printf("  %s[%lld]\n", program.outputs[i].name, static_cast<long long>(program.outputs[i].size));
-  printf("\n--raw reads and writes %s and int32 in the byte order of the machine instead of text.\n",
-         model.real_bytes == 8 ? "float64" : "float32");
-  printf("Exit codes: 0 done, 1 wrong use or input, 2 weights or memory missing.\n");
-}
-
-// --set NAME=1,2,3: an input that a sequence has once, or a hyper.
-static inline bool set_value(const Run &run, const char *text) {
-  const seqc_model &model = *run.program->model;
-  const char *const equals = strchr(text, '=');
-  if (!equals)
-    return false;
-  const char *numbers = equals + 1;
-  double value = 0.0;
-  for (uint32_t i = 0; i < model.inputs; ++i) {
-    const Column &column = run.program->inputs[i];
-    if (column.time || column.target || column.length || !same(text, equals - text, column.name))
-      continue;
-    for (int64_t k = 0; k < column.size; ++k) {
-      if (!read_number(numbers, column, value))
-        return false;
-      put_number(column, run.inputs[i], k, value);
-    }
-    return at_end(numbers);
-  }
-  const Column real = {"", 'd', 1, false, false, false};
-  for (uint32_t i = 0; i < model.hypers; ++i)
-    if (same(text, equals - text, run.program->hyper_names[i]) && read_number(numbers, real, value)) {
-      run.hyper[i] = value;
-      return at_end(numbers);
-    }
-  return false;
-}
-
-static inline bool prepare(Run &run) {
-  const Program &program = *run.program;
-  const seqc_model &model = *program.model;
-  const auto pointer = static_cast<int64_t>(sizeof(void *));
-  run.plain = memory(static_cast<int64_t>(model.plain_bytes));
-  run.packed = memory(static_cast<int64_t>(model.packed_bytes));
-  run.hyper = reinterpret_cast<double *>(memory(8 * static_cast<int64_t>(model.hypers)));
-  run.inputs = reinterpret_cast<void **>(memory(pointer * model.inputs));
-  run.outputs = reinterpret_cast<void **>(memory(pointer * (model.outputs + 1)));
-  run.state = reinterpret_cast<void **>(memory(pointer * (2 * model.states + 1)));
-  if (!run.plain || !run.packed || !run.hyper || !run.inputs || !run.outputs || !run.state)
-    return false;
-  bool enough = true;
-  for (uint32_t i = 0; i < model.inputs; ++i)
-    enough = grow(&run.inputs[i], 0, bytes(program.inputs[i])) && enough;
-  for (uint32_t i = 0; i < model.outputs; ++i)
-    enough = grow(&run.outputs[i], 0, bytes(program.outputs[i])) && enough;
-  for (uint32_t i = 0; i < model.states; ++i) {
-    enough =
-        grow(&run.state[2 * i], 0, bytes(program.states[i])) && grow(&run.state[2 * i + 1], 0, 1) && enough;
-    if (enough)
-      *static_cast<uint8_t *>(run.state[2 * i + 1]) = 1;
-  }
-  enough = grow(&run.state[2 * model.states], 0, 8) && enough;
-  for (uint32_t i = 0; i < model.hypers; ++i)
-    run.hyper[i] = model.hyper_values[i];
-  return enough;
-}
-
-// Where the value of an option that takes a whole number goes; null for any other.
-static inline uint64_t *whole_option(const char *text, uint64_t &steps, uint64_t &seed) {
-  return strcmp(text, "--steps") == 0 ? &steps : strcmp(text, "--seed") == 0 ? &seed : nullptr;
-}
-
 // The whole program.
 static inline int stream_main(const Program &program, int argc, char **argv) {
-  const seqc_model &model = *program.model;
   Run run = {};
   run.program = &program;
-  const char *weights = nullptr;
-  uint64_t steps = 0;
   if (!prepare(run))
     return fail(program, 2, "not enough memory", "", "");
-  for (int i = 1; i < argc; ++i) {
-    const char *const value = i + 1 < argc ? argv[i + 1] : "";
-    if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
-      help(program);
-      return 0;
-    }
-    if (strcmp(argv[i], "--raw") == 0) {
-      run.raw = true;
-      continue;
-    }
-    if (i + 1 >= argc)
-      return fail(program, 1, "option", argv[i], "not known, or without its value; see --help");
-    if (strcmp(argv[i], "--weights") == 0)
-      weights = value;
-    else if (uint64_t *const whole = whole_option(argv[i], steps, run.seed)) {
-      if (!read_whole(value, *whole))
-        return fail(program, 1, "value", value, "expected a whole number from 0");
-    } else if (strcmp(argv[i], "--set") != 0)
-      return fail(program, 1, "option", argv[i], "not known; see --help");
-    else if (!set_value(run, value))
-      return fail(program, 1, "value", value, "expected NAME=NUMBERS of an input or hyper; see --help");
-    ++i;
-  }
-  run.steps = static_cast<int64_t>(steps);
-  if (weights) {
-    const char *const why = load_weights(weights, program.tensors, static_cast<int>(model.parameters),
-                                         model.real_bytes, run.plain);
-    if (why)
-      return fail(program, 2, "weights", weights, why);
-  } else if (model.embedded_plain) {
-    memcpy(run.plain, model.embedded_plain, static_cast<size_t>(model.plain_bytes));
-  } else if (model.parameters > 0) {
-    return fail(program, 2, "no weights", "", "give --weights FILE.safetensors");
-  }
-  if (model.pack(run.plain, run.packed) != SEQC_OK)
-    return fail(program, 2, "the weights cannot be packed", "", "");
-  return model.step ? run_streaming(run) : run_whole(run);
+  const int code = read_options(run, argc, argv);
+  if (code >= 0)
+    return code;
+  return program.model->step ? run_streaming(run) : run_whole(run);
 }
 
 } // namespace seqc_aot

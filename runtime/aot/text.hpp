@@ -61,6 +61,9 @@ static inline bool at_end(const char *text) {
   return *text == 0;
 }
 
+// Steps over the mark with which some editors begin a file of UTF-8.
+static inline char *after_mark(char *text) { return strncmp(text, "\xEF\xBB\xBF", 3) == 0 ? text + 3 : text; }
+
 // A line of any length from standard input; null at the end.
 static inline char *read_line(char *&buffer, size_t &room) {
   size_t used = 0;

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from seqc.driver.fault import UserFault
+from seqc.driver.naming import name_of
 from seqc.driver.options import REALS, Options
 from seqc.driver.reopen import origin
 
@@ -127,7 +128,7 @@ def interpreted(path: Path, options: Options, seed: int) -> Model:
     flows = dict(pipeline.flows(program))
     initial = flows.pop("initial", None)
     apply = flows.pop("apply", None)
-    manifest = manifest_of(program, options, pipeline.name_of(program, options, path))
+    manifest = manifest_of(program, options, name_of(program.name, options.name, path))
     model = Model(EvaluatorEngine(manifest, flows, apply, initial), seed)
     model.picture, model.origin = _draw, origin(path, reader.files, options, "evaluator")
     return model

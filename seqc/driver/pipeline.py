@@ -5,10 +5,8 @@
 
 from __future__ import annotations
 
-import keyword
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from pathlib import Path
 
 from seqc.driver.fault import UserFault
 from seqc.driver.options import Options
@@ -193,20 +191,3 @@ def plans(
         entry: plan(flow, model, entry, target, told.get(entry))
         for entry, flow in flows(model, wanted=wanted).items()
     }
-
-
-def name_of(model: Program, options: Options, path: Path) -> str:
-    """The name of module, library and C functions: asked for, else the file's, else the model's in lower case."""
-    if options.name:
-        if not is_name(options.name):
-            wish = (
-                "expected letters, digits and `_`, no digit first and no word of Python: a module is named so"
-            )
-            raise UserFault("S0906", f"`{options.name}` is no name of a module", wish)
-        return options.name
-    return path.stem if is_name(path.stem) else model.name.lower()
-
-
-def is_name(text: str) -> bool:
-    """Whether a module, a library and functions in C may be called so."""
-    return text.isidentifier() and text.isascii() and not keyword.iskeyword(text)

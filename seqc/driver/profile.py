@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from seqc.emit import EmitOptions, model_of
 from seqc.emit.workspace import workspace_bytes
+from seqc.flow.carried import carried_states
 from seqc.lower.program import Deploy, Program
 from seqc.plan.target import Target
 from seqc.plan.types import Plan
@@ -13,8 +14,18 @@ from seqc.source.diagnostic import SeqError, fail
 from seqc.source.span import Span
 
 
-def check_profile(program: Program, profile: Deploy, plans: Mapping[str, Plan], target: Target) -> None:
-    """SeqError S0608 for what no build offers yet, S0609 where more memory is needed than `ram` grants."""
+def check_profile(
+    program: Program, profile: Deploy, plans: Mapping[str, Plan], target: Target, emits: tuple[str, ...] = ()
+) -> None:
+    """SeqError S0608 for what no build offers, S0609 where more memory is needed than `ram` grants."""
+    if "exe" in emits and len(profile.batch) == 1 and profile.batch[0] != 1:
+        raise fail(
+            "S0608",
+            f"a program of `batch = {profile.batch[0]}` could never run",
+            _span(profile, "batch"),
+            "the only size that this library takes",
+            hint="a program has one row: write `batch = 1` or a list of sizes, or leave `exe` out",
+        )
     if stored(profile) != "real" and profile.math == "f64":
         raise fail(
             "S0608",
@@ -73,9 +84,8 @@ def memory(program: Program, profile: Deploy, plans: Mapping[str, Plan], target:
     batch = max(profile.batch, default=1)
     steps = 1 if streaming else max(profile.steps, default=1)
     state = 8 * batch
-    for each in program.flow.states:
-        if each.carried:
-            state += batch * (each.type.size * (target.real_bytes if each.type.kind.is_real else 4) + 1)
+    for each in carried_states(program.flow):
+        state += batch * (each.type.size * (target.real_bytes if each.type.kind.is_real else 4) + 1)
     return {"state": state, "workspace": workspace_bytes(model, plans, entry, steps, batch)}
 
 

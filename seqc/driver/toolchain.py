@@ -161,6 +161,12 @@ def _cpu() -> str:
     return "\n".join(lines[:3])
 
 
+_PROCESSORS = (
+    "give `--march` a name that `g++ --help=target` or `clang++ -print-supported-cpus` lists, or `--march=` for a portable build;\n"
+    "for another machine name its compiler, too: `--compiler aarch64-linux-gnu-g++ --march armv8-a`"
+)
+
+
 def probe(wanted: str | None = None, march: str = "native") -> Toolchain:
     """Asks the compiler for its version and for the features of `march`."""
     path = locate(wanted)
@@ -170,7 +176,14 @@ def probe(wanted: str | None = None, march: str = "native") -> Toolchain:
     arguments = [path, "-dM", "-E", "-x", "c++", os.devnull]
     if march:
         arguments.insert(1, f"-march={march}")
-    macros = run(arguments, f"asking the compiler about `-march={march}`")
+    try:
+        macros = run(arguments, f"asking the compiler about `-march={march}`")
+    except ToolFault as fault:
+        if fault.diagnostic.code != "S0903" or not march:
+            raise
+        reason = "\n".join(fault.diagnostic.notes)
+        title = f"the C++ compiler knows no processor `{march}`"
+        raise ToolFault("S0903", title, reason, _PROCESSORS) from None
     defined = {line.split()[1] for line in macros.splitlines() if line.startswith("#define ")}
     return Toolchain(
         path, version[0] if version else "unknown", march, tuple(f for f in _FEATURES if f in defined)
@@ -184,10 +197,15 @@ def levels(wanted: str | None = None) -> tuple[Toolchain, ...]:
         raise ToolFault(
             "S0914",
             "a fat build is for x86-64",
-            f"the compiler builds for {platform.machine()}, where one build runs everywhere",
+            f"the compiler builds for {_machine(tools.compiler)}, where one build runs everywhere",
             "leave `fat` out, or name a CPU",
         )
     return tuple(probe(wanted, march) for march, _ in LEVELS)
+
+
+def _machine(compiler: str) -> str:
+    """What the compiler builds for: `aarch64-linux-gnu`."""
+    return run([compiler, "-dumpmachine"], "asking the compiler what it builds for").strip()
 
 
 def run(arguments: list[str], doing: str, cwd: Path | None = None) -> str:

@@ -19,6 +19,7 @@ from typing import Any
 from seqc.driver import pipeline, rates, resources, toolchain, tuned
 from seqc.driver.cache import digest
 from seqc.driver.fault import ToolFault, UserFault
+from seqc.driver.naming import name_of
 from seqc.driver.options import Options
 from seqc.driver.profile import check_profile, math_of, real_of, stored
 from seqc.driver.sources import Reader
@@ -63,7 +64,7 @@ def translate(
     march = options.march if profile is None else profile.cpu
     fat = march == toolchain.FAT
     levels = toolchain.levels(options.compiler) if fat else (toolchain.probe(options.compiler, march),)
-    name = pipeline.name_of(program, options, path)
+    name = name_of(program.name, options.name, path)
     chosen = _emit_options(program, options, name, real, reader)
     wanted = pipeline.entries_of(program, profile, options.part)
     told = pipeline.chosen_for(program, profile, tuned.choices_of(options))
@@ -73,7 +74,7 @@ def translate(
         target = pipeline.target_of(tools, real, stored(profile), program, math, own)
         plans = pipeline.plans(program, target, wanted, told)
         if profile is not None:
-            check_profile(program, profile, plans, target)
+            check_profile(program, profile, plans, target, emits)
         planned.append((tools, target, plans))
     tools, target, plans = planned[-1]
     embedded = _embedded(program, plans, target, chosen, options.embed, reader)

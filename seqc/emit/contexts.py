@@ -154,7 +154,8 @@ class Stub:
 class Executable:
     """`aot/main.cpp.jinja`: the program that streams from standard input to standard output.
 
-    `present` names the tables that exist, which are members of `seqc_aot::Program` as well.
+    `present` names the tables that exist, which are members of `seqc_aot::Program` as well; `steps` is how many a sequence
+    must have, 0 for any.
     """
 
     title: str
@@ -162,6 +163,7 @@ class Executable:
     symbol: str
     tables: tuple[tuple[str, ...], ...]
     present: tuple[str, ...]
+    steps: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -73,28 +73,25 @@ class EntryPrinter:
         if self.team.open is not None:
             self.lines += self.team.close(2)
         ranges = named_ranges(self.plan, self.lines)
-        body = [*ranges, *uniform_lines, *self.lines]
+        read = [*ranges, *uniform_lines, *self.lines]
+        kept = [each for each in uniform_lines if "const " not in each or mentions(read, each.split()[2])]
+        body = [*ranges, *self._declarations, *kept, *self.lines]
         only = dict(zip(("steps", "batch"), only_sizes(self.model, self.plan.entry), strict=True))
         sizes = [
             f"  const int64_t {name} = {only[name] or f'frame.{name}'};"
             for name in ("steps", "batch")
-            if mentions([*body, *self._declarations], name)
+            if mentions(body, name)
         ]
-        inside = [*sizes, *body, *self._declarations]
+        inside = [*sizes, *body]
         known = [
             f"const {kind} &{name if mentions(inside, name) else ''}"
             for kind, name in (("Frame", "frame"), ("Share", "share"))
         ]
         kind = "SEQC_INLINE" if self.plan.entry == "step" else "static"
         head = call(0, f"{kind} int {self.plan.entry}_nodes", known, ") {")
-        kept = [
-            line
-            for line in uniform_lines
-            if not line.lstrip().startswith("const") or mentions(body, line.split()[2])
-        ]
         if mentions([*ranges, *self.lines], "alive"):
             sizes.append("  const Alive &alive = frame.alive;")
-        return [*head, *sizes, *ranges, *self._declarations, *kept, *self.lines, "  return SEQC_OK;", "}"]
+        return [*head, *sizes, *body, "  return SEQC_OK;", "}"]
 
     def _make_team(self) -> Team:
         """Whole sequences are shared among a team, and so are the rules of an update."""
@@ -166,7 +163,7 @@ class EntryPrinter:
             return f"{text} != 0.0" if kind is Kind.BOOL else f"static_cast<int64_t>({text})"
         if uniform.op == "given":
             return f"(frame.given[{self.numbers.inputs[str(uniform.value)]}] != 0)"
-        names = {"steps": "frame.steps", "rows": "frame.batch", "step": "frame.updates"}
+        names = {"steps": "steps", "rows": "batch", "step": "frame.updates"}
         return names.get(uniform.op)
 
     def _uniform(self, number: int, kind: str) -> str:

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from seqc.emit.contexts import Header, HeaderField, HeaderFunction, HeaderStruct
 from seqc.emit.interface import typed_parameters
 from seqc.emit.layout import block_comment, call
-from seqc.emit.model import Model, Placed, aligned, bytes_of
+from seqc.emit.model import Model, Placed, aligned, bytes_of, only_sizes
 from seqc.emit.names import Namer, mangle
 from seqc.emit.render import render
 from seqc.emit.workspace import workspace_bytes
@@ -187,14 +187,17 @@ def _inputs(model: Model) -> Sequence[HeaderField]:
 def _weights(model: Model) -> HeaderStruct:
     """The plain weights as one struct: its members lie where the manifest says, gaps are filled up."""
     namer = Namer()
-    fields = []
+    fields: list[HeaderField] = []
+    gaps: list[tuple[int, str, int]] = []
     for number, each in enumerate(model.parameters):
         name = namer.name(each.name)
         dims = "".join(f"[{dim}]" for dim in each.type.dims)
         fields.append(_field(f"{c_type(each.type.kind, model)} {name}{dims}", _doc(model, each)))
         size = max(1, each.type.size) * bytes_of(each.type.kind, model.real_bytes)
         if aligned(size) != size:
-            fields.append(_field(f"unsigned char pad_{number + 1}[{aligned(size) - size}]", ""))
+            gaps.append((len(fields) + len(gaps), f"pad {number + 1}", aligned(size) - size))
+    for place, name, gap in gaps:  # named last: parameters keep their names
+        fields.insert(place, _field(f"unsigned char {namer.name(name)}[{gap}]"))
     about = "The plain weights: cast the arena, aligned to 64 bytes, to this."
     return _struct(f"{model.symbol}_weights", about, tuple(fields) or _nothing())
 
@@ -227,6 +230,13 @@ def _grads(model: Model) -> HeaderStruct:
     return _struct(f"{symbol}_grads", "Gradients; NULL: not wanted.", tuple(fields))
 
 
+def _about_entry(model: Model, entry: str) -> str:
+    """What a function does, and the sizes that a profile allows."""
+    pairs = zip(("steps", "batch"), only_sizes(model, entry), strict=True)
+    only = [f"call->{name} must be {size}" for name, size in pairs if size]
+    return ABOUT[entry] + (f" {' and '.join(only)}." if only else "")
+
+
 def _functions(model: Model) -> list[HeaderFunction]:
     symbol = model.symbol
     api = f"{symbol.upper()}_API"
@@ -255,7 +265,9 @@ def _functions(model: Model) -> list[HeaderFunction]:
         found.append(_function("First values of the optimizer states.", (line,)))
     for entry in model.entries:
         kinds = [kind for kind, _ in typed_parameters(model, entry)]
-        found.append(_function(ABOUT[entry], tuple(call(0, f"{api} int {symbol}_{entry}", kinds))))
+        found.append(
+            _function(_about_entry(model, entry), tuple(call(0, f"{api} int {symbol}_{entry}", kinds)))
+        )
     return found
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from seqc.emit.layout import call, commented
 from seqc.emit.memory import read_inputs, written_buffers
-from seqc.emit.model import ENTRIES, Model
+from seqc.emit.model import ENTRIES, Model, only_sizes
 from seqc.emit.packing import needs_others
 from seqc.plan.types import Plan
 
@@ -56,7 +56,7 @@ def interface(model: Model, plans: Mapping[str, Plan]) -> list[str]:
 
 def steps_quickly(model: Model, plan: Plan) -> bool:
     """Whether a step needs nothing but pointers: no index or length to check, no input with a value of its own, every
-    state advanced."""
+    state advanced, and kernels that take one row."""
     buffers = [plan.buffers[number].home for number in written_buffers(plan)]
     advanced = {home.name for home in buffers if home.role == "carried"}
     roles = {buffer.home.role for buffer in plan.buffers}
@@ -67,6 +67,7 @@ def steps_quickly(model: Model, plan: Plan) -> bool:
     written = {home.name for home in buffers if home.role == "output"}
     return (
         plain
+        and only_sizes(model, "step")[1] in (0, 1)
         and all(each.name in advanced for each in model.states)
         and all(each.name in written for each in model.outputs)
         and not roles & {"active", "stop", "given", "lengths", "score"}

@@ -9,7 +9,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from seqc.emit.model import Model
+from seqc.emit.model import Model, only_sizes
+from seqc.flow.carried import is_carried
 from seqc.flow.types import Axis, Kind, Type
 from seqc.lower.program import Hyper, Input
 
@@ -35,7 +36,7 @@ def manifest(model: Model) -> Mapping[str, Any]:
         "doc": program.doc,
         "entries": list(model.entries),
         "causal": program.causal,
-        "carried": all(value.op != "reverse" for value in program.flow.values),
+        "carried": is_carried(program.flow, "gradients"),
         "stream": any(Axis.TIME in each.type.axes and not each.target for each in program.inputs),
         "until": "until" in program.flow.roots,
         "inputs": [_input(each) for each in program.inputs],
@@ -86,6 +87,7 @@ def manifest(model: Model) -> Mapping[str, Any]:
             "vector_bytes": model.target.vector_bytes,
             "rates": model.target.speed.origin(),
         },
+        "only": dict(zip(("steps", "batch"), only_sizes(model, "infer"), strict=True)),
         "symbols": None if options.symbols is None else list(options.symbols),
     }
 

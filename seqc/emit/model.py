@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from seqc.emit.names import mangle
+from seqc.flow.carried import carried_states
 from seqc.flow.types import Axis, Kind, Type
 from seqc.lower.program import Hyper, Input, Program
 from seqc.plan.target import Target
@@ -117,12 +118,10 @@ def arrange(items: Sequence[tuple[str, Type]], real_bytes: int) -> tuple[tuple[P
     return tuple(placed), offset
 
 
-def carried_states(program: Program) -> tuple[Port, ...]:
-    """States that live on between calls; a model that turns time round has none."""
-    if any(value.op == "reverse" for value in program.flow.values):
-        return ()
+def state_ports(program: Program) -> tuple[Port, ...]:
+    """States that live on between calls."""
     once = frozenset({Axis.BATCH})
-    return tuple(Port(s.name, s.type.with_axes(once)) for s in program.flow.states if s.carried)
+    return tuple(Port(each.name, each.type.with_axes(once)) for each in carried_states(program.flow))
 
 
 def describe(
@@ -154,7 +153,7 @@ def describe(
         parameters,
         optimizer,
         outputs,
-        carried_states(program),
+        state_ports(program),
         metrics,
         tuple(trained),
         plain,

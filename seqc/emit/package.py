@@ -7,14 +7,15 @@ from __future__ import annotations
 
 import json
 import keyword
+import sys
 from collections.abc import Sequence
 
 from seqc.emit.contexts import CMakePackage, Executable, Package, PythonArgument, Stub, StubMethod, StubResult
 from seqc.emit.layout import commented
-from seqc.emit.model import Model
+from seqc.emit.model import Model, only_sizes
 from seqc.emit.render import render
 from seqc.flow.types import Axis, Kind, Type
-from seqc.lower.program import Input
+from seqc.lower.program import Hyper, Input
 
 OPTIONS = frozenset({"state", "out", "seed", "steps", "batch", "accumulate", "wrt", "self"})
 
@@ -161,6 +162,17 @@ def column(name: str, kind: Type, model: Model, flags: Sequence[bool]) -> str:
     return f"{{{json.dumps(name)}, '{letter}', {max(1, kind.size)}, {words}}}"
 
 
+def setting(hyper: Hyper) -> str:
+    """A row of a table of `seqc_aot::Setting`: what Python takes for the same hyper."""
+    whole = not hyper.type.kind.is_real
+    low, high = hyper.low, hyper.high
+    if hyper.type.bound is not None:
+        low, high = 0, hyper.type.bound - 1
+    most = float(2**31 - 1) if whole else sys.float_info.max
+    limits = f"{-most if low is None else float(low)!r}, {most if high is None else float(high)!r}"
+    return f"{{{json.dumps(hyper.name)}, '{'i' if whole else 'd'}', {limits}}}"
+
+
 def executable(model: Model) -> str:
     """The `main` of the standalone program."""
     tables: list[tuple[str, ...]] = []
@@ -180,20 +192,21 @@ def executable(model: Model) -> str:
     ]
     outputs = [column(o.name, o.type, model, (Axis.TIME in o.type.axes, False, False)) for o in model.outputs]
     states = [column(s.name, s.type, model, (False, False, False)) for s in model.states]
-    hypers = [json.dumps(each.name) for each in model.hypers]
+    hypers = [setting(each) for each in model.hypers]
     for name, kind, rows in (
         ("tensors", "Tensor", tensors),
         ("inputs", "Column", inputs),
         ("outputs", "Column", outputs),
         ("states", "Column", states),
-        ("hyper_names", "char *const", hypers),
+        ("hypers", "Setting", hypers),
     ):
         if rows:
             numbered = [(row, str(number)) for number, row in enumerate(rows)]
             tables.append((f"static const {kind} {name}[] = {{", *commented(numbered, 4), "};"))
             present.append(name)
+    steps, _ = only_sizes(model, "infer")
     context = Executable(
-        model.program.name, f"{model.options.name}.h", model.symbol, tuple(tables), tuple(present)
+        model.program.name, f"{model.options.name}.h", model.symbol, tuple(tables), tuple(present), steps
     )
     return render("aot/main.cpp.jinja", context)
 

@@ -158,6 +158,7 @@ def tables(model: Model, plans: Mapping[str, Plan]) -> list[list[str]]:
     counts |= {"loss and metrics": 1 + len(model.metrics), "parameters": len(parameters)}
     numbers = [(str(count), name) for name, count in counts.items()]
     sizes = [(str(model.plain_bytes), "bytes of weights"), (str(model.packed_bytes), "of packed weights")]
+    sizes.append((str(model.optimizer_bytes), "of optimizer states"))
     found.append(listed("const ModelInfo model_info", [*numbers, *pointers, *sizes]))
     for entry in ENTRIES:
         if entry in plans:

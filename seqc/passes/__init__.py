@@ -7,7 +7,6 @@ graph without recursion. Nothing is merged before `differentiate`, so that each 
 from __future__ import annotations
 
 from seqc.passes.pipeline import PASSES, Wanted, apply_flow, flow_for, initial_optimizer, names_of_passes
-from seqc.passes.specialise import is_carried
 from seqc.passes.update import trained_parameters
 
 __all__ = [
@@ -16,7 +15,6 @@ __all__ = [
     "apply_flow",
     "flow_for",
     "initial_optimizer",
-    "is_carried",
     "names_of_passes",
     "trained_parameters",
 ]

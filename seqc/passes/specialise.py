@@ -31,6 +31,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from seqc.flow.carried import SCORING, group_roots, is_carried
 from seqc.flow.order import state_of
 from seqc.flow.types import ONCE, Axis, Flow, Kind, State, Type, Value
 from seqc.ops.op import FlowError
@@ -43,9 +44,6 @@ if TYPE_CHECKING:
 
 ENTRIES = ("infer", "evaluate", "gradients", "update", "step", "generate")
 """The entry points that come from the graph of the model; `apply` comes from its update rules."""
-
-SCORING = ("evaluate", "gradients", "update")
-"""Entries that compute the loss."""
 
 ONE_STEP = ("step", "generate")
 """Entries that run one step at a time: the time axis goes, and an input may be left out."""
@@ -60,23 +58,12 @@ def specialise(program: Program, entry: str) -> Flow:
     return Specialiser(program, entry).run()
 
 
-def is_carried(program: Program) -> bool:
-    """Whether states live on between calls. A model that turns time round has none that could."""
-    return all(value.op != "reverse" for value in program.flow.values)
-
-
 def wanted_roots(flow: Flow, entry: str) -> dict[str, int]:
     """The roots of the model that an entry gives, in the order of the Program."""
     prefixes: tuple[str, ...] = ("loss", "metric.") if entry in SCORING else ("output.",)
     if entry == "generate":
         prefixes = ("output.", "until")
     return {name: root for name, root in flow.roots.items() if name.startswith(prefixes)}
-
-
-def group_roots(flow: Flow, entry: str) -> tuple[int, ...]:
-    """What decides which states an entry advances: run entries share their states, and so do training entries."""
-    prefixes = ("loss", "metric.") if entry in SCORING else ("output.", "until", "default.")
-    return tuple(root for name, root in flow.roots.items() if name.startswith(prefixes))
 
 
 def is_held(flow: Flow, state: State) -> bool:
@@ -92,7 +79,7 @@ class Specialiser:
         self.program = program
         self.flow = program.flow
         self.entry = entry
-        self.carried = is_carried(program)
+        self.carried = is_carried(self.flow, entry)
         self.held = [is_held(self.flow, state) for state in self.flow.states]
         self.with_default = {each.name for each in program.inputs if each.default} & self._defaults()
         self.firsts: dict[int, int] = {}

@@ -81,6 +81,10 @@ def explain(fault: EngineFault, manifest: Manifest, entry: str, batched: bool = 
     if fault.code == BAD_LENGTH and which is not None:
         text = f"`{which['name']}` holds {value}{_place(-1, row, batched)}; expected a length from 0 to the number of steps"
         return ModelError(text, fault.code)
+    if fault.code == BAD_CALL and (only := _only(manifest, entry)):
+        return ModelError(
+            f"`{entry}` takes {only}: the profile of this build names no other size", fault.code
+        )
     texts = {
         BAD_INDEX: f"an index is out of range{place}",
         BAD_LENGTH: "a length is out of range",
@@ -90,6 +94,15 @@ def explain(fault: EngineFault, manifest: Manifest, entry: str, batched: bool = 
         BUSY: "the model is being trained by another thread, or is in use while it should be trained",
     }
     return ModelError(texts.get(fault.code, f"`{entry}` refused the call (code {fault.code})"), fault.code)
+
+
+def _only(manifest: Manifest, entry: str) -> str:
+    """The sizes that an entry point was built for, if there are such."""
+    only = {"steps": 0, "batch": 0, **manifest.get("only", {})}
+    counts = [(only["batch"], "row")] if entry != "apply" else []
+    if entry not in ("apply", "step", "generate"):
+        counts.insert(0, (only["steps"], "step"))
+    return " of ".join(f"{count} {word}{'s' * (count != 1)}" for count, word in counts if count)
 
 
 def _place(step: int, row: int, batched: bool) -> str:

@@ -62,7 +62,9 @@ def rows_fit(plan: Plan, node: Chosen, target: Target) -> str | None:
     pack = plan.packs[node.segments[0].pack]
     vectors = -(-pack.units // target.lanes) * pack.gates
     depth = sum(each.depth for each in node.segments)
-    few = vectors <= FEW_NARROW_SUMS if target.vector_bytes <= 32 else vectors <= FEW_SUMS and depth <= SHALLOW
+    few = (
+        vectors <= FEW_NARROW_SUMS if target.vector_bytes <= 32 else vectors <= FEW_SUMS and depth <= SHALLOW
+    )
     alone = few and node.rows == 1 and not node.turns
     if node.epilogue is None and not alone:
         return "nothing runs on its sums, which are many or deep"
