@@ -1,9 +1,10 @@
 // Kernels that are the same for every model up to their sizes: stacked products, gathers, scatters, sums over
-// axes, moves, reversals, general contractions, drawing an index. Rows are instants; each operand says how
+// axes, moves, reversals, drawing an index. Rows are instants; each operand says how
 // far apart its rows lie (0: the same for all), and what is summed (a number, or Steps of rows that end).
 #pragma once
 
 #include "beside.hpp"
+#include "contract.hpp"
 #include "fold.hpp"
 #include "math.hpp"
 #include "outer.hpp"
@@ -291,14 +292,20 @@ struct Turn {
   int64_t count, source, target;
 };
 
-// permute(turns, count, from, out): copies along nested loops.
+// permute(turns, count, from, out): copies along nested loops, of which the two innermost change places where
+// the inner one is shorter.
 template <class T> SEQC_KERNEL static void permute(const Turn *turns, int count, const T *from, T *out) {
-  for (int64_t k = 0; k < turns->count; ++k) {
-    if (count > 1)
+  if (count > 2) {
+    for (int64_t k = 0; k < turns->count; ++k)
       permute(turns + 1, count - 1, from + k * turns->source, out + k * turns->target);
-    else
-      out[k * turns->target] = from[k * turns->source];
+    return;
   }
+  const Turn last = turns[count - 1], before = count > 1 ? turns[0] : Turn{1, 0, 0};
+  const bool turned = before.count > last.count;
+  const Turn slow = turned ? last : before, quick = turned ? before : last;
+  for (int64_t i = 0; i < slow.count; ++i)
+    for (int64_t k = 0; k < quick.count; ++k)
+      out[i * slow.target + k * quick.target] = from[i * slow.source + k * quick.source];
 }
 
 // turn(steps, batch, width, from, from_row, out, out_row, lengths): out[t] = from[T - 1 - t], or round each
@@ -313,38 +320,6 @@ SEQC_KERNEL static void turn(int64_t steps, int64_t batch, int64_t width, const 
       for (int64_t i = 0; i < width; ++i)
         out[(t * batch + row) * out_row + i] = static_cast<O>(from[(source * batch + row) * from_row + i]);
     }
-}
-
-// One loop of a contraction: how often, and how far each operand moves on.
-struct Loop {
-  int64_t count, left, right, out;
-};
-
-// contract(outer, outers, inner, inners, left, right, out): out = sum over the inner loops of left times
-// right, for every turn of the outer loops. Each list holds at least one loop.
-template <class R, class O>
-SEQC_KERNEL static void contract(const Loop *outer, int outers, const Loop *inner, int inners, const R *left,
-                                 const R *right, O *out) {
-  if (outers > 0) {
-    for (int64_t k = 0; k < outer->count; ++k)
-      contract(outer + 1, outers - 1, inner, inners, left + k * outer->left, right + k * outer->right,
-               out + k * outer->out);
-    return;
-  }
-  if (inners > 1) {
-    O total = O(0);
-    for (int64_t k = 0; k < inner->count; ++k) {
-      O part = O(0);
-      contract(outer, 0, inner + 1, inners - 1, left + k * inner->left, right + k * inner->right, &part);
-      total += part;
-    }
-    *out = total;
-    return;
-  }
-  R sum = R(0);
-  for (int64_t k = 0; k < inner->count; ++k)
-    sum = fma(left[k * inner->left], right[k * inner->right], sum);
-  *out = static_cast<O>(sum);
 }
 
 // pick_index(rows, …): an index drawn with softmax(logits / temperature) by the inverse sum of `draw`; at

@@ -139,6 +139,34 @@ SEQC_INLINE double min_lanes(Vec<double> v) {
   return fold<double>(v, [](auto a, auto b) { return min(a, b); });
 }
 
+// sums_of_lanes<R>(v): lane i is the sum of all lanes of v[i], in the order of sum_lanes. Halves what is left
+// of the vectors: what stands in the lanes of one bit of their number, beside what stands in the others.
+#if defined(__clang__) || SEQC_VECTOR_BYTES < 16
+template <class R> SEQC_INLINE Vec<R> sums_of_lanes(Vec<R> (&v)[static_cast<size_t>(lanes<R>)]) {
+  Vec<R> sums = {};
+  SEQC_UNROLL
+  for (int i = 0; i < lanes<R>; ++i)
+    sums[i] = sum_lanes(v[i]);
+  return sums;
+}
+#else
+template <class R, int Half = lanes<R> / 2>
+SEQC_INLINE Vec<R> sums_of_lanes(Vec<R> (&v)[static_cast<size_t>(lanes<R>)]) {
+  if constexpr (Half > 0) {
+    typedef Ints<R> Which;
+    const Which at = lane_numbers<R>(), upper = -((at & Half) != 0); // 1 where the bit of Half is set
+    const Which first = (at ^ (upper * Half)) + upper * lanes<R>,
+                second = (at ^ (Half - upper * Half)) + upper * lanes<R>;
+    SEQC_UNROLL
+    for (int i = 0; i < Half; ++i)
+      v[i] = __builtin_shuffle(v[i], v[i + Half], first) + __builtin_shuffle(v[i], v[i + Half], second);
+    return sums_of_lanes<R, Half / 2>(v);
+  } else {
+    return v[0];
+  }
+}
+#endif
+
 // sweep<R>(begin, end, body): body(i, Whole{}) for whole vectors, then body(i, Part{n}) for the rest.
 // The body is a generic lambda [&](int64_t i, auto which) that uses load(p + i, which), store(…, which).
 template <class R, class Body> SEQC_INLINE void sweep(int64_t begin, int64_t end, Body &&body) {

@@ -14,6 +14,7 @@ from seqc.emit.kernel import Place, axes_of, place
 from seqc.flow.types import Axis, Kind
 from seqc.plan.buffers import Operand
 from seqc.plan.ragged import sums_rows
+from seqc.plan.tiled import tile_of
 from seqc.plan.types import Categorical, Einsum, Gather, Move, Pack, Plan, Reduce, Reverse, Scatter, Transpose
 
 
@@ -202,25 +203,34 @@ def categorical_call(plan: Plan, node: Categorical, in_scan: bool) -> RuntimeCal
 
 
 def einsum_call(plan: Plan, node: Einsum, in_scan: bool) -> RuntimeCall:
-    """Loops over the letters of the result and the axes that stay, inside them those that are summed."""
+    """Loops over the letters of the result and the axes that stay, inside them those that are summed. Where the innermost may be
+    tiles in registers, `left` is the operand that its neighbours in the result share."""
     operands = (node.left, node.right, node.out)
     sources, result = node.spec.split("->")
     left, right = sources.split(",")
+    tiled = tile_of(plan, node)
+    if tiled is not None and tiled.swapped:
+        operands, left, right = (node.right, node.left, node.out), right, left
+    kept = set(tiled.letters) if tiled is not None else set()
     extents = dict(node.extents)
     steps = [_letter_steps(letters, extents) for letters in (left, right, result)]
     in_scan = in_scan or (bool(plan.length) and Axis.TIME in node.axes)
     outer = [each.replace("{batch,", "{<batch>,") for each in _axis_loops(plan, node.axes, operands, in_scan)]
-    outer += [_letter_loop(letter, extents, steps) for letter in result]
+    outer += [_letter_loop(letter, extents, steps) for letter in result if letter not in kept]
     inner = _axis_loops(plan, node.summed, operands, False)
     inner += [
-        _letter_loop(letter, extents, steps) for letter in dict.fromkeys(left + right) if letter not in result
+        _letter_loop(letter, extents, steps)
+        for letter in dict.fromkeys(left + right)
+        if letter not in result and letter not in kept
     ]
-    inner = inner or ["{1, 0, 0, 0}"]
     outer = outer or ["{1, 0, 0, 0}"]
-    arguments = ("outer", str(len(outer)), "inner", str(len(inner)), "<0>", "<1>", "<2>")
+    inner = inner or ["{1, 0, 0, 0}"]
+    arguments = ["outer", str(len(outer)), "inner", str(len(inner)), "<0>", "<1>", "<2>"]
+    if tiled is not None:
+        arguments.append(f"Innermost<{', '.join(map(str, tiled.sizes(extents, *steps)))}>{{}}")
     tables = (("outer", "Loop", tuple(outer)), ("inner", "Loop", tuple(inner)))
     where = Place(node.axes, in_scan, sorted=bool(plan.length))
-    return RuntimeCall("contract", arguments, operands, where, tables)
+    return RuntimeCall("contract", tuple(arguments), operands, where, tables)
 
 
 def _letter_steps(letters: str, extents: dict[str, int]) -> dict[str, int]:

@@ -346,6 +346,24 @@ def transpose(builder: Builder, value: Value, args: tuple[int, ...]) -> int | No
     return builder.add("transpose", inner.args[0], order=tuple(first[place] for place in order))
 
 
+def contract(builder: Builder, value: Value, args: tuple[int, ...]) -> int | None:
+    """Of a transpose of what varies: the letters change places, nothing is copied."""
+    operands, result = str(value.attr("spec")).split("->")
+    letters, sources = operands.split(","), list(args)
+    for number, arg in enumerate(args):
+        inner = builder.value(arg)
+        if inner.op != "transpose" or not inner.type.axes:
+            continue
+        order = inner.attr("order")
+        assert isinstance(order, tuple)
+        turned = dict(zip(order, letters[number], strict=True))
+        letters[number] = "".join(turned[place] for place in range(len(order)))
+        sources[number] = inner.args[0]
+    if tuple(sources) == args:
+        return None
+    return builder.add("contract", *sources, spec=f"{','.join(letters)}->{result}")
+
+
 def reverse(builder: Builder, value: Value, args: tuple[int, ...]) -> int | None:
     """Turned round twice by the same lengths."""
     inner = builder.value(args[0])
@@ -373,6 +391,7 @@ RULES: Mapping[str, Rule] = MappingProxyType(
         "pick": pick,
         "reshape": reshape,
         "transpose": transpose,
+        "contract": contract,
         "reverse": reverse,
     }
 )
