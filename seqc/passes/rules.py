@@ -11,6 +11,7 @@ from types import MappingProxyType
 
 from seqc.flow.types import Axis, Kind, Type, Value
 from seqc.ops.build import Builder
+from seqc.passes.turned import concat, contract, pick_of_transpose, transpose
 
 Rule = Callable[[Builder, Value, tuple[int, ...]], int | None]
 
@@ -275,7 +276,7 @@ def count(builder: Builder, type: Type, gone: frozenset[Axis], removed: tuple[in
 
 
 def pick(builder: Builder, value: Value, args: tuple[int, ...]) -> int | None:
-    """Of everything, of a stack, of a concatenation, of a pick, of what was placed there."""
+    """Of everything, of a stack, of a concatenation, of a transpose, of a pick, of what was placed there."""
     source = builder.value(args[0])
     indices, dim, drop = value.attr("indices"), value.attr("dim"), value.attr("drop")
     assert isinstance(indices, tuple) and isinstance(dim, int)
@@ -289,6 +290,8 @@ def pick(builder: Builder, value: Value, args: tuple[int, ...]) -> int | None:
         return pick_of_concat(builder, source, dim, indices, bool(drop))
     if source.op == "place" and source.attr("dim") == dim and not source.attr("drop"):
         return pick_of_place(builder, source, dim, indices, bool(drop))
+    if source.op == "transpose":
+        return pick_of_transpose(builder, source, dim, indices, bool(drop))
     if source.op == "pick" and source.attr("dim") == dim and not source.attr("drop"):
         inner = source.attr("indices")
         assert isinstance(inner, tuple)
@@ -332,38 +335,6 @@ def reshape(builder: Builder, value: Value, args: tuple[int, ...]) -> int | None
     return builder.reshape(inner.args[0], value.type.dims) if inner.op == "reshape" else None
 
 
-def transpose(builder: Builder, value: Value, args: tuple[int, ...]) -> int | None:
-    """In the order that it has; of a transpose."""
-    order = value.attr("order")
-    assert isinstance(order, tuple)
-    if order == tuple(range(len(order))):
-        return args[0]
-    inner = builder.value(args[0])
-    if inner.op != "transpose":
-        return None
-    first = inner.attr("order")
-    assert isinstance(first, tuple)
-    return builder.add("transpose", inner.args[0], order=tuple(first[place] for place in order))
-
-
-def contract(builder: Builder, value: Value, args: tuple[int, ...]) -> int | None:
-    """Of a transpose of what varies: the letters change places, nothing is copied."""
-    operands, result = str(value.attr("spec")).split("->")
-    letters, sources = operands.split(","), list(args)
-    for number, arg in enumerate(args):
-        inner = builder.value(arg)
-        if inner.op != "transpose" or not inner.type.axes:
-            continue
-        order = inner.attr("order")
-        assert isinstance(order, tuple)
-        turned = dict(zip(order, letters[number], strict=True))
-        letters[number] = "".join(turned[place] for place in range(len(order)))
-        sources[number] = inner.args[0]
-    if tuple(sources) == args:
-        return None
-    return builder.add("contract", *sources, spec=f"{','.join(letters)}->{result}")
-
-
 def reverse(builder: Builder, value: Value, args: tuple[int, ...]) -> int | None:
     """Turned round twice by the same lengths."""
     inner = builder.value(args[0])
@@ -392,6 +363,7 @@ RULES: Mapping[str, Rule] = MappingProxyType(
         "reshape": reshape,
         "transpose": transpose,
         "contract": contract,
+        "concat": concat,
         "reverse": reverse,
     }
 )
