@@ -251,6 +251,17 @@ struct Run {
   int64_t source, target, width, count, source_step, target_step;
 };
 
+// copy_run(width, from, to): values that lie together, as the type that they get.
+template <class T, class O> SEQC_INLINE void copy_run(int64_t width, const T *from, O *to) {
+  if constexpr (Same<T, O>::value)
+    if (width >= 16) {
+      __builtin_memcpy(to, from, static_cast<size_t>(width) * sizeof(O));
+      return;
+    }
+  for (int64_t i = 0; i < width; ++i)
+    to[i] = static_cast<O>(from[i]);
+}
+
 // move(rows, from, from_row, out, out_row, clear, runs, count): copies stretches; clears `clear` values of
 // out first. Single values, and a few to clear, go column by column: a row of them is less work than to look
 // up what belongs to it.
@@ -274,15 +285,14 @@ SEQC_KERNEL static void move(int64_t rows, const T *from, int64_t from_row, O *o
   }
   for (int64_t row = 0; row < rows; ++row) {
     O *const to = out + row * out_row;
-    for (int64_t i = 0; i < clear; ++i)
-      to[i] = O(0);
+    if (clear > 0)
+      __builtin_memset(to, 0, static_cast<size_t>(clear) * sizeof(O));
     for (int r = 0; r < count; ++r) {
       const T *source = from + row * from_row + runs[r].source;
       O *target = to + runs[r].target;
       for (int64_t k = 0; k < runs[r].count;
            ++k, source += runs[r].source_step, target += runs[r].target_step)
-        for (int64_t i = 0; i < runs[r].width; ++i)
-          target[i] = static_cast<O>(source[i]);
+        copy_run(runs[r].width, source, target);
     }
   }
 }

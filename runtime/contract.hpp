@@ -27,7 +27,8 @@ struct Innermost {
 // Height rows of Width vectors; `Whole` or, in the last of them, `Part`: the columns that there are.
 template <class At, class R, int Height, int Width, class Last>
 SEQC_INLINE void contract_tile(const R *left, const R *right, R *out, bool add, Last last) {
-  Array<Array<Vec<R>, Width>, Height> sum = {};
+  constexpr int streams = Height * Width <= 4 && At::depth >= 16 ? 2 : 1; // to keep the multipliers busy
+  Array<Array<Array<Vec<R>, Width>, Height>, streams> sum = {};
   const auto each = [&](auto &&visit) SEQC_INLINED {
     SEQC_UNROLL
     for (int r = 0; r < Height; ++r) {
@@ -35,33 +36,42 @@ SEQC_INLINE void contract_tile(const R *left, const R *right, R *out, bool add, 
       for (int w = 0; w < Width; ++w) {
         R *const at = out + r * At::out_row + w * lanes<R> * At::out_column;
         if (w == Width - 1)
-          visit(sum[r][w], at, last);
+          visit(sum[0][r][w], at, last);
         else
-          visit(sum[r][w], at, Whole{});
+          visit(sum[0][r][w], at, Whole{});
       }
     }
   };
-  constexpr int64_t step = At::out_column;
+  constexpr int64_t apart = At::out_column;
   if (add)
     each([](Vec<R> &value, const R *from, auto which) SEQC_INLINED {
-      if constexpr (step == 1)
+      if constexpr (apart == 1)
         value = load(from, which);
       else
-        value = load_lanes(from, step, which);
+        value = load_lanes(from, apart, which);
     });
-  for (int64_t k = 0; k < At::depth; ++k) {
-    rank_one<R>(
-        sum, [&](int r) SEQC_INLINED { return broadcast(left[r * At::left_row + k * At::left_sum]); },
+  const auto step = [&](int64_t k, int q) SEQC_INLINED {
+    rank_one<R, streams>(
+        sum[q], [&](int r) SEQC_INLINED { return broadcast(left[r * At::left_row + k * At::left_sum]); },
         [&](int w) SEQC_INLINED {
           const R *const from = right + k * At::right_sum + w * lanes<R>;
           return w == Width - 1 ? load(from, last) : load(from);
         });
+  };
+  int64_t k = 0;
+  for (; k + streams <= At::depth; k += streams) {
+    SEQC_UNROLL
+    for (int q = 0; q < streams; ++q)
+      step(k + q, q);
   }
+  if constexpr (At::depth % streams != 0)
+    step(k, 0);
+  add_up(sum);
   each([](Vec<R> value, R *to, auto which) SEQC_INLINED {
-    if constexpr (step == 1)
+    if constexpr (apart == 1)
       store(to, value, which);
     else
-      store_lanes(to, step, value, which);
+      store_lanes(to, apart, value, which);
   });
 }
 

@@ -7,6 +7,7 @@ writes. The floor counts what no program can leave out: its products, and weight
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 from seqc.flow.types import Axis
@@ -21,6 +22,7 @@ from seqc.plan.strategies.outer import square_seconds
 from seqc.plan.strategies.product import EITHER_WAY, MANY_ROWS, PARTS, PRODUCTS, ROWS_TOGETHER
 from seqc.plan.strategies.strategy import Work
 from seqc.plan.target import Target
+from seqc.plan.tiled import tile_of
 from seqc.plan.types import (
     Categorical,
     Einsum,
@@ -50,8 +52,8 @@ DIVISION = 16
 """Simple operations that take as long as one division."""
 COARSE = 1.7
 """How many values of a coarse function are computed in the time of one of the fast class."""
-INDEXED = 1 / 64
-"""Share of the multiply-add rate that loops over any indices reach."""
+INDEXED, TILED = 1 / 64, 1 / 4
+"""Share of the multiply-add rate that loops over any indices reach, and those whose innermost ones are tiles."""
 CHAIN = 150
 """Cycles that a step of a loop waits for functions of functions, where the next step needs their result."""
 
@@ -284,12 +286,12 @@ def _outers(setting: Setting, node: Outers, looped: bool) -> Cost:
 
 
 def _einsum(setting: Setting, node: Einsum, looped: bool) -> Cost:
-    count = setting.cells(node.axes | node.summed, looped)
-    for _, extent in node.extents:
-        count *= extent
-    bytes, moving, farthest = _streams(setting, [node.left, node.right, node.out], count, looped)
+    cells = setting.cells(node.axes | node.summed, looped)
+    count = cells * math.prod(extent for _, extent in node.extents)
+    bytes, moving, farthest = _streams(setting, [node.left, node.right, node.out], cells, looped)
     work = _multiply(setting, 2.0 * count)
-    seconds, bound = _slowest({"multiply-adds": work / INDEXED, f"streams, {farthest}": moving})
+    share = INDEXED if tile_of(setting.plan, node) is None else TILED
+    seconds, bound = _slowest({"multiply-adds": work / share, f"streams, {farthest}": moving})
     return Cost(2.0 * count, 0.0, bytes, 0.0, 1, seconds, work, bound)
 
 

@@ -64,7 +64,7 @@ def test_contractions(vector_bytes: int, real: str, tmp_path: Path) -> None:
 def einsums(text: str, entry: str) -> list[tuple[Einsum, Tiled | None]]:
     """All contractions of an entry, with their tiles."""
     program = lower_text(text)
-    made = plan(program, flow_for(program, entry), entry, TARGET)
+    made = plan(flow_for(program, entry), program, entry, TARGET)
     kernels = [each for node in made.nodes for each in (node.kernels if isinstance(node, Scan) else (node,))]
     return [(each, tile_of(made, each)) for each in kernels if isinstance(each, Einsum)]
 
