@@ -1,6 +1,7 @@
 # seqc_add_model(NAME charlm SOURCE charlm.seq [REAL f32|f64] [ARGS ...])
 #
 # Builds the model with `seqc build` and gives an imported static library target `NAME` with its header folder.
+# Files that ARGS name (--weights FILE) are looked for beside the CMakeLists.txt, like SOURCE.
 # The dependency file makes CMake build again when the source or anything that it imports changes.
 find_program(SEQC_EXECUTABLE seqc REQUIRED)
 
@@ -8,6 +9,9 @@ function(seqc_add_model)
   cmake_parse_arguments(MODEL "" "NAME;SOURCE;REAL" "ARGS" ${ARGN})
   if(NOT MODEL_NAME OR NOT MODEL_SOURCE)
     message(FATAL_ERROR "seqc_add_model needs NAME and SOURCE")
+  endif()
+  if(NOT MODEL_NAME MATCHES "^[A-Za-z_][A-Za-z0-9_]*$")
+    message(FATAL_ERROR "seqc_add_model: NAME ${MODEL_NAME} is no name in C: letters, digits and _")
   endif()
   if(NOT MODEL_REAL)
     set(MODEL_REAL f32)
@@ -21,6 +25,7 @@ function(seqc_add_model)
     COMMAND "${SEQC_EXECUTABLE}" build "${source}" -o "${folder}" --name "${MODEL_NAME}" --emit header,static
             --real ${MODEL_REAL} --depfile "${folder}.d" --quiet ${MODEL_ARGS}
     DEPENDS "${source}"
+    WORKING_DIRECTORY "${CMAKE_CURRENT_SOURCE_DIR}"
     DEPFILE "${folder}.d"
     VERBATIM)
   add_custom_target(${MODEL_NAME}_seqc DEPENDS "${archive}" "${header}")

@@ -8,6 +8,7 @@ from seqc.syntax.tokens import Token
 
 _CLOSERS = {"RPAR": ")", "RSQB": "]", "RBRACE": "}"}
 _BINARY = ("PLUS", "STAR", "SLASH", "AT", "CARET", "COMPARE", "AND", "OR", "PIPE", "MINUS")
+_TWO_VALUES = ("mod", "div", "min", "max", "outer")
 _OPERAND_END = ("NAME", "NUMBER", "STRING", "RPAR", "RSQB")
 
 
@@ -132,6 +133,19 @@ def _missing_then(stuck: Stuck) -> Diagnostic | None:
         if opener is None
         else stuck.say("S0116", "`then` is missing", stuck.token, "before this", hint=hint)
     )
+
+
+def _function_between(stuck: Stuck) -> Diagnostic | None:
+    """`a mod b`: a function of two values, written as an operator."""
+    word, before = stuck.token, stuck.back()
+    if word.text not in _TWO_VALUES:
+        word, before = stuck.back(), stuck.back(2)
+    if word.text not in _TWO_VALUES or before.kind not in _OPERAND_END:
+        return None
+    if stuck.source.line_of(before.start) != stuck.source.line_of(word.start):
+        return None
+    hint = f"write `{word.text}(a, b)`"
+    return stuck.say("S0104", f"`{word.text}` is a function, not an operator", word, hint=hint)
 
 
 def _stray_branch(stuck: Stuck) -> Diagnostic | None:
@@ -290,7 +304,15 @@ def _indexed_equation(stuck: Stuck) -> Diagnostic | None:
 
 
 BRACKETS: tuple[Question, ...] = (_too_early, _closed_by_another, _closes_nothing, _runs_into_the_next)
-EARLY: tuple[Question, ...] = (_elif, _if_statement, _reducer, _prev, _time_comparison, _equal_in_expression)
+EARLY: tuple[Question, ...] = (
+    _elif,
+    _function_between,
+    _if_statement,
+    _reducer,
+    _prev,
+    _time_comparison,
+    _equal_in_expression,
+)
 QUESTIONS: tuple[Question, ...] = (
     _missing_then,
     _missing_else,

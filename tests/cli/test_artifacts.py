@@ -161,6 +161,106 @@ def test_the_executable_says_what_it_does_not_take(here: Path) -> None:
         assert done.returncode == 1 and "output: cannot be written" in done.stderr
 
 
+KNOBS = """
+model Knobs {
+  input  x: real
+  input  gain: real once
+  hyper  taps: int = 2
+  hyper  end: index(9) = 3
+  input  k: index(4)
+  output y = gain * x * real(taps) + real(end) + real(k)
+}
+"""
+
+
+def test_what_is_set_for_the_executable_is_checked(here: Path) -> None:
+    (here / "knobs.seq").write_text(KNOBS, encoding="utf-8")
+    assert seqc("build", "knobs.seq", "-o", "made", "--emit", "exe").code == 0
+
+    def run(text: str, *values: str) -> subprocess.CompletedProcess[str]:
+        options = [part for value in values for part in ("--set", value)]
+        return subprocess.run(["made/bin/knobs", *options], input=text, capture_output=True, text=True)
+
+    assert (run("1,2\n", "gain=3").stdout, run("1,2\n", "gain=3", "taps=4", "end=8").stdout) == (
+        "11\n",
+        "22\n",
+    )
+    refused = {
+        ("1,2\n",): "input `gain`: not set; give --set NAME=NUMBERS",
+        ("1,2\n", "gain=3", "taps=2.5"): "expected a whole number",
+        ("1,2\n", "gain=3", "end=9"): "expected a whole number from 0 to 8",
+        ("1,2\n", "gain=3", "taps=1e300"): "expected a whole number",
+        ("1,2\n", "gain=3,4"): "expected 1 numbers",
+        ("1,2\n1,4\n", "gain=3"): "input `k`: step 1: 4 is an index out of range",
+    }
+    for (text, *values), said in refused.items():
+        done = run(text, *values)
+        assert done.returncode == 1 and said in done.stderr, (values, done.stderr)
+
+
+def test_an_executable_without_inputs_asks_for_steps(here: Path) -> None:
+    text = "model Count { state n: real = 0  n = prev n + 1  output n }"
+    (here / "count.seq").write_text(text, encoding="utf-8")
+    assert seqc("build", "count.seq", "-o", "made", "--emit", "exe").code == 0
+    done = subprocess.run(["made/bin/count"], capture_output=True, text=True)
+    assert done.returncode == 1 and "give --steps N" in done.stderr
+    done = subprocess.run(["made/bin/count", "--steps", "3"], capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, "1\n2\n3\n")
+
+
+SIZED = """
+use std.cells: Both, GRU
+model Sized { input x: real[2]  output y = (x |> Both(GRU(2)))[0] }
+deploy eight of Sized { batch = 8  emit = [exe] }
+deploy five of Sized { batch = 1  steps = 5  emit = [exe, py] }
+"""
+
+
+def test_sizes_of_a_profile_are_said(here: Path) -> None:
+    (here / "sized.seq").write_text(SIZED, encoding="utf-8")
+    refused = seqc("build", "sized.seq", "-o", "made", "--deploy", "eight")
+    assert refused.code == 1 and "a program of `batch = 8` could never run" in refused.err
+    assert seqc("build", "sized.seq", "-o", "made", "--deploy", "five").code == 0
+    model = doors.load(here / "sized.seq", seed=5)
+    model.save(here / "w.safetensors")
+    command = ["made/bin/sized", "--weights", "w.safetensors"]
+    done = subprocess.run(command, input="1,2\n" * 5, capture_output=True, text=True)
+    assert done.returncode == 0 and len(done.stdout.split()) == 5
+    done = subprocess.run(command, input="1,2\n" * 4, capture_output=True, text=True)
+    assert done.returncode == 1 and "4 steps, and this program takes 5" in done.stderr
+    code = "import sized, numpy as np; sized.Sized().infer(np.zeros((4, 2), np.float32))"
+    done = subprocess.run([sys.executable, "-c", code], cwd=here / "made", capture_output=True, text=True)
+    assert "`infer` takes 5 steps of 1 row: the profile of this build names no other size" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("file", "model", "name"),
+    [
+        ("stdint", "M", "stdint_"),
+        ("random", "M", "random_"),
+        ("class", "Class", "class_"),
+        ("my model", "M", "m_"),
+    ],
+)
+def test_names_that_the_system_has_are_changed(here: Path, file: str, model: str, name: str) -> None:
+    (here / f"{file}.seq").write_text(f"model {model} {{ input x: real  output y = x }}", encoding="utf-8")
+    done = seqc("build", f"{file}.seq", "-o", "made", "--emit", "header,static")
+    assert done.code == 0, done.err
+    assert (here / "made" / f"{name}.h").is_file() and (here / "made" / f"lib{name}.a").is_file()
+
+
+@pytest.mark.parametrize("name", ["math", "m", "seqc_abi", "numpy", "json"])
+def test_names_that_the_system_has_are_refused(here: Path, name: str) -> None:
+    done = seqc("build", "tiny.seq", "-o", "made", "--emit", "header", "--name", name)
+    assert done.code == 1 and f"the name `{name}` is taken" in done.err and f"--name {name}_model" in done.err
+
+
+def test_a_parameter_may_be_called_like_a_gap(here: Path) -> None:
+    text = "model P { input x: real  param pad_1: real = ones  output y = pad_1 * x }"
+    (here / "pads.seq").write_text(text, encoding="utf-8")
+    assert seqc("build", "pads.seq", "-o", "made", "--emit", "header,static").code == 0
+
+
 @pytest.mark.parametrize("name", ["../x", "a/b", "a b", "1a", "class", 'a"b', "*"])
 def test_names_that_no_module_can_have(here: Path, name: str) -> None:
     done = seqc("build", "tiny.seq", "-o", "made", "--emit", "header", "--name", name)

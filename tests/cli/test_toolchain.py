@@ -102,3 +102,9 @@ def test_loading_without_a_compiler_runs_in_numpy(here: Path, monkeypatch: pytes
     heard: list[str] = []
     model = load(here / "tiny.seq", note=heard.append)
     assert heard and model.infer(np.ones((3, 2), np.float32)).shape == (3,)
+
+
+def test_a_processor_that_the_compiler_does_not_know(here: Path) -> None:
+    done = seqc("build", "tiny.seq", "-o", "made", "--march", "bogus")
+    assert done.code == 2 and "the C++ compiler knows no processor `bogus`" in done.err
+    assert "or `--march=` for a portable build" in done.err and "--compiler aarch64-linux-gnu-g++" in done.err

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes as C
 import shutil
 import subprocess
 import sys
@@ -17,7 +18,7 @@ from seqc.emit.workspace import workspace_bytes
 from seqc.plan import plan
 from seqc.plan.target import Target
 from tests.compiled import compare
-from tests.compiled.client import ENTRIES, FLAGS, RUNTIME, STRICT, Client, aligned, build
+from tests.compiled.client import ENTRIES, FLAGS, RUNTIME, STRICT, Client, Weights, aligned, build, pointers
 from tests.compiled.compare import Pair, check_all, close, flows_of, inputs_of, make, text_of
 from tests.numeric.hand_models import MODELS
 
@@ -140,6 +141,35 @@ def test_missing_pointers_and_sizes_are_refused(feedback: Pair) -> None:
     assert client._run("infer", call, 0, 0, None, None, None) == BAD_CALL
     assert client.forward("infer", [inputs[0], None], [None], None, 3, 2) == 0
     assert client.forward("step", [None, None], [np.zeros(2, np.int32)], client.state(2), 1, 2) == 0
+
+
+def test_weights_that_are_missing_are_refused(feedback: Pair, trainable: Pair) -> None:
+    """Plain or packed ones, or the optimizer's states: a code, whatever way into the model."""
+    client = feedback.client
+    inputs, plain, packed = inputs_of(feedback, 1, 1), client.plain.ctypes.data, client.packed.ctypes.data
+    for entry, first, second in (("step", None, packed), ("step", plain, None), ("infer", plain, None)):
+        weights, state, outputs = Weights(first, second), client.state(1), client.outputs(1, 1)
+        rest = (pointers(state), pointers(inputs), pointers(outputs))
+        call = client.record(entry, 1, 1)
+        assert client._run(entry, call, C.addressof(weights), client._hyper(), *rest) == BAD_CALL, entry
+    client, trainer = trainable.client, trainable.client.trainer()
+    trainer.optimizer = None
+    call = client.record("apply", 1, 1)
+    grads = aligned(len(client.plain))
+    assert client._run("apply", call, C.addressof(trainer), grads.ctypes.data) == BAD_CALL
+
+
+def test_a_step_does_not_look_at_the_number_of_steps(feedback: Pair) -> None:
+    client, found = feedback.client, []
+    weights = Weights(client.plain.ctypes.data, client.packed.ctypes.data)
+    for steps in (1, 0):
+        inputs, outputs, state = inputs_of(feedback, 1, 1), client.outputs(1, 1), client.state(1)
+        call = client.record("step", 1, 1)
+        call.steps = steps
+        rest = (pointers(state), pointers(inputs), pointers(outputs))
+        assert client._run("step", call, C.addressof(weights), client._hyper(), *rest) == 0
+        found.append(outputs[0].tobytes())
+    assert found[0] == found[1]
 
 
 @pytest.mark.parametrize("name", ["ragged", "trainable", "feedback"])
@@ -337,3 +367,7 @@ def test_sizes_of_a_profile_are_constants(tmp_path: Path) -> None:
     assert client.forward("infer", [x, None], client.outputs(5, 2), None, 5, 1) == BAD_CALL
     assert client.forward("infer", [x, None], client.outputs(5, 2), None, 4, 2) == BAD_CALL
     assert client.forward("step", [x[0], None], client.outputs(1, 2), client.state(2), 1, 2) == 0
+    one = [x[0, :1].copy(), None]
+    assert client.forward("step", one, client.outputs(1, 1), client.state(1), 1, 1) == BAD_CALL
+    assert "call->steps must be 5 and call->batch must be 2." in files["model.h"]
+    assert client.manifest["only"] == {"steps": 5, "batch": 2}

@@ -106,6 +106,7 @@ def test_a_model_that_cannot_stream_reads_everything_first(tmp_path: Path) -> No
         ("", ("--nonsense", "1"), 1, "--nonsense"),
         ("", ("--set", "nothing=1"), 1, "nothing"),
         ("", ("--weights", "/nowhere"), 2, "cannot be opened"),
+        ("1,2,3\n", ("--steps", "2"), 1, "the input says how many steps there are"),
     ],
 )
 def test_wrong_use_is_named(gru: Program, text: str, options: tuple[str, ...], code: int, said: str) -> None:
@@ -120,12 +121,20 @@ def test_help_names_inputs_and_outputs(gru: Program) -> None:
     assert gru.run("1,2,3\n", weights=False).returncode == 2
 
 
+def test_a_mark_of_utf8_and_a_heading_are_stepped_over(gru: Program) -> None:
+    plain, marked = gru.run("1,2,3\n"), gru.run(b"\xef\xbb\xbf1,2,3\n")
+    assert (
+        plain.stdout == marked.stdout != b"" and gru.run(b"\xef\xbb\xbfa,b,c\n1,2,3\n").stdout == plain.stdout
+    )
+
+
 def test_broken_weights_are_refused(gru: Program, tmp_path: Path) -> None:
     good = gru.weights.read_bytes()
     size = int.from_bytes(good[:8], "little")
     broken = {
         "empty": b"",
         "cut": good[:-4],
+        "more": good + b"more",
         "header": good[: size // 2],
         "length": (2**63).to_bytes(8, "little") + good[8:],
         "name": good.replace(b'"out.W"', b'"out.V"'),
@@ -141,3 +150,4 @@ def test_broken_weights_are_refused(gru: Program, tmp_path: Path) -> None:
         )
         assert (done.returncode, done.stdout) == (2, b""), name
         assert done.stderr.count(b"\n") == 1, name
+        assert b"tensor `out.b`: its data is cut off" in done.stderr or name != "cut", done.stderr
