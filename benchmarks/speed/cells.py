@@ -25,6 +25,9 @@ class Functions:
     sqrt: Callable[[Any], Any]
     split: Callable[[Any, int], Any]
     mean: Callable[[Any], Any]
+    exp: Callable[[Any], Any]
+    softplus: Callable[[Any], Any]
+    einsum: Callable[..., Any]
 
 
 NUMPY = Functions(
@@ -34,18 +37,27 @@ NUMPY = Functions(
     np.sqrt,
     lambda x, n: np.split(x, n, -1),
     lambda x: x.mean(-1, keepdims=True),
+    np.exp,
+    lambda x: np.logaddexp(x, 0),
+    np.einsum,
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """`gates`: names of the layers whose W, U, b are stacked; `own`: parameters taken as they are; `cells`: states beside h."""
+    """`gates`: names of the layers whose W, U, b are stacked; `own`: parameters taken as they are; `read`: what a step gives, where it
+    is not its first state."""
 
     gates: tuple[str, ...]
     own: tuple[str, ...]
     states: tuple[str, ...]
     step: Callable[[Functions, Arrays, Any, tuple[Any, ...]], tuple[Any, ...]]
     ahead: Callable[[Functions, Arrays, Any], Any] | None = None
+    read: Callable[[Functions, Arrays, Any, tuple[Any, ...]], Any] | None = None
+
+    def shown(self, f: Functions, p: Arrays, now: Any, state: tuple[Any, ...]) -> Any:
+        """What a step gives."""
+        return state[0] if self.read is None else self.read(f, p, now, state)
 
     def stack(self, weights: Mapping[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:
         """Our parameters of one layer as W [D, G H], U [H, G H], b and what the cell has of its own."""
@@ -119,6 +131,77 @@ def _leaky(f: Functions, p: Arrays, x: Any, s: tuple[Any, ...]) -> tuple[Any, ..
     return (s[0] + f.sigmoid(p["rate"]) * (f.tanh(x + s[0] @ p["U"]) - s[0]),)
 
 
+def _silu(f: Functions, x: Any) -> Any:
+    return x * f.sigmoid(x)
+
+
+def _delta_ahead(f: Functions, p: Arrays, x: Any) -> Any:
+    k = _silu(f, x @ p["Wk"])
+    k = k / (f.sqrt(f.einsum("...k,...k->...", k, k))[..., None] + 1e-4)
+    return k, _silu(f, x @ p["Wq"]), x @ p["Wv"], f.sigmoid(x @ p["wb"])
+
+
+def _delta(f: Functions, p: Arrays, x: Any, s: tuple[Any, ...]) -> tuple[Any, ...]:
+    k, _, v, beta = x
+    miss = beta[:, None] * (v - f.einsum("bhk,bk->bh", s[0], k))
+    return (s[0] + miss[:, :, None] * k[:, None, :],)
+
+
+def _delta_read(f: Functions, p: Arrays, x: Any, s: tuple[Any, ...]) -> Any:
+    return f.einsum("bhk,bk->bh", s[0], x[1])
+
+
+def _space_ahead(f: Functions, p: Arrays, x: Any) -> Any:
+    u = _silu(f, x @ p["Wu"])
+    d = f.softplus(u @ p["Wd"] + p["bd"])
+    return d, d * u, u @ p["Wb"], u @ p["Wc"], p["skip"] * u, _silu(f, x @ p["Wg"])
+
+
+def _space(f: Functions, p: Arrays, x: Any, s: tuple[Any, ...]) -> tuple[Any, ...]:
+    kept = f.exp(-x[0][:, :, None] * f.exp(p["rate"].T))
+    return (kept * s[0] + x[1][:, :, None] * x[2][:, None, :],)
+
+
+def _space_read(f: Functions, p: Arrays, x: Any, s: tuple[Any, ...]) -> Any:
+    return (f.einsum("bhn,bn->bh", s[0], x[3]) + x[4]) * x[5]
+
+
+SOURCES = {
+    "DeltaNet": """
+# A memory that unlearns what it held under a key: Schlag, Irie and Schmidhuber 2021.
+cell DeltaNet(H)(x: real[D]) -> h: real[H] {
+  param Wk, Wq: real[32, D] = glorot
+  param Wv:     real[H, D]  = glorot
+  param wb:     real[D]     = normal(0.1)
+  param S0:     real[H, 32] = zeros
+  state S = S0
+  raised = silu(Wk @ x)
+  k = raised / (norm(raised) + 1e-4)
+  S = prev S + sigmoid(sum(wb * x)) * outer(Wv @ x - prev S @ k, k)
+  h = S @ silu(Wq @ x)
+}
+""",
+    "SelectiveSSM": """
+# A state space whose rates, what it takes in and what it gives depend on the input: Gu and Dao 2023.
+cell SelectiveSSM(H)(x: real[D]) -> h: real[H] {
+  param Wu, Wg: real[H, D]  = glorot
+  param Wd:     real[H, H]  = glorot
+  param Wb, Wc: real[16, H] = glorot
+  param bd:     real[H]     = -1.0
+  param rate:   real[H, 16] = uniform(0.0, 2.0)
+  param skip:   real[H]     = ones
+  param S0:     real[H, 16] = zeros
+  param same:   real[16]    = ones
+  state S = S0
+  u = silu(Wu @ x)
+  d = softplus(Wd @ u + bd)
+  S = exp(-outer(d, stop(same)) * exp(rate)) * prev S + outer(d * u, Wb @ u)
+  h = (S @ (Wc @ u) + skip * u) * silu(Wg @ x)
+}
+""",
+}
+"""Cells that the library does not have, in the language."""
+
 CELLS = {
     "LSTM": Cell(("i", "f", "g", "o"), (), ("h", "c"), _lstm),
     "GRU": Cell(("r", "z"), ("W", "U", "b", "bU"), ("h",), _gru, _gru_ahead),
@@ -136,6 +219,15 @@ CELLS = {
     ),
     "IndRNN": Cell(("g",), ("u",), ("h",), _indrnn),
     "Leaky": Cell(("g",), ("rate",), ("h",), _leaky),
+    "DeltaNet": Cell((), ("Wk", "Wq", "Wv", "wb"), ("S",), _delta, _delta_ahead, _delta_read),
+    "SelectiveSSM": Cell(
+        (),
+        ("Wu", "Wg", "Wd", "Wb", "Wc", "bd", "rate", "skip"),
+        ("S",),
+        _space,
+        _space_ahead,
+        _space_read,
+    ),
 }
 
 
@@ -161,10 +253,11 @@ def reference(cell: str, weights: Mapping[str, np.ndarray], prefix: str, x: np.n
     p = {name: value.astype(np.float64) for name, value in stacked(cell, weights, prefix).items()}
     record = CELLS[cell]
     given = ahead(NUMPY, cell, p, x.astype(np.float64))
-    state = tuple(np.tile(p[f"{name}0"], (x.shape[1], 1)) for name in record.states)
+    firsts = (p[f"{name}0"] for name in record.states)
+    state = tuple(np.broadcast_to(each, (x.shape[1], *each.shape)) for each in firsts)
     found = []
     for t in range(len(x)):
         now = tuple(each[t] for each in given) if isinstance(given, tuple) else given[t]
         state = record.step(NUMPY, p, now, state)
-        found.append(state[0])
+        found.append(record.shown(NUMPY, p, now, state))
     return np.stack(found)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from speed.cells import SOURCES
 from speed.work import Work
 
 EXAMPLES = Path(__file__).resolve().parent.parent.parent / "examples"
@@ -20,8 +21,9 @@ def text(work: Work) -> str:
     """The model of a row, as a `.seq` file."""
     if work.kind == "pendulum":
         return (EXAMPLES / "pendulum.seq").read_text(encoding="utf-8")
-    cells = sorted({"Dense", "Embedding", work.cell})
-    head = [f"use std.cells: {', '.join(cells)}", "use std.losses: cross_entropy", "use std.optim: SGD", ""]
+    own = SOURCES.get(work.cell, "")
+    cells = sorted({"Dense", "Embedding", *(() if own else (work.cell,))})
+    head = [f"use std.cells: {', '.join(cells)}", "use std.losses: cross_entropy", "use std.optim: SGD", own]
     body = _layers(work)
     if work.kind in ("training", "ragged", "build"):
         tail = _trained(work)

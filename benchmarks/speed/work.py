@@ -138,11 +138,17 @@ def training() -> Iterator[Work]:
 UNTUNED = ("PeepholeLSTM", "MGU", "LayerNormLSTM", "IndRNN", "Leaky")
 
 
+MATRICES = ("DeltaNet", "SelectiveSSM")
+"""Cells of a user's own whose states are matrices."""
+
+
 def cells() -> Iterator[Work]:
     """Cells that nobody tuned by hand; the LSTM stands among them as the measure of work per operation."""
     for cell in ("LSTM", *UNTUNED):
         target = None if cell == "LSTM" else 0.5
         yield Work("training", cell, 128, steps=64, batch=32, target=target)
+    for cell in MATRICES:
+        yield Work("training", cell, 64, steps=64, batch=32, given="real", target=0.5)
     for cell in ("LSTM", *UNTUNED):
         yield Work("samples", cell, 32)
 

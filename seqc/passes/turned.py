@@ -30,13 +30,13 @@ def transpose(builder: Builder, value: Value, args: tuple[int, ...]) -> int | No
         return args[0]
     inner = builder.value(args[0])
     if inner.op == "transpose":
-        first = order_of(inner)
-        return builder.add("transpose", inner.args[0], order=tuple(first[place] for place in order))
+        before = order_of(inner)
+        return builder.add("transpose", inner.args[0], order=tuple(before[place] for place in order))
     if inner.op == "contract" and inner.type.axes:
         operands, result = str(inner.attr("spec")).split("->")
         if set(operands) - {","} <= set(result):
-            spec = f"{operands}->{''.join(result[place] for place in order)}"
-            return builder.add("contract", *inner.args, spec=spec)
+            spec, (first, second) = f"{operands}->{''.join(result[place] for place in order)}", inner.args
+            return builder.contract(spec, first, second, axes=inner.type.axes)
     return None
 
 
@@ -52,7 +52,8 @@ def contract(builder: Builder, value: Value, args: tuple[int, ...]) -> int | Non
             sources[number] = inner.args[0]
     if tuple(sources) == args:
         return None
-    return builder.add("contract", *sources, spec=f"{','.join(letters)}->{result}")
+    first, second = sources
+    return builder.contract(f"{','.join(letters)}->{result}", first, second, axes=value.type.axes)
 
 
 def concat(builder: Builder, value: Value, args: tuple[int, ...]) -> int | None:

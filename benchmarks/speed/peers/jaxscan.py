@@ -30,6 +30,9 @@ JAX = Functions(
     jnp.sqrt,
     lambda x, n: tuple(jnp.split(x, n, -1)),
     lambda x: jnp.mean(x, -1, keepdims=True),
+    jnp.exp,
+    jax.nn.softplus,
+    jnp.einsum,
 )
 
 
@@ -45,11 +48,12 @@ def hidden(work: Work, unroll: int, p: dict[str, Any], x: Any) -> Any:
     """All hidden states of the last layer."""
     record = CELLS[work.cell]
     for layer in p["layers"]:
-        start = tuple(jnp.tile(layer[f"{name}0"], (x.shape[1], 1)) for name in record.states)
+        firsts = (layer[f"{name}0"] for name in record.states)
+        start = tuple(jnp.broadcast_to(each, (x.shape[1], *each.shape)) for each in firsts)
 
         def step(state: Any, now: Any, layer: Any = layer) -> Any:
             state = record.step(JAX, layer, now, state)
-            return state, state[0]
+            return state, record.shown(JAX, layer, now, state)
 
         x = jax.lax.scan(step, start, ahead(JAX, work.cell, layer, x), unroll=unroll)[1]
     return x

@@ -24,6 +24,9 @@ TORCH = Functions(
     torch.sqrt,
     lambda x, n: x.chunk(n, -1),
     lambda x: x.mean(-1, keepdim=True),
+    torch.exp,
+    torch.nn.functional.softplus,
+    torch.einsum,
 )
 
 
@@ -69,7 +72,8 @@ class Layer(torch.nn.Module):
     def forward(self, x: Any) -> Any:
         """All hidden states."""
         states = CELLS[self.cell].states
-        start = tuple(self.own[f"{name}0"].to(x.dtype).expand(x.shape[1], -1).contiguous() for name in states)
+        firsts = (self.own[f"{name}0"].to(x.dtype) for name in states)
+        start = tuple(each.expand(x.shape[1], *each.shape).contiguous() for each in firsts)
         if self.built_in:
             first = tuple(each.unsqueeze(0) for each in start)
             return self.module(x, first if len(first) > 1 else first[0])[0]
@@ -79,7 +83,7 @@ class Layer(torch.nn.Module):
         for t in range(x.shape[0]):
             now = tuple(each[t] for each in given) if isinstance(given, tuple) else given[t]
             start = step(TORCH, parameters, now, start)
-            found.append(start[0])
+            found.append(CELLS[self.cell].shown(TORCH, parameters, now, start))
         return torch.stack(found)
 
     def settle(self) -> None:
