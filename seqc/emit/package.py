@@ -204,7 +204,7 @@ def executable(model: Model) -> str:
             numbered = [(row, str(number)) for number, row in enumerate(rows)]
             tables.append((f"static const {kind} {name}[] = {{", *commented(numbered, 4), "};"))
             present.append(name)
-    steps, _ = only_sizes(model, "infer")
+    steps = 0 if "step" in model.entries else only_sizes(model, "infer")[0]
     context = Executable(
         model.program.name, f"{model.options.name}.h", model.symbol, tuple(tables), tuple(present), steps
     )

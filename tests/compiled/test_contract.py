@@ -61,6 +61,15 @@ def test_contractions(vector_bytes: int, real: str, tmp_path: Path) -> None:
             check_step(pair, inputs, steps, batch)
 
 
+def test_contractions_of_rows_that_end(tmp_path: Path) -> None:
+    text = MODEL.format(m=3, n=9, k=5).replace("  input v", "  input n: length\n  input v")
+    pair = make(lower_text(text), "f64", tmp_path)
+    for steps, batch in ((1, 1), (4, 3)):
+        inputs = inputs_of(pair, steps, batch)
+        check_infer(pair, inputs, steps, batch, carry=True)
+        check_gradients(pair, inputs, steps, batch)
+
+
 def einsums(text: str, entry: str) -> list[tuple[Einsum, Tiled | None]]:
     """All contractions of an entry, with their tiles."""
     program = lower_text(text)
