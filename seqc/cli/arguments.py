@@ -14,7 +14,7 @@ ModelFile = Annotated[Path, typer.Argument(help="The .seq file.", show_default=F
 Dims = Annotated[
     list[str] | None, typer.Option("--dim", help="Override a dim: --dim H=256.", metavar="NAME=SIZE")
 ]
-Real = Annotated[str, typer.Option("--real", help="Precision: f32 or f64.")]
+Real = Annotated[str | None, typer.Option("--real", help="Precision: f32 (or that of a run) or f64.")]
 ModelName = Annotated[str | None, typer.Option("--model", help="Which model, where a file holds several.")]
 Deploy = Annotated[str | None, typer.Option("--deploy", help="Build a deploy profile of the file.")]
 March = Annotated[
@@ -34,7 +34,7 @@ Seed = Annotated[int, typer.Option("--seed", help="Seed of everything random.")]
 
 def options(
     dims: list[str] | None = None,
-    real: str = "f32",
+    real: str | None = None,
     model: str | None = None,
     deploy: str | None = None,
     march: str = "native",
@@ -43,10 +43,11 @@ def options(
     embed: Path | None = None,
 ) -> Options:
     """The record of a build from the texts of a command line; UserFault S0906 for a text that means nothing."""
-    if real not in REALS:
+    if real is not None and real not in REALS:
         raise UserFault("S0906", f"`--real {real}` is not a precision", f"expected one of {', '.join(REALS)}")
     return Options(
-        real=real,
+        real=real or REALS[0],
+        said=real is not None,
         dims=tuple(sorted(_dim(text) for text in dims or [])),
         model=model,
         deploy=deploy,

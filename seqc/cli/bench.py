@@ -30,7 +30,7 @@ def bench(
     seconds: Annotated[float, typer.Option("--seconds", min=0.0, help="Time for each entry point.")] = 2.0,
     threads: Annotated[int, typer.Option("--threads", min=1, max=256, help="Threads that share a call.")] = 1,
     dim: Dims = None,
-    real: Real = "f32",
+    real: Real = None,
     model: ModelName = None,
     march: March = "native",
     as_json: Json = False,

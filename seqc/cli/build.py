@@ -31,7 +31,7 @@ def build(
         str | None,
         typer.Option("--emit", help="Any of py,header,static,shared,exe (default: py, or the profile's)."),
     ] = None,
-    real: Real = "f32",
+    real: Real = None,
     dim: Dims = None,
     model: ModelName = None,
     deploy: Deploy = None,

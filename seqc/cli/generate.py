@@ -32,7 +32,7 @@ def generate(
     ] = False,
     seed: Annotated[int, typer.Option("--seed", help="Another seed, another text.")] = 0,
     dim: Dims = None,
-    real: Real = "f32",
+    real: Real = None,
     model: ModelName = None,
     march: March = "native",
 ) -> None:

@@ -21,7 +21,7 @@ def show(
     after: Annotated[
         str | None, typer.Option("--after", help="Stop after a pass, e.g. differentiate.")
     ] = None,
-    real: Real = "f32",
+    real: Real = None,
     dim: Dims = None,
     model: ModelName = None,
     deploy: Deploy = None,

@@ -33,7 +33,7 @@ def train(
     scale: choices.Scale = None,
     dim: Dims = None,
     set_: choices.Numbers = None,
-    real: Real = "f32",
+    real: Real = None,
     model: ModelName = None,
     march: March = "native",
     quiet: Quiet = False,

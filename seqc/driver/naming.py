@@ -21,7 +21,7 @@ _LIBRARIES = "anl c crypt dl gcc gcc_s m mvec nsl pthread resolv rt stdc stdcxx 
 _OURS = "numpy seqc seqc_abi seqc_team"
 """What a build itself brings or imports."""
 
-_TAKEN = frozenset(f"{_HEADERS} {_LIBRARIES} {_OURS}".split()) | sys.stdlib_module_names
+_TAKEN = frozenset(f"{_HEADERS} {_LIBRARIES} {_OURS}".split()) | (sys.stdlib_module_names - {"test"})
 
 
 def name_of(model: str, wish: str | None, path: Path) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 EMITS = ("py", "header", "static", "shared", "exe")
 REALS = ("f32", "f64")
@@ -12,7 +12,7 @@ REALS = ("f32", "f64")
 class Options:
     """What to build.
 
-    `real` is the precision, `dims` overrides of `dim`s, `model` the one of several in a file, `deploy` a profile's name,
+    `real` is the precision, `said` whether somebody asked for it, `dims` overrides of `dim`s, `model` the one of several in a file, `deploy` a profile's name,
     `march` what the compiler's `-march` gets, `compiler` a path or name (else CXX, g++, clang++ in this order),
     `embed` a weights file to build in, `name` the name of module and library, `verify` runs the verifiers after each pass,
     `part` is one of the programs of `passes.segment` instead of the whole model,
@@ -31,6 +31,7 @@ class Options:
     part: str | None = None
     memory: int | None = None
     tuned: str = ""
+    said: bool = field(default=False, repr=False)
 
     def key(self) -> str:
         """The options as text, for the cache."""

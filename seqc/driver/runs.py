@@ -47,7 +47,8 @@ def remembered(folder: Path, options: Options) -> Options:
         raise UserFault("S0801", f"cannot read `{path}`", wrong, REMEDY)
     chosen = {**found["dims"], **dict(options.dims)}
     model = options.model or found["model"]
-    return replace(options, real=found["real"], model=model, dims=tuple(sorted(chosen.items())))
+    real = options.real if options.said else found["real"]
+    return replace(options, real=real, model=model, dims=tuple(sorted(chosen.items())))
 
 
 def _wrong(found: Any) -> str | None:

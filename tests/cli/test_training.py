@@ -63,6 +63,9 @@ def test_a_text_is_learned_and_gone_on_with(here: Path, text: Path) -> None:
 
     built = seqc("build", "writer.seq", "--run", "run", "-o", "made", "--emit", "exe,py")
     assert built.code == 0, built.err
+    for asked, size in (((), 4), (("--real", "f64"), 8)):
+        built = seqc("build", "writer.seq", "--run", "run", "-o", "wide", "--emit", "header", *asked)
+        assert built.code == 0 and f"WRITER_REAL_BYTES {size}" in (here / "wide" / "writer.h").read_text()
     package = seqc("generate", "made/writer", "--run", "run", "--prompt", "abc", "--length", 20, "--seed", 1)
     assert package.out == wrote.out
 
