@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from tests.compiled.client import native
 from tests.compiled.compare import check_gradients, check_infer, check_step, inputs_of, make
 from tests.numeric.programs import lower_text
 
@@ -23,7 +24,7 @@ train M { update = SGD(lr = 1e-2) }
 
 
 def test_states_live_on_beside_a_loss_that_turns_time(tmp_path: Path) -> None:
-    pair = make(lower_text(MODEL), "f64", tmp_path)
+    pair = make(lower_text(MODEL), "f64", tmp_path, flags=native("f64"))
     assert [each["name"] for each in pair.manifest["states"]] == ["s"]
     for steps, batch in ((1, 1), (4, 3)):
         inputs = inputs_of(pair, steps, batch)
