@@ -139,8 +139,16 @@ SEQC_KERNEL static void contract_innermost(const R *left, const R *right, R *out
   }
 }
 
+// A sum of nothing.
+template <class At, class R> SEQC_INLINE void contract_nothing(R *out) {
+  for (int64_t m = 0; m < At::rows; ++m)
+    for (int64_t n = 0; n < At::columns; ++n)
+      out[m * At::out_row + n * At::out_column] = R(0);
+}
+
 // contract(outer, outers, inner, inners, left, right, out, Innermost<…>{}): out = sum over the inner loops
-// and K of left times right, for every turn of the outer loops, M and N.
+// and K of left times right, for every turn of the outer loops, M and N. A loop of no turns, as where all
+// rows have ended, sums nothing.
 template <class R, int64_t... Sizes>
 SEQC_KERNEL static void contract(const Loop *outer, int outers, const Loop *inner, int inners, const R *left,
                                  const R *right, R *out, Innermost<Sizes...> innermost, bool add = false) {
@@ -153,6 +161,8 @@ SEQC_KERNEL static void contract(const Loop *outer, int outers, const Loop *inne
     contract(outers > 0 ? outer + 1 : outer, outers > 0 ? outers - 1 : 0, outers > 0 ? inner : inner + 1,
              outers > 0 ? inners : inners - 1, left + k * loop->left, right + k * loop->right,
              out + k * loop->out, innermost, add || (outers == 0 && k > 0));
+  if (outers == 0 && loop->count == 0 && !add)
+    contract_nothing<Innermost<Sizes...>>(out);
 }
 
 // The same where the innermost loops are read from the tables, too: for steps and types of any kind. Each

@@ -117,6 +117,10 @@ def test_sums_draws_and_guard(compiler: str, width: str, tmp_path: Path) -> None
     run(program)
 
 
+def test_contractions(compiler: str, width: str, tmp_path: Path) -> None:
+    run(build(compiler, "test_contract.cpp", tmp_path / "contract", *WIDTHS[width]))
+
+
 def test_products_with_weights_of_fewer_bits(compiler: str, width: str, tmp_path: Path) -> None:
     if width == "sanitized" and compiler != "g++":
         pytest.skip("one compiler is enough for this width")
@@ -157,6 +161,7 @@ def test_dot_products_of_bytes_compile(tmp_path: Path) -> None:
         ("test_math.cpp", "armv8-a"),
         ("test_gemm.cpp", "armv8-a"),
         ("test_sums.cpp", "armv8-a"),
+        ("test_contract.cpp", "armv8-a"),
         ("test_quant.cpp", "armv8-a"),
         ("test_quant.cpp", "armv8.2-a+dotprod"),
         ("test_bf16.cpp", "armv8-a"),
