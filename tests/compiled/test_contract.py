@@ -44,11 +44,15 @@ model M {{
 }}
 train M {{ update = SGD(lr = 1e-2) }}
 """
-SIZES = ((LANES, "f32", (1, 1, 1)), (LANES, "f32", (7, 8, 9)), (LANES, "f64", (5, 33, 17)))
-OTHERS = ((0, "f32", (2, 3, 5)), (16, "f32", (5, 9, 6)), (32, "f32", (8, 33, 17)))
+SIZES = (
+    (LANES, "f32", (7, 8, 9)),
+    (LANES, "f64", (5, 33, 17)),
+    (16, "f32", (1, 9, 6)),
+    (0, "f32", (2, 3, 5)),
+)
 
 
-@pytest.mark.parametrize(("vector_bytes", "real", "sizes"), [*SIZES, *OTHERS])
+@pytest.mark.parametrize(("vector_bytes", "real", "sizes"), SIZES)
 def test_contractions(vector_bytes: int, real: str, sizes: tuple[int, int, int], tmp_path: Path) -> None:
     m, n, k = sizes
     program, flags = lower_text(MODEL.format(m=m, n=n, k=k)), native("f32" if n == 8 else "f64")
