@@ -61,7 +61,6 @@ SEQC_INLINE void rows_together(int64_t row, const Segment<R> *segments, Epilogue
   constexpr int vectors = static_cast<int>(blocks<R>(Units)) * Gates, streams = chains(vectors) / Passes;
   constexpr int wide = panel_blocks(Gates) * Gates;
   RowSums<R, Passes, Rows, vectors> sums;
-  SEQC_UNROLL
   for (int pass = 0; pass < Passes; ++pass) {
     RowSums<R, streams, Rows, vectors> sum = {};
     const Segment<R> *segment = segments;
@@ -75,7 +74,6 @@ SEQC_INLINE void rows_together(int64_t row, const Segment<R> *segments, Epilogue
     }
   }
   add_up(sums);
-  SEQC_UNROLL
   for (int r = 0; r < Rows; ++r) {
     SEQC_UNROLL
     for (int64_t unit = 0; unit + lanes<R> <= Units; unit += lanes<R>)

@@ -13,9 +13,7 @@ MOST_SUMS = 8
 FEW_SUMS = 3
 """Vectors of sums of a row that are so few that they are cut into parts, which panels of many rows do slowly."""
 SHALLOW = 32
-"""Terms of a sum up to which this shows on vectors of 64 bytes."""
-FEW_NARROW_SUMS = 4
-"""The same on narrower vectors, whatever the terms: their registers hold the sums of two rows at a time, panels wait between rows."""
+"""Terms of a sum up to which this shows."""
 
 MANY_ROWS = 8
 """Rows of a call from which tiles multiply where the weights are packed for both."""
@@ -62,10 +60,7 @@ def rows_fit(plan: Plan, node: Chosen, target: Target) -> str | None:
     pack = plan.packs[node.segments[0].pack]
     vectors = -(-pack.units // target.lanes) * pack.gates
     depth = sum(each.depth for each in node.segments)
-    few = (
-        vectors <= FEW_NARROW_SUMS if target.vector_bytes <= 32 else vectors <= FEW_SUMS and depth <= SHALLOW
-    )
-    alone = few and node.rows == 1 and not node.turns
+    alone = vectors <= FEW_SUMS and depth <= SHALLOW and node.rows == 1 and not node.turns
     if node.epilogue is None and not alone:
         return "nothing runs on its sums, which are many or deep"
     if target.weights != "real" or target.math != "real":
