@@ -79,33 +79,21 @@ template <class R> constexpr bool narrow(int64_t units, int gates = 1) {
 // chains(vectors): into how many sums a result is cut so that one row keeps the multipliers busy.
 constexpr int chains(int64_t vectors) { return vectors >= 8 ? 1 : vectors >= 4 ? 2 : vectors >= 2 ? 4 : 8; }
 
-// add_up(sum): adds the sums of all stretches to those of the first, in the order of `tile`.
-template <class V, size_t Streams, size_t Width> SEQC_INLINE void add_up(V (&sum)[Streams][Width]) {
+// add_on(sum, more): sum += more, element by element.
+template <class V> SEQC_INLINE void add_on(V &sum, const V &more) { sum += more; }
+template <class V, size_t Count> SEQC_INLINE void add_on(V (&sum)[Count], const V (&more)[Count]) {
   SEQC_UNROLL
-  for (size_t half = Streams / 2; half > 0; half /= 2) {
-    SEQC_UNROLL
-    for (size_t q = 0; q < half; ++q) {
-      SEQC_UNROLL
-      for (size_t w = 0; w < Width; ++w)
-        sum[q][w] += sum[q + half][w];
-    }
-  }
+  for (size_t i = 0; i < Count; ++i)
+    add_on(sum[i], more[i]);
 }
 
-// The same of some rows at once.
-template <class V, size_t Streams, size_t Height, size_t Width>
-SEQC_INLINE void add_up(V (&sum)[Streams][Height][Width]) {
+// add_up(sum): adds the sums of all stretches to those of the first, by halves: one order for all products.
+template <class V, size_t Streams> SEQC_INLINE void add_up(V (&sum)[Streams]) {
   SEQC_UNROLL
   for (size_t half = Streams / 2; half > 0; half /= 2) {
     SEQC_UNROLL
-    for (size_t q = 0; q < half; ++q) {
-      SEQC_UNROLL
-      for (size_t r = 0; r < Height; ++r) {
-        SEQC_UNROLL
-        for (size_t w = 0; w < Width; ++w)
-          sum[q][r][w] += sum[q + half][r][w];
-      }
-    }
+    for (size_t q = 0; q < half; ++q)
+      add_on(sum[q], sum[q + half]);
   }
 }
 

@@ -61,20 +61,8 @@ SEQC_INLINE void add_tile(const Segment<R> *segments, int count, int64_t row, in
       }
     }
   }
-  if (Chains) {
-    SEQC_UNROLL
-    for (int half = Streams / 2; half > 0; half /= 2) {
-      SEQC_UNROLL
-      for (int q = 0; q < half; ++q) {
-        SEQC_UNROLL
-        for (int r = 0; r < Height; ++r) {
-          SEQC_UNROLL
-          for (int w = 0; w < Width; ++w)
-            sum[q][r][w] += sum[q + half][r][w];
-        }
-      }
-    }
-  }
+  if constexpr (Chains)
+    add_up(sum);
   SEQC_UNROLL
   for (int q = 0; q < (Chains ? 1 : Streams); ++q) {
     SEQC_UNROLL

@@ -13,15 +13,15 @@ constexpr bool pinned(int operands, int others, int sums) {
 }
 
 // rank_one<R, Streams>(sum, factor, column): sum[r][w] += factor(r) * column(w). Either all columns are
-// loaded and each factor meets them, or, where registers hold the factors only, all factors and each column.
-// A row alone multiplies its columns as it reads them. Streams: how many tiles like this one are summed at
-// once.
+// loaded and each factor meets them, or all factors and each column: where registers hold the factors only,
+// or would be full with the columns, which are more. A row alone multiplies its columns as it reads them.
+// Streams: how many tiles like this one are summed at once.
 template <class R, int Streams = 1, class V, size_t Height, size_t Width, class Factor, class Column>
 SEQC_INLINE void rank_one(V (&sum)[Height][Width], Factor &&factor, Column &&column) {
   constexpr int height = static_cast<int>(Height), width = static_cast<int>(Width);
   constexpr int sums = Streams * height * width;
-  constexpr bool tight = !pinned(width + (height < width ? 1 : 0), height, sums);
-  if constexpr (Term<R>::held == 1 && height > 1 && tight && pinned(height, width, sums)) {
+  constexpr bool columns_fit = pinned(width + (height < width ? 1 : 0), height, sums);
+  if constexpr (Term<R>::held == 1 && height > 1 && !columns_fit && pinned(height, width, sums)) {
     Array<Vec<R>, height> factors;
     SEQC_UNROLL
     for (int r = 0; r < height; ++r) {

@@ -46,7 +46,7 @@ NUMPY = Functions(
 @dataclass(frozen=True, slots=True)
 class Cell:
     """`gates`: names of the layers whose W, U, b are stacked; `own`: parameters taken as they are; `read`: what a step gives, where it
-    is not its first state."""
+    is not its first state; `once`: what of the parameters is computed once for all steps."""
 
     gates: tuple[str, ...]
     own: tuple[str, ...]
@@ -54,6 +54,11 @@ class Cell:
     step: Callable[[Functions, Arrays, Any, tuple[Any, ...]], tuple[Any, ...]]
     ahead: Callable[[Functions, Arrays, Any], Any] | None = None
     read: Callable[[Functions, Arrays, Any, tuple[Any, ...]], Any] | None = None
+    once: Callable[[Functions, Arrays], Arrays] | None = None
+
+    def settled(self, f: Functions, p: Arrays) -> Arrays:
+        """The parameters, with what no step changes."""
+        return p if self.once is None else {**p, **self.once(f, p)}
 
     def shown(self, f: Functions, p: Arrays, now: Any, state: tuple[Any, ...]) -> Any:
         """What a step gives."""
@@ -157,8 +162,12 @@ def _space_ahead(f: Functions, p: Arrays, x: Any) -> Any:
     return d, d * u, u @ p["Wb"], u @ p["Wc"], p["skip"] * u, _silu(f, x @ p["Wg"])
 
 
+def _space_once(f: Functions, p: Arrays) -> Arrays:
+    return {"decay": -f.exp(p["rate"].T)}
+
+
 def _space(f: Functions, p: Arrays, x: Any, s: tuple[Any, ...]) -> tuple[Any, ...]:
-    kept = f.exp(-x[0][:, :, None] * f.exp(p["rate"].T))
+    kept = f.exp(x[0][:, :, None] * p["decay"])
     return (kept * s[0] + x[1][:, :, None] * x[2][:, None, :],)
 
 
@@ -227,6 +236,7 @@ CELLS = {
         _space,
         _space_ahead,
         _space_read,
+        _space_once,
     ),
 }
 
@@ -252,6 +262,7 @@ def reference(cell: str, weights: Mapping[str, np.ndarray], prefix: str, x: np.n
     """All hidden states [T, B, H] in float64."""
     p = {name: value.astype(np.float64) for name, value in stacked(cell, weights, prefix).items()}
     record = CELLS[cell]
+    p = record.settled(NUMPY, p)
     given = ahead(NUMPY, cell, p, x.astype(np.float64))
     firsts = (p[f"{name}0"] for name in record.states)
     state = tuple(np.broadcast_to(each, (x.shape[1], *each.shape)) for each in firsts)

@@ -85,10 +85,8 @@ static inline int take_weights(const Run &run, const char *path) {
   if (path) {
     const Wrong wrong =
         load_weights(path, program.tensors, static_cast<int>(model.parameters), model.real_bytes, run.plain);
-    if (wrong.why && wrong.tensor) {
-      fprintf(stderr, "%s: weights `%s`: tensor `%s`: %s\n", program.title, path, wrong.tensor, wrong.why);
-      return 2;
-    }
+    if (wrong.why && wrong.tensor)
+      return fail(program, 2, "weights: tensor", wrong.tensor, wrong.why);
     if (wrong.why)
       return fail(program, 2, "weights", path, wrong.why);
   } else if (model.embedded_plain) {

@@ -307,7 +307,7 @@ template <class R> static void check_cells() {
     }
 }
 
-// One to seven and nine vectors of sums, in whole and odd stretches: rows go together or not.
+// One to eight vectors of sums, in whole and odd stretches: rows go together or not.
 template <class R> static void check_small() {
   for (const int64_t M : {1, 3, 7}) {
     check_rows<R, 1, 17, 5>(M);

@@ -47,7 +47,7 @@ def options(
         raise UserFault("S0906", f"`--real {real}` is not a precision", f"expected one of {', '.join(REALS)}")
     return Options(
         real=real or REALS[0],
-        said=real is not None,
+        real_asked=real is not None,
         dims=tuple(sorted(_dim(text) for text in dims or [])),
         model=model,
         deploy=deploy,

@@ -12,8 +12,8 @@ REALS = ("f32", "f64")
 class Options:
     """What to build.
 
-    `real` is the precision, `said` whether somebody asked for it, `dims` overrides of `dim`s, `model` the one of several in a file, `deploy` a profile's name,
-    `march` what the compiler's `-march` gets, `compiler` a path or name (else CXX, g++, clang++ in this order),
+    `real` is the precision, `real_asked` whether somebody named it (else it is that of a run, where there is one), `dims`
+    overrides of `dim`s, `model` the one of several in a file, `deploy` a profile's name, `march` what the compiler's `-march` gets, `compiler` a path or name (else CXX, g++, clang++ in this order),
     `embed` a weights file to build in, `name` the name of module and library, `verify` runs the verifiers after each pass,
     `part` is one of the programs of `passes.segment` instead of the whole model,
     `memory` a budget for a loaded model, in bytes, which no build depends on, `tuned` what timing found (see `driver.tuned`).
@@ -31,7 +31,7 @@ class Options:
     part: str | None = None
     memory: int | None = None
     tuned: str = ""
-    said: bool = field(default=False, repr=False)
+    real_asked: bool = field(default=False, repr=False)
 
     def key(self) -> str:
         """The options as text, for the cache."""

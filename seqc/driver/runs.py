@@ -47,7 +47,7 @@ def remembered(folder: Path, options: Options) -> Options:
         raise UserFault("S0801", f"cannot read `{path}`", wrong, REMEDY)
     chosen = {**found["dims"], **dict(options.dims)}
     model = options.model or found["model"]
-    real = options.real if options.said else found["real"]
+    real = options.real if options.real_asked else found["real"]
     return replace(options, real=real, model=model, dims=tuple(sorted(chosen.items())))
 
 

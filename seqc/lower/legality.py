@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from seqc.flow.order import Fault, Reason, faults, sources, state_of
+from seqc.flow.carried import behind_outputs
+from seqc.flow.order import Fault, Reason, faults, sources
 from seqc.flow.types import Axis, Flow, Value
 from seqc.lower.body import Body
 from seqc.lower.draft import Draft
@@ -158,24 +159,14 @@ def ends_of(flow: Flow) -> dict[int, int]:
 
 def streaming(flow: Flow, sites: list[Site]) -> Refusal | None:
     """Why no `step` can be made of a model: an output needs what only the whole sequence tells. None if one can."""
-    outputs = [root for name, root in flow.roots.items() if name.startswith(("output.", "until", "default."))]
     ends = ends_of(flow)
-    seen: set[int] = set()
-    pending = list(reversed(outputs))
     causes: list[int] = []
-    while pending:
-        index = pending.pop()
-        if index in seen:
-            continue
-        seen.add(index)
+    for index in behind_outputs(flow):
         value = flow.values[index]
         if value.op in ("reverse", "steps") or reduces(flow, value, Axis.TIME):
             causes.append(index)
         elif Axis.TIME in value.type.axes:
             causes += [ends[source] for source in sources(flow, index) if source in ends]
-        pending.extend(sources(flow, index))
-        if value.op == "final":
-            pending.append(flow.states[state_of(value)].init)
     if not causes:
         return None
     worst = min(causes)

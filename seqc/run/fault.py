@@ -98,7 +98,7 @@ def explain(fault: EngineFault, manifest: Manifest, entry: str, batched: bool = 
 
 def _only(manifest: Manifest, entry: str) -> str:
     """The sizes that an entry point was built for, if there are such."""
-    only = {"steps": 0, "batch": 0, **manifest.get("only", {})}
+    only = manifest["only"]
     counts = [(only["batch"], "row")] if entry != "apply" else []
     if entry not in ("apply", "step", "generate"):
         counts.insert(0, (only["steps"], "step"))

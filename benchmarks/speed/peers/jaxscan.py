@@ -47,7 +47,8 @@ def parameters(work: Work, weights: dict[str, np.ndarray]) -> dict[str, Any]:
 def hidden(work: Work, unroll: int, p: dict[str, Any], x: Any) -> Any:
     """All hidden states of the last layer."""
     record = CELLS[work.cell]
-    for layer in p["layers"]:
+    for plain in p["layers"]:
+        layer = record.settled(JAX, plain)
         firsts = (layer[f"{name}0"] for name in record.states)
         start = tuple(jnp.broadcast_to(each, (x.shape[1], *each.shape)) for each in firsts)
 

@@ -77,7 +77,7 @@ class Layer(torch.nn.Module):
         if self.built_in:
             first = tuple(each.unsqueeze(0) for each in start)
             return self.module(x, first if len(first) > 1 else first[0])[0]
-        parameters = dict(self.own)
+        parameters = CELLS[self.cell].settled(TORCH, dict(self.own))
         given = ahead(TORCH, self.cell, parameters, x)
         found, step = [], CELLS[self.cell].step
         for t in range(x.shape[0]):
