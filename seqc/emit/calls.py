@@ -214,8 +214,7 @@ def einsum_call(plan: Plan, node: Einsum, in_scan: bool) -> RuntimeCall:
     kept = set(tiled.letters) if tiled is not None else set()
     extents = dict(node.extents)
     steps = [_letter_steps(letters, extents) for letters in (left, right, result)]
-    in_scan = in_scan or (bool(plan.length) and Axis.TIME in node.axes)
-    outer = [each.replace("{batch,", "{<batch>,") for each in _axis_loops(plan, node.axes, operands, in_scan)]
+    where, outer = _row_loops(plan, node, operands, in_scan)
     outer += [_letter_loop(letter, extents, steps) for letter in result if letter not in kept]
     inner = _axis_loops(plan, node.summed, operands, False)
     inner += [
@@ -223,14 +222,28 @@ def einsum_call(plan: Plan, node: Einsum, in_scan: bool) -> RuntimeCall:
         for letter in dict.fromkeys(left + right)
         if letter not in result and letter not in kept
     ]
-    outer = outer or ["{1, 0, 0, 0}"]
-    inner = inner or ["{1, 0, 0, 0}"]
-    arguments = ["outer", str(len(outer)), "inner", str(len(inner)), "<0>", "<1>", "<2>"]
+    tables = [("outer", "Loop", tuple(outer)), ("inner", "Loop", tuple(inner))]
+    if tiled is None:
+        tables = [(name, kind, rows or ("{1, 0, 0, 0}",)) for name, kind, rows in tables]
+    loops = [each for name, _, rows in tables for each in (name if rows else "nullptr", str(len(rows)))]
+    arguments = [*loops, "<0>", "<1>", "<2>"]
     if tiled is not None:
         arguments.append(f"Innermost<{', '.join(map(str, tiled.sizes(extents, *steps)))}>{{}}")
-    tables = (("outer", "Loop", tuple(outer)), ("inner", "Loop", tuple(inner)))
-    where = Place(node.axes, in_scan, sorted=bool(plan.length))
-    return RuntimeCall("contract", tuple(arguments), operands, where, tables)
+    used = tuple(each for each in tables if each[2])
+    return RuntimeCall("contract", tuple(arguments), operands, where, used)
+
+
+def _row_loops(
+    plan: Plan, node: Einsum, operands: Sequence[Operand], in_scan: bool
+) -> tuple[Place, list[str]]:
+    """Where a contraction runs, and its loops over the instants of its result: one, where they are rows side by side in all operands."""
+    where = place(plan, node.axes, operands, in_scan)
+    if node.axes and not node.summed and (in_scan or not where.by_step):
+        return where, [f"{{<rows>, {', '.join(stride(plan, where, each) for each in operands)}}}"]
+    in_scan = in_scan or (bool(plan.length) and Axis.TIME in node.axes)
+    loops = _axis_loops(plan, node.axes, operands, in_scan)
+    by_axes = Place(node.axes, in_scan, sorted=bool(plan.length))
+    return by_axes, [each.replace("{batch,", "{<batch>,") for each in loops]
 
 
 def _letter_steps(letters: str, extents: dict[str, int]) -> dict[str, int]:

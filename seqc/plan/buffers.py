@@ -79,7 +79,8 @@ class Operand:
 
     `at` "first" or "last" (buffers with TIME only) stands for the instant 0 or T - 1 + slots whatever t is; such an operand
     has no TIME, and `shift` is 0. With `lookup` the buffer is a table without axes, `offset` counts from the start of the row
-    that is looked up; loads of loops that run on the sums of a product may have it.
+    that is looked up; loads of loops that run on the sums of a product may have it. With `spread` element e of a loop
+    reads element e // spread % size: so many neighbours read one, and whole vectors either one or neighbours.
     """
 
     buffer: int
@@ -89,6 +90,7 @@ class Operand:
     gate: int | None = None
     at: str = ""
     lookup: Lookup | None = None
+    spread: int = 0
 
 
 @dataclass(frozen=True, slots=True)

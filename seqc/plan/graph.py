@@ -49,7 +49,8 @@ class Use:
 @dataclass(slots=True)
 class Graph:
     """`ref` leads from a value to (the value that holds its elements, offset of the first); `position` is a running
-    order of all live values; `settled` are uniforms that must lie in memory for a kernel."""
+    order of all live values; `settled` are uniforms that must lie in memory for a kernel. `spread`: for each argument of some
+    elementwise values, how many neighbours read one element of it (`Operand.spread`)."""
 
     flow: Flow
     phases: tuple[Block, ...]
@@ -61,6 +62,7 @@ class Graph:
     uniform: list[bool]
     position: list[int]
     settled: set[int] = field(default_factory=set)
+    spread: dict[int, tuple[int, ...]] = field(default_factory=dict)
     segments: dict[int, tuple[Segment, ...]] = field(default_factory=dict)
     uses: list[list[Use]] = field(default_factory=list)
 
@@ -144,6 +146,10 @@ class Graph:
         if index in self.segments:
             return tuple(part for each in self.segments[index] for part in (each.matrix, each.vector))
         return self.args[index]
+
+    def spreads(self, index: int) -> tuple[int, ...]:
+        """For each source of a value how many neighbours read one element of it; 0 where each reads its own."""
+        return self.spread.get(index) or (0,) * len(self.sources(index))
 
     def before(self, index: int) -> tuple[int, ...]:
         """What must have run before a value can be read: its sources, or what makes the state that it reads."""
@@ -258,13 +264,13 @@ def collect_uses(graph: Graph, recomputed: dict[int, list[int]] | None = None) -
     inlined = recomputed or {}
     marks = {phase: set(values) for phase, values in inlined.items()}
 
-    def add(source: int, user: int, phase: int) -> None:
+    def add(source: int, user: int, phase: int, spread: int = 0) -> None:
         base, offset = graph.ref[source]
         if user >= 0 and graph.is_pointwise(user) and graph.inline_always(base):
             return
-        if user >= 0 and base in marks.get(phase, ()) and graph.phase[base] != phase:
+        if user >= 0 and not spread and base in marks.get(phase, ()) and graph.phase[base] != phase:
             return
-        whole = offset == 0 and graph.size(base) == graph.size(source)
+        whole = offset == 0 and graph.size(base) == graph.size(source) and not spread
         graph.uses[base].append(Use(user, whole, phase))
 
     for root in graph.flow.roots.values():
@@ -276,12 +282,12 @@ def collect_uses(graph: Graph, recomputed: dict[int, list[int]] | None = None) -
         add(state.next, -1, graph.phase[state.next])
     for phase, values in sorted(inlined.items()):
         for index in values:
-            for source in graph.sources(index):
-                add(source, index, phase)
+            for source, spread in zip(graph.sources(index), graph.spreads(index), strict=True):
+                add(source, index, phase, spread)
     for index in reversed(graph.computed()):
         if graph.uses[index]:
-            for source in graph.sources(index):
-                add(source, index, graph.phase[index])
+            for source, spread in zip(graph.sources(index), graph.spreads(index), strict=True):
+                add(source, index, graph.phase[index], spread)
 
 
 def live_states(graph: Graph) -> list[int]:

@@ -7,7 +7,7 @@ where they are needed; numbers and scalars of the call are statements of the loo
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from seqc.flow.types import Axis, Kind
 from seqc.plan.buffers import Operand, Statement
@@ -96,7 +96,7 @@ class Group:
             self.loads.append((self.loaded[key], operand, kind))
         return self.loaded[key]
 
-    def argument(self, source: int) -> int:
+    def argument(self, source: int, spread: int = 0) -> int:
         """The id of what a member reads."""
         graph = self.storage.graph
         base, offset = graph.ref[source]
@@ -106,7 +106,9 @@ class Group:
             return self.inside[base]
         if base in self.inside and offset == 0 and graph.size(base) == graph.size(source):
             return self.inside[base]
-        return self.load(self.storage.read(source), graph.type(source).kind)
+        operand = self.storage.read(source)
+        spread = spread if operand.size > 1 else 0
+        return self.load(replace(operand, spread=spread), graph.type(source).kind)
 
     def number(self, index: int) -> int:
         """The id of a constant, the step or a scalar of the call."""
@@ -131,7 +133,8 @@ class Group:
         elif op in ("broadcast", "stop", "clipped", "reshape"):
             self.inside[index] = self.argument(graph.sources(index)[0])
         else:
-            args = tuple(self.argument(source) for source in graph.sources(index))
+            read = zip(graph.sources(index), graph.spreads(index), strict=True)
+            args = tuple(self.argument(source, spread) for source, spread in read)
             self.inside[index] = self.state(op, args, graph.type(index).kind)
 
 
@@ -142,9 +145,10 @@ def members_with_inlined(
     found = set(members)
     todo = list(members)
     while todo:
-        for source in graph.sources(todo.pop()):
+        user = todo.pop()
+        for source, spread in zip(graph.sources(user), graph.spreads(user), strict=True):
             base, offset = graph.ref[source]
-            whole = offset == 0 and graph.size(base) == graph.size(source)
+            whole = offset == 0 and graph.size(base) == graph.size(source) and not spread
             if whole and base in again and graph.phase[base] != phase and base not in found:
                 found.add(base)
                 todo.append(base)

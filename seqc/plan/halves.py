@@ -87,7 +87,7 @@ def exact(plan: Plan) -> set[int]:
 
 def is_whole(plan: Plan, operand: Operand) -> bool:
     """Whether an operand is the vector of the instant at hand."""
-    alone = operand.gate is None and not operand.at and operand.lookup is None
+    alone = operand.gate is None and not operand.at and operand.lookup is None and not operand.spread
     return alone and operand.size == plan.buffers[operand.buffer].size
 
 

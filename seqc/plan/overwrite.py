@@ -121,7 +121,11 @@ def read_later(plan: Plan, chain: Chain, place: int, number: int) -> bool:
     later = [each for sweep in chain.sweeps[place + 1 :] for _, each, _ in sweep.loads]
     later += [pick.table for sweep in chain.sweeps[place + 1 :] for pick in sweep.picks]
     later += [each for sweep in chain.sweeps[place:] for _, each in sweep.stores]
-    later += [each for _, each, _ in chain.sweeps[place].loads if each.size != plan.buffers[number].size]
+    later += [
+        each
+        for _, each, _ in chain.sweeps[place].loads
+        if each.spread or each.size != plan.buffers[number].size
+    ]
     if any(each.buffer == number for each in later):
         return True
     behind, looped = False, False

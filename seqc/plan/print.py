@@ -135,6 +135,8 @@ def operand_text(plan: Plan, operand: Operand) -> str:
         text += f"[{operand.offset}:{operand.offset + operand.size}]"
     if operand.lookup:
         text += f"(b{operand.lookup.index})"
+    if operand.spread:
+        text += f" each {operand.spread}" if operand.spread > 1 else " round"
     if operand.at:
         return f"{text}@{operand.at}"
     return f"{text}@t+{operand.shift}" if operand.shift else text

@@ -19,7 +19,9 @@ from seqc.plan.keep import find_recomputed
 from seqc.plan.kernels import Packs, build_kernels, build_product
 from seqc.plan.order import soon_used
 from seqc.plan.roots import IN_PLACE
+from seqc.plan.shrink import shrink_in_loops
 from seqc.plan.sink import sink_rows
+from seqc.plan.spread import spread_operands
 from seqc.plan.squares import find_squares
 from seqc.plan.stack import find_products, find_stacks
 from seqc.plan.storage import Storage, find_storage
@@ -56,7 +58,10 @@ def schedule(flow: Flow, program: Program, entry: str, target: Target, recompute
     graph = make_graph(flow)
     find_squares(graph)
     find_products(graph, target.along)
+    spread_operands(graph, target.lanes)
     collect_uses(graph)
+    if shrink_in_loops(graph):
+        collect_uses(graph)
     recomputed = find_recomputed(graph) if recompute else {}
     collect_uses(graph, recomputed)
     if sink_rows(graph):

@@ -125,7 +125,7 @@ def split_of(plan: Plan, node: Node, lanes: int) -> Share:
     if not by_row(plan, node):
         return Share(Split.TASK)
     across = kept_axes(node) == WHOLE and not by_step(plan, node)
-    return Share(Split.CELLS if across and not isinstance(node, Einsum) else Split.ROWS)
+    return Share(Split.CELLS if across else Split.ROWS)
 
 
 def by_table(plan: Plan, node: Product) -> bool:

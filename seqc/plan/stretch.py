@@ -23,6 +23,7 @@ from seqc.plan.place import accesses, element_bytes, reads_and_writes
 from seqc.plan.share import WHOLE, by_column, by_row, by_step, kept_axes
 from seqc.plan.target import Target
 from seqc.plan.types import (
+    Einsum,
     Gather,
     Guard,
     Kernel,
@@ -165,9 +166,11 @@ class Wait:
 def may_lead(plan: Plan, node: Node, target: Target) -> bool:
     """Whether a kernel makes every cell from that cell alone, into memory of its own that is read where it was written;
     and a product with weights beyond the second cache does not sum so many values that its weights are what counts."""
-    if not isinstance(node, Product | Pointwise | Chain | Gather | Move | Reduce) or kept_axes(node) != WHOLE:
+    if not isinstance(node, Product | Pointwise | Chain | Einsum | Gather | Move | Reduce):
         return False
-    if (isinstance(node, Reduce) and node.summed) or not by_row(plan, node) or by_step(plan, node):
+    if kept_axes(node) != WHOLE:
+        return False
+    if (isinstance(node, Einsum | Reduce) and node.summed) or not by_row(plan, node) or by_step(plan, node):
         return False
     if isinstance(node, Product):
         packs = [plan.packs[each.pack] for each in node.segments]

@@ -57,6 +57,9 @@ def check_operand(plan: Plan, operand: Operand, where: str) -> None:
 
 def check_ids(node: Pointwise, position: int) -> None:
     """Raise unless every id is given once, before it is used."""
+    for _, operand, _ in node.loads:
+        if not may_load(operand, node.size):
+            raise PlanError(f"kernel {position} loads {operand} in a loop over {node.size}")
     known = {number for number, _, _ in node.loads} | {number for number, _ in node.draws}
     for statement in node.statements:
         if statement.id in known or not set(statement.args) <= known:
@@ -83,7 +86,7 @@ def check_chain(plan: Plan, node: Chain, position: int) -> None:
         known = set(numbers)
         single = {number for number, operand, _ in sweep.loads if operand.size == 1}
         for number, operand, _ in sweep.loads:
-            if operand.size not in (1, sweep.size):
+            if not may_load(operand, sweep.size):
                 raise PlanError(f"kernel {position} loads {operand} in a sweep over {sweep.size}")
             known.add(number)
         for pick in sweep.picks:
@@ -102,6 +105,11 @@ def check_chain(plan: Plan, node: Chain, position: int) -> None:
         numbers |= single | (known if sweep.size == 1 else set())
     for operand in (*node.reads(), *node.writes()):
         check_operand(plan, operand, f"kernel {position}")
+
+
+def may_load(operand: Operand, size: int) -> bool:
+    """Whether a loop over so many elements can read an operand."""
+    return operand.size in (1, size) or (operand.spread > 0 and size % (operand.size * operand.spread) == 0)
 
 
 def check_known(known: set[int], ids: Iterable[int], position: int) -> None:

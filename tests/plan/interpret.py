@@ -179,6 +179,15 @@ class Machine:
         kind = kind or self.plan.buffers[operand.buffer].kind
         return found.astype(self.dtype(kind))
 
+    def loaded(self, operand: Operand, kind: Kind, size: int) -> Array:
+        """What a loop over so many elements reads."""
+        found = self.get(operand, kind)
+        if operand.spread:
+            assert operand.gate is None and not operand.lookup
+            return found[..., np.arange(size) // operand.spread % operand.size]
+        assert operand.size in (1, size)
+        return found
+
     def looked_up(self, operand: Operand, lookup: Lookup) -> Array:
         table = self.get(Operand(operand.buffer, lookup.count * lookup.width)).reshape(lookup.count, -1)
         index = self.get(Operand(lookup.index, 1))[..., 0]
@@ -298,8 +307,7 @@ class Machine:
         for sweep in node.sweeps:
             shape = (*self.domain(node.axes), sweep.size)
             for number, operand, kind in sweep.loads:
-                assert operand.size in (1, sweep.size)
-                known[number] = self.get(operand, kind)
+                known[number] = self.loaded(operand, kind, sweep.size)
             for pick in sweep.picks:
                 table = self.get(pick.table)
                 table = np.broadcast_to(table, (*shape[:2], table.shape[2]))
@@ -322,11 +330,11 @@ class Machine:
         shape = (*self.domain(node.axes), node.size)
         known: dict[int, Array] = {}
         for number, operand, kind in node.loads:
-            assert operand.size in (1, node.size)
             if operand.buffer in self.sums:
+                assert operand.size == node.size and not operand.spread
                 known[number] = self.sums[operand.buffer][:, :, operand.gate or 0]
             else:
-                known[number] = self.get(operand, kind)
+                known[number] = self.loaded(operand, kind, node.size)
         for number, site in node.draws:
             known[number] = self.draw(site, shape, node.axes)
         self.statements(node.statements, node.axes, known)

@@ -1,0 +1,94 @@
+"""States that are matrices: outer products run in the loops that use them, what sums a loop's matrices up runs in that loop."""
+
+from __future__ import annotations
+
+import pytest
+
+from seqc.passes import flow_for
+from seqc.plan.place import flat, reads_and_writes
+from seqc.plan.types import Einsum, Kernel, Plan, Pointwise, Scan
+from tests.numeric.programs import lower_text
+from tests.plan.compare import TARGET, compare
+
+MODEL = """
+use std.optim: SGD
+model M {{
+  input u: real[{rows}]
+  input k: real[{columns}]
+  input q: real[{columns}]
+  param p: real[{rows}, {columns}] = glorot
+  state S = p
+  S = tanh(prev S - outer(prev S @ k, k) / 9) + outer(u, k) / 3 - outer(p @ q, q) / 7
+  y = S @ (k * q)
+  output y
+  output size = sum(S * p)
+  loss = mean(sum(y ^ 2) + sum(S ^ 2) / 5 over time, batch)
+}}
+train M {{ update = SGD(lr = 1e-2) }}
+"""
+ENTRIES = ("infer", "gradients", "update", "step")
+
+
+def made(rows: int, columns: int, entry: str, steps: int = 4, length: bool = False) -> Plan:
+    """A plan that gives what its Flow means."""
+    text = MODEL.format(rows=rows, columns=columns)
+    if length:
+        text = text.replace("  input u", "  input n: length\n  input u")
+    program = lower_text(text)
+    return compare(flow_for(program, entry), program, entry, steps=1 if entry == "step" else steps)
+
+
+def outers(plan: Plan) -> list[Einsum]:
+    """Contractions that sum nothing."""
+    found = [node for _, node in flat(plan.nodes) if isinstance(node, Einsum) and not node.summed]
+    return [
+        each
+        for each in found
+        if len(each.spec.replace(",", "").split("->")[0]) == len(set(each.spec) - set(",->"))
+    ]
+
+
+def loops(plan: Plan) -> list[Kernel]:
+    """Kernels of loops over time."""
+    return [each for node in plan.nodes if isinstance(node, Scan) for each in node.kernels]
+
+
+@pytest.mark.parametrize("entry", ENTRIES)
+@pytest.mark.parametrize(("rows", "columns"), [(3, TARGET.lanes), (5, 2 * TARGET.lanes), (1, TARGET.lanes)])
+def test_outer_products_run_where_they_are_used(rows: int, columns: int, entry: str) -> None:
+    found = made(rows, columns, entry)
+    assert not outers(found)
+    loads = [each for _, node in flat(found.nodes) for each in reads_and_writes(found, node)[0]]
+    assert {each.spread for each in loads} >= ({columns, 1} if rows > 1 else {1})
+    assert all(each.size == rows for each in loads if each.spread == columns)
+
+
+@pytest.mark.parametrize("entry", ENTRIES)
+@pytest.mark.parametrize("columns", [TARGET.lanes - 1, TARGET.lanes + 1])
+def test_columns_that_share_vectors_are_made_first(columns: int, entry: str) -> None:
+    """Lanes of one vector would read two elements of the left side."""
+    assert outers(made(3, columns, entry))
+
+
+@pytest.mark.parametrize("length", [False, True])
+def test_what_shrinks_a_matrix_runs_in_its_loop(length: bool) -> None:
+    """Outputs of all steps need two of the states at a time; nothing outside of the loops reads them."""
+    found = made(3, 2 * TARGET.lanes, "infer", length=length)
+    assert [each for each in loops(found) if isinstance(each, Einsum)]
+    assert not [node for node in found.nodes if isinstance(node, Einsum)]
+    states = [each for each in found.buffers if each.slots]
+    assert states and all(each.ring == 2 for each in states)
+
+
+def test_vectors_stay_outside() -> None:
+    """Sums of a loop's vectors are made across all steps."""
+    program = lower_text("""
+model M {
+  input x: real[8]
+  state h: real[8] = 0
+  h = tanh(x + prev h)
+  output y = sum(h * x)
+}
+""")
+    found = compare(flow_for(program, "infer"), program, "infer")
+    assert all(isinstance(each, Pointwise) for each in loops(found))
