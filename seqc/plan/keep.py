@@ -105,7 +105,7 @@ class Keeper:
                 return None
             for source in graph.sources(value):
                 base, offset = graph.ref[source]
-                if graph.inline_always(base) or base in self.kept or graph.op[base] in MEMORY:
+                if graph.inline_always(base) or base in self.kept or self.is_there(base):
                     continue
                 if base in graph.segments and graph.cyclic(graph.phase[base]):
                     return None
@@ -116,7 +116,15 @@ class Keeper:
                 else:
                     needed.add(base)
         cost = sum(self.bytes(each) for each in needed)
+        cost += any(graph.op[each] == "prev" for each in needed)  # a loop alone needs two instants of a state
         return (again, needed) if cost <= self.bytes(index) else None
+
+    def is_there(self, index: int) -> bool:
+        """Whether a value lies in memory for all steps anyway: it came from the caller, or others than its loop read that state."""
+        graph = self.graph
+        if graph.op[index] != "prev" or not graph.cyclic(graph.phase[index]):
+            return graph.op[index] in MEMORY
+        return any(use.phase != graph.phase[index] for use in graph.uses[index])
 
     def bytes(self, index: int) -> int:
         """Memory of the value at one instant."""
