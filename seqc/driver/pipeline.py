@@ -139,15 +139,15 @@ def target_of(
     rates: Rates | None = None,
 ) -> Target:
     """What `plan` may know of the machine, how inference shall store its weights, what products are made of, and how wide a
-    vector this model fills: one whose sizes all fit half of the widest runs on halves, where divisions take half the time.
-    `rates` are measured ones."""
+    vector this model fills (`fills_half`). `rates` are measured ones."""
     name, real_bytes, width = toolchain.march or "portable", 8 if real == "f64" else 4, toolchain.vector_bytes
-    halves = model is not None and width == 64 and longest(model) * real_bytes <= width // 2
+    split = toolchain.splits_vectors
+    halves = model is not None and width == 64 and fills_half(model, width // real_bytes, split)
     width = width // 2 if halves else width
     rounds, whole = "real" if real == "f64" else math, width == 64
     tiles, dots = toolchain.has_tiles and whole, toolchain.has_dots and whole
     made = Target(name, width, real_bytes, weights=weights, math=rounds, tiles=tiles, dots=dots)
-    return made if rates is None else measured(made, rates, halves)
+    return made if rates is None else measured(made, rates, halves and not split)
 
 
 def measured(target: Target, rates: Rates, halves: bool = False) -> Target:
@@ -157,6 +157,24 @@ def measured(target: Target, rates: Rates, halves: bool = False) -> Target:
         rates = replace(rates, **both)
     first, second, _ = rates.sizes
     return replace(target, rates=rates, l1_bytes=first, l2_bytes=second)
+
+
+WASTE = 1.25
+"""How many times as much work whole vectors may be as halves, on cores that multiply halves."""
+
+
+def fills_half(model: Program, lanes: int, split: bool) -> bool:
+    """Whether a model runs on half vectors: all its sizes fit one, and divisions take half the time; or a core `split`s vectors of so many
+    `lanes` to multiply them, and the rows and columns of its matrices fill halves so much better."""
+    if longest(model) <= lanes // 2:
+        return True
+    return split and padded(model, lanes) >= WASTE * padded(model, lanes // 2)
+
+
+def padded(model: Program, lanes: int) -> int:
+    """Elements of all matrices with their rows, and with their columns, in whole vectors."""
+    matrices = [each.type.dims for each in model.parameters if len(each.type.dims) == 2]
+    return sum(-(-a // lanes) * lanes * b + -(-b // lanes) * lanes * a for a, b in matrices)
 
 
 def longest(model: Program) -> int:

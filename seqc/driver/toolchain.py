@@ -66,6 +66,8 @@ _FEATURES = (
     "__ARM_FEATURE_SVE",
     "__aarch64__",
     "__x86_64__",
+    "__znver3__",
+    "__znver4__",
 )
 
 
@@ -94,6 +96,11 @@ class Toolchain:
     def has_dots(self) -> bool:
         """Whether an instruction multiplies pairs of bfloat16 numbers on vectors."""
         return {"__AVX512BF16__", "__AVX512F__"} <= set(self.features)
+
+    @property
+    def splits_vectors(self) -> bool:
+        """Whether the widest vectors go through multipliers of half their width, as on Zen 4, which older compilers call Zen 3."""
+        return "__AVX512F__" in self.features and bool({"__znver3__", "__znver4__"} & set(self.features))
 
     def arguments(self) -> list[str]:
         """Compiler and flags that every compilation of a model uses."""
