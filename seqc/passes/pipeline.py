@@ -19,6 +19,7 @@ from seqc.passes.distribute import distribute
 from seqc.passes.prune import prune
 from seqc.passes.ragged import ragged
 from seqc.passes.reassociate import reassociate
+from seqc.passes.scale import scale
 from seqc.passes.share import share
 from seqc.passes.simplify import simplify
 from seqc.passes.specialise import ONE_STEP, specialise
@@ -38,6 +39,7 @@ PASSES = (
     "simplify",
     "reassociate",
     "distribute",
+    "scale",
     "share",
     "prune",
 )
@@ -47,6 +49,7 @@ LAST: Mapping[str, Callable[[Flow], Flow]] = {
     "simplify": simplify,
     "reassociate": reassociate,
     "distribute": distribute,
+    "scale": scale,
     "share": share,
     "prune": prune,
 }

@@ -19,17 +19,20 @@ MATRIX = 2
 
 def shrink_in_loops(graph: Graph) -> bool:
     """Move contractions and sums of matrices into the loops that make these; whether there were any."""
-    moved = False
-    for index in graph.computed():
-        if not shrinks(graph, index):
-            continue
-        members = with_own(graph, index)
-        phase = loop_of(graph, members)
-        if phase is not None:
-            for each in members:
-                graph.phase[each] = phase
-            moved = True
-    return moved
+    wanted = [index for index in graph.computed() if shrinks(graph, index)]
+    homes: dict[int, int] = {}
+    while wanted:
+        own = with_own(graph, wanted)
+        made = {index: made_from(graph, index, own) for index in wanted}
+        loops = {index: loop_of(graph, members) for index, members in made.items()}
+        homes = {each: loop for index, loop in loops.items() if loop is not None for each in made[index]}
+        kept = [index for index in wanted if all(homes.get(each) == loops[index] for each in made[index])]
+        if kept == wanted:
+            break
+        wanted, homes = kept, {}
+    for index, phase in homes.items():
+        graph.phase[index] = phase
+    return bool(homes)
 
 
 def shrinks(graph: Graph, index: int) -> bool:
@@ -45,9 +48,9 @@ def shrinks(graph: Graph, index: int) -> bool:
     )
 
 
-def with_own(graph: Graph, index: int) -> set[int]:
-    """A value, and what is computed element by element for it alone, in its phase."""
-    members = {index}
+def with_own(graph: Graph, wanted: list[int]) -> set[int]:
+    """Some values, and what is computed element by element for them alone, in their phases."""
+    members = set(wanted)
     while own := {each for each in inputs(graph, members) if is_own(graph, each, members)}:
         members |= own
     return members
@@ -55,11 +58,19 @@ def with_own(graph: Graph, index: int) -> set[int]:
 
 def is_own(graph: Graph, index: int, members: set[int]) -> bool:
     """Whether a value is computed element by element at each step, in the phase of the members, and nobody else reads it."""
-    near = graph.phase[index] == graph.phase[max(members)]
-    if not (near and graph.is_computed(index) and graph.is_pointwise(index)):
+    if not (graph.is_computed(index) and graph.is_pointwise(index)):
         return False
-    alone = members.issuperset(use.user for use in graph.uses[index])
-    return alone and Axis.TIME in graph.type(index).axes
+    users = {use.user for use in graph.uses[index]}
+    near = users <= members and {graph.phase[each] for each in users} == {graph.phase[index]}
+    return near and Axis.TIME in graph.type(index).axes
+
+
+def made_from(graph: Graph, index: int, own: set[int]) -> set[int]:
+    """A value and those of the others that it is made from."""
+    members = {index}
+    while more := {each for each in inputs(graph, members) if each in own}:
+        members |= more
+    return members
 
 
 def inputs(graph: Graph, members: set[int]) -> Iterator[int]:

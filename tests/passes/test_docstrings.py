@@ -20,6 +20,7 @@ from seqc.passes import (
     prune,
     ragged,
     reassociate,
+    scale,
     share,
     simplify,
     specialise,
@@ -144,6 +145,13 @@ def distribute_example() -> Example:
     return Example(distribute, flow, prune.prune(distribute.distribute(flow)))
 
 
+def scale_example() -> Example:
+    b = Builder()
+    x, y, k = stream_input(b, "x", 8, 8), stream_input(b, "y", 8), stream_input(b, "k")
+    flow = b.finish({"output.z": b.contract("ab,b->a", b.neg(b.mul(k, x)), y)})
+    return Example(scale, flow, prune.prune(scale.scale(flow)))
+
+
 def share_example() -> Example:
     b = Builder()
     x = b.add("input", type=Type(Kind.REAL, (), ONCE), name="x")
@@ -169,6 +177,7 @@ EXAMPLES: Mapping[str, Callable[[], Example]] = {
     "simplify": simplify_example,
     "reassociate": reassociate_example,
     "distribute": distribute_example,
+    "scale": scale_example,
     "share": share_example,
     "prune": prune_example,
 }

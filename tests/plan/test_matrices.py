@@ -92,3 +92,28 @@ model M {
 """)
     found = compare(flow_for(program, "infer"), program, "infer")
     assert all(isinstance(each, Pointwise) for each in loops(found))
+
+
+def test_what_several_sums_share_goes_along() -> None:
+    """A matrix of slopes times a gate, which two contractions read, lies nowhere for all steps."""
+    program = lower_text("""
+use std.optim: SGD
+model M {
+  input u: real[3]
+  input k: real[8]
+  param a: real[3] = ones
+  param b: real[8] = ones
+  state S: real[3, 8] = 0
+  S = prev S / 2 + outer(sigmoid(u), ones_of(k)) * outer(a * u, b * k)
+  output y = S @ k
+  loss = mean(sum(y ^ 2) over time, batch)
+}
+fn ones_of(x: real[N]) -> y: real[N] {
+  y = 0 * x + 1
+}
+train M { update = SGD(lr = 1e-2) }
+""")
+    for entry in ("gradients", "update"):
+        found = compare(flow_for(program, entry), program, entry)
+        large = [each for each in found.buffers if each.size == 24 and len(each.axes) == 2 and not each.ring]
+        assert not [each.name for each in large if not each.slots]
