@@ -23,6 +23,9 @@ FUNCTIONS = {"LSTM": 5, "GRU": 3, "PeepholeLSTM": 5, "MGU": 2, "LayerNormLSTM": 
 FUNCTIONS |= {"DeltaNet": 1, "SelectiveSSM": 19}
 """For each cell, the values of tanh and sigmoid that a unit needs at a step."""
 
+EXACT, TWINS = 3, 2
+"""Numbers of bfloat16 for each of single precision in a row that is not rounded, on matrix tiles and on vectors of pairs."""
+
 BYTES = {"f32": 4, "bf16": 2, "int8": 1}
 
 
@@ -66,6 +69,8 @@ def resident(bytes: float, rates: Rates) -> float:
 def _rate(work: Work, rates: Rates) -> float:
     rate = rates.operations * DOT.get(work.precision, 1)
     halves = max(rates.tiles, rates.dots)
+    if work.kind == "sequence" and work.batch == 1:  # weights are rounded, rows are not
+        halves = max(rates.tiles / EXACT, rates.dots / TWINS)
     quicker = {"bf16": halves, "f32": rates.tiles / PRODUCTS}.get(work.precision, 0.0)
     alone = work.kind in ("samples", "block", "step")  # a row alone would leave tiles empty
     return (rate if alone else max(rate, quicker)) * work.threads
