@@ -476,6 +476,16 @@ int main(int count, char **) { // with an argument it prints errors
     check_slices<33, 64, 1>(301);
     check_slices<33, 64, 1>(0);
   }
+#elif defined(SEQC_TEST_FEW)
+  for (const int64_t M : {1, 5, 17, 70})
+    for (const int64_t K : {1, 31, 128}) {
+      check<1, 129>(M, K);
+      check<4, 33>(M, K);
+      check<5, 20>(M, K);
+      check_whole<3, 65>(M, K);
+      check_outers<33>(M, K);
+    }
+  check_slices<33, 64, 1>(33);
 #else
   for (const int64_t M : {1, 2, 5, 15, 17, 33, 70})
     for (const int64_t K : {1, 2, 31, 33, 128}) {
