@@ -77,13 +77,14 @@ def fit(
         shuffle,
         bucket,
         scale,
+        steps,
     )
     _names(model, named)
     if named and args:
         raise ModelError("give the data by position or by name, not both")
     source: Source = named if named else args
     material, other = make_material(model, source, columns, validation)
-    training, testing = make_data(model, material, other, options, steps)
+    training, testing = make_data(model, material, other, options)
     if report is not None and not isinstance(report, Reporter):
         raise ModelError(f"`report`: expected a reporter, found {report!r}; `quiet=True` shows nothing")
     watcher = report if report is not None else (Quiet() if _flag("quiet", quiet) else Plain())
@@ -110,6 +111,7 @@ def make_options(
     shuffle: bool,
     bucket: int,
     scale: Scales | None,
+    steps: int | None,
 ) -> Options:
     """Checked options; what is left out comes from the `train` record of the source."""
     record = model.manifest.get("train") or {}
@@ -136,6 +138,7 @@ def make_options(
         shuffle=_flag("shuffle", shuffle),
         bucket=count_of(bucket, "bucket"),
         scale=scales_of(scale),
+        steps=None if steps is None else count_of(steps, "steps"),
         callbacks=tuple(called),
     )
 
@@ -184,12 +187,10 @@ def make_data(
     material: Material,
     other: Material | None,
     options: Options,
-    steps: int | None,
 ) -> tuple[Data, Data | None]:
     """The data sets of training and validation."""
     if material.single and not any("time" in each["axes"] for each in model.manifest["inputs"]):
         raise ModelError("one sequence without steps is not a data set; expected arrays with a batch axis")
-    steps = None if steps is None else count_of(steps, "steps")
     carried = bool(model.manifest["carried"])
     window = options.window if carried else None
     warmup = options.warmup if carried else 0
@@ -210,7 +211,7 @@ def make_data(
                 options.shuffle and not last,
             )
         return Sequences(
-            model, part.arrays, options.batch, window, warmup, steps, options.shuffle and not last
+            model, part.arrays, options.batch, window, warmup, options.steps, options.shuffle and not last
         )
 
     return make(material, False), None if other is None else make(other, True)

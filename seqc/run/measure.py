@@ -76,10 +76,10 @@ def score(
 
     model._need("evaluate")
     options = make_options(
-        model, 1, batch, window, None, seed_of(seed), None, "last", 0.0, (), False, 16, None
+        model, 1, batch, window, None, seed_of(seed), None, "last", 0.0, (), False, 16, None, steps
     )
     material = gather(model, named if named else args, columns)
-    _, data = make_data(model, material, material, options, steps)
+    _, data = make_data(model, material, material, options)
     assert data is not None
     found = measure(model, data, options.seed)
     assert found is not None

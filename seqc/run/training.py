@@ -47,6 +47,7 @@ class Options:
     shuffle: bool
     bucket: int
     scale: dict[str, list[str]]
+    steps: int | None
     callbacks: Sequence[Callback]
 
 
@@ -143,6 +144,7 @@ class Run:
             "batch": options.batch,
             "window": options.window,
             "warmup": options.warmup,
+            "steps": options.steps,
             "seed": options.seed,
             "patience": options.patience,
             "shuffle": options.shuffle,

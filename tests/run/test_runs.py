@@ -240,3 +240,27 @@ def test_steps_that_are_no_steps_are_refused_also_where_the_data_has_them(toy: M
     for call in (lambda **named: toy.fit(**named, epochs=1, quiet=True), toy.score):
         with pytest.raises(ModelError, match="`steps`: expected a whole number from 1"):
             call(**DATA, steps=steps)
+
+
+FREE = """
+use std.optim: SGD
+model Free {
+  input  start: real once
+  target goal: real once
+  param rate: real = 0.5
+  state x = start
+  x = rate * prev x
+  output end = last(x over time)
+  loss = mean((end - goal) ^ 2 over batch)
+}
+train Free { update = SGD(lr = 0.1) }
+"""
+
+
+def test_a_run_of_other_steps_is_not_resumed(tmp_path: Path) -> None:
+    (tmp_path / "free.seq").write_text(FREE)
+    model = seqc.load(tmp_path / "free.seq", engine="evaluator")
+    data: dict[str, Any] = {"start": [1.0, 2.0], "goal": [0.5, 1.0], "out": tmp_path / "run", "quiet": True}
+    model.fit(**data, epochs=1, steps=3)
+    with pytest.raises(ModelError, match="`steps` was 3, is 4"):
+        model.fit(**data, epochs=2, steps=4, resume=True)
