@@ -128,7 +128,7 @@ def interpreted(path: Path, options: Options, seed: int) -> Model:
     flows = dict(pipeline.flows(program))
     initial = flows.pop("initial", None)
     apply = flows.pop("apply", None)
-    manifest = manifest_of(program, options, name_of(program.name, options.name, path))
+    manifest = manifest_of(program, options, name_of(program.name, options.name, path), reader)
     model = Model(EvaluatorEngine(manifest, flows, apply, initial), seed)
     model.picture, model.origin = _draw, origin(path, reader.files, options, "evaluator")
     return model

@@ -257,10 +257,14 @@ train Free { update = SGD(lr = 0.1) }
 """
 
 
-def test_a_run_of_other_steps_is_not_resumed(tmp_path: Path) -> None:
+def test_a_run_of_other_steps_or_equations_is_not_resumed(tmp_path: Path) -> None:
     (tmp_path / "free.seq").write_text(FREE)
     model = seqc.load(tmp_path / "free.seq", engine="evaluator")
     data: dict[str, Any] = {"start": [1.0, 2.0], "goal": [0.5, 1.0], "out": tmp_path / "run", "quiet": True}
     model.fit(**data, epochs=1, steps=3)
     with pytest.raises(ModelError, match="`steps` was 3, is 4"):
         model.fit(**data, epochs=2, steps=4, resume=True)
+    (tmp_path / "free.seq").write_text(FREE.replace("rate * prev x", "rate * sin(prev x)"))
+    model = seqc.load(tmp_path / "free.seq", engine="evaluator")
+    with pytest.raises(ModelError, match="the source of the model changed"):
+        model.fit(**data, epochs=2, steps=3, resume=True)
