@@ -55,6 +55,12 @@ def test_another_process_reads_a_pickle_without_the_sources(tmp_path: Path) -> N
     assert done.stdout.split() == ["Rows", "1", repr(float(model.params["guess.dense.W"][0, 0]))]
 
 
+def test_sources_keep_their_ends_of_lines(tmp_path: Path) -> None:
+    (tmp_path / "rows.seq").write_bytes(SOURCE.replace("\n", "\r\n").encode())
+    model = seqc.load(tmp_path / "rows.seq", engine="evaluator")
+    assert copy.deepcopy(model).manifest["source_hash"] == model.manifest["source_hash"] != ""
+
+
 def test_compiled_models_too(tmp_path: Path) -> None:
     (tmp_path / "rows.seq").write_text(SOURCE)
     try:
