@@ -74,6 +74,7 @@ def train(
     """Trains and writes the folder `out`."""
     reader = Reader(path)
     _room_for_run(out, wishes.resume)
+    begun = wishes.resume and (out / "last.ckpt").exists()
     if wishes.resume:
         options = remembered(out, options)
     from seqc.syntax.parse import parse
@@ -83,12 +84,13 @@ def train(
     validation = _validation(wishes, isinstance(source, str))
     if isinstance(source, str) and text_model is not None:
         other = validation if isinstance(validation, str) else ""
-        options = fit_alphabet(options, text_model.dim, reader, source + other, note)
+        known = symbols_in(wishes.weights) if wishes.weights is not None and not begun else None
+        options = fit_alphabet(options, text_model.dim, reader, source + other, known, note)
     model = open_model(path, options, wishes.seed or 0, note)
     model.threads = wishes.threads
     note(repr(model).strip("<>"))
     given = set_numbers(model, wishes.hypers)
-    if wishes.weights is not None and not (wishes.resume and (out / "last.ckpt").exists()):
+    if wishes.weights is not None and not begun:
         model.load(wishes.weights)
     if not wishes.resume:
         from seqc.run.folder import Folder
@@ -231,13 +233,26 @@ def _validation(wishes: Wishes, is_text: bool) -> float | Found | None:
     return share if share else None
 
 
-def fit_alphabet(options: Options, dim: str | None, reader: Reader, text: str, note: Note) -> Options:
-    """Options with the `dim` of the alphabet raised to the symbols that the text has; an explicit `--dim` stays."""
+def fit_alphabet(
+    options: Options, dim: str | None, reader: Reader, text: str, known: Sequence[str] | None, note: Note
+) -> Options:
+    """Options with the `dim` of the alphabet raised to the symbols that the text has, or that weights know already.
+
+    An explicit `--dim` stays.
+    """
     count = len(set(text))
     note(f"{len(text)} characters, {count} different ones")
     if dim is None or dim in dict(options.dims):
         return options
-    return raised(options, dim, count, reader)
+    return raised(options, dim, count if known is None else len(known), reader)
+
+
+def symbols_in(file: Path) -> list[str] | None:
+    """The symbol table of a file of weights, if it has one."""
+    from seqc.run.tensors import read_tensors
+    from seqc.run.weights import read_symbols
+
+    return read_symbols(read_tensors(file)[1], file.name)
 
 
 def raised(options: Options, dim: str, count: int, reader: Reader) -> Options:

@@ -16,11 +16,12 @@ from .arguments import count_of, public, seed_of
 from .data import Data, Sequences, Streams
 from .fault import ModelError, unknown
 from .folder import Folder
-from .gather import Material, Source, gather, split
+from .gather import Material, Source, gather, opened, split
 from .lists import Lists
 from .report import History, Plain, Quiet, Reporter
 from .scale import Scales, fill_scales, scales_of
 from .table import Columns
+from .texts import alphabet, alphabet_kept
 from .training import Callback, Options, Run
 
 if TYPE_CHECKING:
@@ -83,18 +84,19 @@ def fit(
     if named and args:
         raise ModelError("give the data by position or by name, not both")
     source: Source = named if named else args
-    material, other = make_material(model, source, columns, validation)
-    training, testing = make_data(model, material, other, options)
-    if report is not None and not isinstance(report, Reporter):
-        raise ModelError(f"`report`: expected a reporter, found {report!r}; `quiet=True` shows nothing")
-    watcher = report if report is not None else (Quiet() if _flag("quiet", quiet) else Plain())
-    going_on = _flag("resume", resume)
-    folder = None if out is None else Folder(out)
+    with alphabet_kept(model):
+        material, other = make_material(model, source, columns, validation)
+        training, testing = make_data(model, material, other, options)
+        if report is not None and not isinstance(report, Reporter):
+            raise ModelError(f"`report`: expected a reporter, found {report!r}; `quiet=True` shows nothing")
+        watcher = report if report is not None else (Quiet() if _flag("quiet", quiet) else Plain())
+        going_on = _flag("resume", resume)
+        folder = None if out is None else Folder(out)
 
-    def begin() -> None:
-        fill_scales(model, material, options.scale)
+        def begin() -> None:
+            fill_scales(model, material, options.scale)
 
-    return Run(model, training, testing, options, folder, watcher, begin).run(going_on)
+        return Run(model, training, testing, options, folder, watcher, begin).run(going_on)
 
 
 def make_options(
@@ -170,7 +172,12 @@ def _seconds(value: Any) -> float:
 def make_material(
     model: Model, source: Source, columns: Columns | None, validation: float | Source | None
 ) -> tuple[Material, Material | None]:
-    """What to train on and what to validate with."""
+    """What to train on and what to validate with; texts of both give their characters to a model that has none."""
+    source = opened(source)
+    if validation is not None and not isinstance(validation, NUMBERS):
+        validation = opened(validation)
+    if isinstance(source, str):
+        model.symbols = alphabet(model, source + (validation if isinstance(validation, str) else ""))
     material = gather(model, source, columns)
     if isinstance(validation, NUMBERS):
         return split(model, material, float(validation))

@@ -172,7 +172,7 @@ def read_text(path: str | Path) -> str:
 
 def _text(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8-sig")
     except OSError as error:
         raise ModelError(f"cannot read {path}: {error.strerror or error}") from None
     except UnicodeDecodeError as error:

@@ -206,8 +206,12 @@ def test_data_that_does_not_fit(here: Path, text: Path, arrays: Path) -> None:
     assert (wrong.code == 1 and "different characters" in wrong.err) or "distinct characters" in wrong.err
 
 
-def test_weights_that_do_not_fit(here: Path, text: Path) -> None:
+def test_weights_and_those_that_do_not_fit(here: Path, text: Path) -> None:
     assert seqc("train", "writer.seq", text, "--out", "run", "--epochs", 1, "--quiet").code == 0
+    # The alphabet is that of the weights, and so is the size of the model.
+    (here / "few.txt").write_text("abba" * 40)
+    begun = ("--weights", "run/best.safetensors", "--epochs", 1, "--quiet")
+    assert seqc("train", "writer.seq", "few.txt", "--out", "more", *begun).code == 0
     other = seqc("generate", "writer.seq", "--run", "run", "--dim", "H=9")
     assert other.code == 1 and "expected" in other.err
     (here / "run" / "best.safetensors").write_bytes(b"\xff" * 200)

@@ -213,3 +213,11 @@ def test_fits_text_and_speaks(tmp_path: Path) -> None:
     model.symbols = None
     with pytest.raises(ModelError, match="7 distinct characters, hand has room for 5"):
         model.fit("abcdefg", epochs=1, quiet=True)
+    for short in ("a", "abcdefg"):  # what fails before it has learned anything leaves no alphabet behind
+        with pytest.raises(ModelError):
+            model.fit(short, epochs=1, quiet=True)
+        assert model.symbols is None
+    # As editors on Windows begin a text; what is tested with gives its characters, too.
+    (tmp_path / "more.txt").write_text("\ufeff" + text, encoding="utf-8")
+    model.fit(tmp_path / "more.txt", validation="abe" * 9, epochs=1, quiet=True)
+    assert model.symbols == list("abcde")
