@@ -21,6 +21,10 @@ class ModelError(ValueError):
         self.code = code
 
 
+class DiskError(ModelError):
+    """A file or a folder could not be written: what was asked for fits, the disk refuses it."""
+
+
 def distance(left: str, right: str) -> int:
     """Edits that lead from one name to another: insert, delete, replace, swap neighbours."""
     before: list[int] = []

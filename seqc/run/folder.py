@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .fault import ModelError
+from .fault import DiskError, ModelError
 from .report import Record
 from .state import State
 from .tensors import atomic, read_tensors, write_tensors
@@ -69,7 +69,7 @@ class Folder:
         try:
             self.path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise ModelError(f"cannot make the folder {self.path}: {error.strerror or error}") from None
+            raise DiskError(f"cannot make the folder {self.path}: {error.strerror or error}") from None
 
     @property
     def checkpoint(self) -> Path:
@@ -139,7 +139,7 @@ class Folder:
             with (self.path / "log.txt").open("a", encoding="utf-8") as file:
                 file.write(text + "\n")
         except OSError as error:
-            raise ModelError(f"cannot write {self.path / 'log.txt'}: {error.strerror or error}") from None
+            raise DiskError(f"cannot write {self.path / 'log.txt'}: {error.strerror or error}") from None
 
     def metrics(self, records: list[Record]) -> None:
         """All epochs so far; numbers are written so that they read back equal."""

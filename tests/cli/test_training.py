@@ -87,6 +87,9 @@ def test_arrays_and_hypers(here: Path, arrays: Path) -> None:
     assert done.code == 0, done.err
     assert losses(here / "run")[-1] < losses(here / "run")[0]
     assert "validation" in (here / "run" / "metrics.csv").read_text()
+    (here / "taken").write_text("a file")
+    done = seqc("train", "tiny.seq", arrays, "--out", "taken/run")
+    assert done.code == 2 and "error[S0904]" in done.err and "cannot make the folder taken/run" in done.err
 
 
 def test_the_same_seed_gives_the_same_curve(here: Path, arrays: Path) -> None:
