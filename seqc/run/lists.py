@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .arguments import public
-from .data import Arrays, Batch, Slice, fingerprint, shuffled
+from .data import Arrays, Batch, Slice, fingerprint, place_of_row, shuffled
 from .engine import Array
 from .fault import ModelError
 
@@ -102,6 +102,10 @@ class Lists:
             named[self.length] = left.astype(np.int32)
         weight = float(left.sum()) if self.by_step else float(len(rows))
         return Batch(named, steps, len(rows), weight)
+
+    def place(self, part: Slice, step: int, row: int) -> str:
+        """Where a value of a batch stands among the sequences."""
+        return place_of_row(part, step, row)
 
     def fingerprint(self) -> str:
         """A check of all values and lengths."""

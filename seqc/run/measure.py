@@ -13,9 +13,10 @@ import numpy as np
 
 from .arguments import public, seed_of
 from .data import Batch, Data
-from .fault import NOT_FINITE, ModelError
+from .fault import ModelError
 from .gather import Material, Source, gather
 from .lists import Lists
+from .spoilt import placed
 from .state import State
 from .table import Columns
 from .views import Score
@@ -31,7 +32,10 @@ def measure(
     stop: Callable[[], bool] = lambda: False,
     spoilt: Callable[[Batch], ModelError] | None = None,
 ) -> Score | None:
-    """Loss and metrics, weighted by steps or rows; None if `stop` says so on the way."""
+    """Loss and metrics, weighted by steps or rows; None if `stop` says so on the way.
+
+    A loss that is not finite raises what `spoilt` makes of its batch, where that is given.
+    """
     carried = bool(model.manifest["carried"]) and bool(model.manifest["states"])
     state: State | None = None
     names = list(model.manifest["metrics"])
@@ -47,9 +51,9 @@ def measure(
         try:
             score = model.evaluate(**batch.arrays, state=state, seed=seed, steps=steps)
         except ModelError as error:
-            if error.code != NOT_FINITE or spoilt is None:
-                raise
-            raise spoilt(batch) from None
+            raise placed(error, model, data, part) from None
+        if spoilt is not None and not np.isfinite(score):
+            raise spoilt(batch)
         if part.counts:
             sums += batch.weight * np.array([float(score), *score.metrics.values()])
             weight += batch.weight

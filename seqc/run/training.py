@@ -22,7 +22,7 @@ from .interrupt import Interrupt
 from .layout import aligned
 from .measure import fewer, measure
 from .report import History, Record, Reporter
-from .spoilt import bad_weights, first_bad
+from .spoilt import bad_weights, first_bad, placed
 from .state import State
 from .weights import load_weights
 
@@ -187,7 +187,7 @@ class Run:
             score = call(**batch.arrays, state=self.state, seed=self.options.seed, **self._sizes(batch))
         except ModelError as error:
             if error.code != NOT_FINITE:
-                raise
+                raise placed(error, self.model, self.training, part) from None
             raise self._not_finite(batch, f"step {progress.position + 1}") from None
         if part.counts:
             values = [float(score), *score.metrics.values()]

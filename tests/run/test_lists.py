@@ -259,6 +259,11 @@ def test_labels_are_checked(tmp_path: Path) -> None:
             "`kind` holds 3 for sequence 1; expected an index from 0 to 2 (or below 0 for no label)",
         ),
         ({"kind": [-1, -1]}, "`kind` holds no label"),
+        ({"kind": [0, -1]}, "`kind` holds -1 for sequence 1, which is no label, and the loss counts it"),
+        (
+            {"validation": {**data, "kind": [0, -1]}, "batch": 1},
+            "`kind` holds -1 for sequence 1, which is no label, and the loss counts it",
+        ),
         ({"kind": [0]}, "`kind`: expected [2], one for each of `word`; found [1]"),
     ]:
         with pytest.raises(ModelError) as caught:
@@ -285,6 +290,14 @@ def test_a_mask_that_selects_nothing(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="look for a `where` or a mask that selects nothing"):
         model.fit(x=X, y=Y, first=[50] * 10, quiet=True)
     assert model.fit(x=X, y=Y, first=[2] * 10, epochs=2, quiet=True).ended == "done"
+
+
+def test_a_validation_that_is_not_finite_stops(rows: Model, tmp_path: Path) -> None:
+    with pytest.raises(
+        ModelError, match=r"epoch 1, validation: the loss is not finite; the last good weights"
+    ):
+        rows.fit(X, Y, validation=(X, [1e30 * each for each in Y]), out=tmp_path / "run", quiet=True)
+    rows.load(tmp_path / "run" / "best.safetensors")
 
 
 @pytest.mark.parametrize("window", [None, 3])
