@@ -214,7 +214,7 @@ def make_data(
                 options.batch,
                 window,
                 warmup,
-                options.bucket,
+                None if last else options.bucket,
                 options.shuffle and not last,
             )
         return Sequences(

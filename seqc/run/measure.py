@@ -108,7 +108,7 @@ def predict(model: Model, *args: Any, batch: int = 32, seed: int = 0, **named: A
 def _listed(model: Model, material: Material, batch: int, seed: int) -> Any:
     """All outputs in the order of the data."""
     assert material.lengths is not None
-    data = Lists(model, material.arrays, material.lengths, batch, shuffle=False)
+    data = Lists(model, material.arrays, material.lengths, batch, bucket=None, shuffle=False)
     entries = model.manifest["outputs"]
     found: list[list[Any]] = [[None] * len(material.lengths) for _ in entries]
     for part in data.plan(seed, 0):

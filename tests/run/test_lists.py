@@ -162,8 +162,12 @@ def test_every_step_counts_once_and_padding_is_empty(rows: Model, trial: int) ->
     window = None if draw.random() < 0.3 else int(draw.integers(1, 9))
     batch, bucket, shuffle = int(draw.integers(1, 9)), int(draw.integers(1, 5)), bool(draw.random() < 0.5)
     data = Lists(rows, material.arrays, material.lengths, batch, window, warmup, bucket, shuffle)
+    plan = data.plan(trial, 1)
+    if not shuffle:  # the order is that of the data, batch by batch
+        batches = [sorted(part.rows or ()) for part in plan if part.begins]
+        assert batches == [[*range(len(x))][first : first + batch] for first in range(0, len(x), batch)]
     seen: list[tuple[int, int]] = []
-    for part in data.plan(trial, 1):
+    for part in plan:
         taken = data.take(part)
         left = taken.arrays["n"]
         assert left.min() >= 1 and left.max() == taken.steps and (np.diff(left) <= 0).all()
