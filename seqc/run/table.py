@@ -99,7 +99,7 @@ def table_arrays(model: Model, table: Table, wanted: Sequence[int]) -> dict[str,
     for name in columns:
         if name not in [each["name"] for each in inputs]:
             raise unknown("input", name, [each["name"] for each in inputs])
-    groups = None if table.group is None else _groups(column_of(table, table.group, False))
+    groups = None if table.group is None else _groups(_names_of_sequences(table, table.group))
     found: dict[str, Any] = {}
     for each in (inputs[number] for number in wanted):
         if each["length"]:
@@ -197,10 +197,35 @@ def _room(table: Table, name: str, values: Array, dtype: np.dtype[Any]) -> Array
     return values
 
 
-def _groups(values: Array) -> list[slice]:
-    """The runs of rows with one value."""
-    edges = [0, *(np.flatnonzero(values[1:] != values[:-1]) + 1).tolist(), len(values)]
-    if len({float(values[edge]) for edge in edges[:-1]}) != len(edges) - 1:
+def _names_of_sequences(table: Table, column: str) -> list[Any]:
+    """What the column of a group says in each row: a number, a date, any word."""
+    if column not in table.columns:
+        raise unknown("column", column, table.columns)
+    values = table.columns[column]
+    names = values.tolist() if isinstance(values, np.ndarray) else [_name(cell) for cell in values]
+    for row, name in enumerate(names):
+        if name is None or name == "" or name != name:
+            raise ModelError(f"{table.name}, row {row + 1}: `{column}` is empty, which names no sequence")
+    return names
+
+
+def _name(cell: Any) -> Any:
+    """A whole number as such, of any size, and another as the number that it is, so that 1 and 1.0 are one sequence."""
+    if not isinstance(cell, str):
+        return cell
+    text = cell.strip()
+    for kind in (int, _number):
+        try:
+            return kind(text) if "_" not in text else text
+        except ValueError:
+            continue
+    return text
+
+
+def _groups(names: list[Any]) -> list[slice]:
+    """The runs of rows with one name."""
+    edges = [0, *(row for row in range(1, len(names)) if names[row] != names[row - 1]), len(names)]
+    if len({names[edge] for edge in edges[:-1]}) != len(edges) - 1:
         raise ModelError("the rows of a group must stand together; sort the table by its group and time")
     return [slice(first, end) for first, end in pairwise(edges)]
 

@@ -234,6 +234,19 @@ def test_values_once_in_a_table(tmp_path: Path) -> None:
     }
     found = gather(model, Table(columns, group="id"))
     assert found.lengths is not None and found.lengths.tolist() == [2, 2]
+    for names in (
+        ["2026-01-05", "2026-01-05", "2026-01-06 ", "2026-01-06"],
+        ["1", "1.0", "x1", "x1"],
+        [str(2**53), str(2**53), str(2**53 + 1), str(2**53 + 1)],  # one double, two numbers
+        np.array([2**53, 2**53, 2**53 + 1, 2**53 + 1]),
+        np.array(["2026-01-05", "2026-01-05", "2026-01-06", "2026-01-06"], "M8[D]"),
+    ):
+        named = gather(model, Table({**columns, "id": names}, group="id"))
+        assert named.lengths is not None and named.lengths.tolist() == [2, 2]
+    with pytest.raises(ModelError, match="row 3: `id` is empty, which names no sequence"):
+        gather(model, Table({**columns, "id": ["a", "a", " ", "b"]}, group="id"))
+    with pytest.raises(ModelError, match="there is no column `day`"):
+        gather(model, Table(columns, group="day"))
     given = gather(model, Table(columns, group="id", given={"bias": 0.25}))
     bias = [each["name"] for each in model.manifest["inputs"]].index("bias")
     assert given.arrays[bias].tolist() == [0.25, 0.25]
