@@ -167,6 +167,8 @@ def test_generates_what_stepping_gives() -> None:
     np.testing.assert_array_equal(both.said[:, 1], made.said)
     from_nothing = model.generate(steps=4, batch=2)
     assert from_nothing.said.shape == (4, 2) and from_nothing.lengths.shape == (2,)
+    state = model.state(2)
+    np.testing.assert_array_equal(model.generate(steps=4, state=state).said, from_nothing.said)
     with pytest.raises(ModelError, match="`text` holds 5 at step 1"):
         model.generate(text=[0, 5], steps=3)
     with pytest.raises(ModelError, match="`steps`: expected a whole number from 1"):
