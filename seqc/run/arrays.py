@@ -18,6 +18,8 @@ _INT32 = np.iinfo(np.int32)
 
 def raw(value: Any, name: str) -> Array:
     """An array of any dtype from any array-like object."""
+    if isinstance(value, np.ma.MaskedArray) and np.ma.is_masked(value):
+        raise ModelError(f"`{name}`: expected an array without gaps, found a masked one; fill it first")
     if isinstance(value, np.ndarray):
         return np.asarray(value)
     if isinstance(value, str | bytes | dict | set) or value is None:
