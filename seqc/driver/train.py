@@ -6,7 +6,9 @@ learns how the model was built, so that `seqc generate` builds the same one.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -97,26 +99,35 @@ def train(
 
         with Folder(out).held():
             remember(out, options)
-    history = model.fit(
-        arranged(model, source, wishes, given),
-        epochs=wishes.epochs,
-        batch=wishes.batch,
-        window=wishes.window,
-        warmup=wishes.warmup,
-        bucket=wishes.bucket,
-        seed=wishes.seed,
-        validation=validation
-        if isinstance(validation, float)
-        else arranged(model, validation, wishes, given),
-        patience=wishes.patience,
-        scale=dict(wishes.scale),
-        keep="last" if validation is None else "best",
-        checkpoint=wishes.checkpoint,
-        out=out,
-        resume=wishes.resume,
-        report=reporter,
-    )
+    with told(note):
+        history = model.fit(
+            arranged(model, source, wishes, given),
+            epochs=wishes.epochs,
+            batch=wishes.batch,
+            window=wishes.window,
+            warmup=wishes.warmup,
+            bucket=wishes.bucket,
+            seed=wishes.seed,
+            validation=validation
+            if isinstance(validation, float)
+            else arranged(model, validation, wishes, given),
+            patience=wishes.patience,
+            scale=dict(wishes.scale),
+            keep="last" if validation is None else "best",
+            checkpoint=wishes.checkpoint,
+            out=out,
+            resume=wishes.resume,
+            report=reporter,
+        )
     return Trained(model, history, out, None if history.ended == "interrupted" else _sample(model))
+
+
+@contextmanager
+def told(note: Note) -> Iterator[None]:
+    """Says warnings as notes: a line of code is nothing to whoever sits at a command line."""
+    with warnings.catch_warnings():
+        warnings.showwarning = lambda message, *_, **__: note(str(message))
+        yield
 
 
 def set_numbers(model: Model, numbers: Sequence[tuple[str, float]]) -> dict[str, float]:

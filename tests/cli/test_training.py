@@ -6,11 +6,13 @@ import json
 import signal
 import subprocess
 import time
+import warnings
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from seqc.driver.train import told
 from tests.cli.tools import command, environment, process, seqc
 
 TEXT = "abcab dabcd abcd dabc\n" * 40
@@ -284,3 +286,11 @@ def test_a_number_for_all_sequences_of_arrays(here: Path) -> None:
     assert losses(here / "given") == losses(here / "told")
     done = seqc("train", "once.seq", "given.npz", "--out", "tested", *options, *numbers, "--val", "other.npz")
     assert done.code == 0, done.err
+
+
+def test_warnings_are_notes() -> None:
+    notes: list[str] = []
+    with told(notes.append):
+        warnings.simplefilter("always")
+        warnings.warn("a word", stacklevel=1)
+    assert notes == ["a word"]

@@ -258,8 +258,9 @@ def test_takes_what_is_like_an_array(toy: Model, value: object) -> None:
 
 
 def test_converts_and_says_so_once(toy: Model) -> None:
-    with pytest.warns(UserWarning, match="`x`: float64 is converted to float32"):
+    with pytest.warns(UserWarning, match="`x`: float64 is converted to float32") as caught:
         toy.infer(X.astype(np.float64), GAIN, KIND)
+    assert caught[0].filename == __file__  # the line of whoever called
     toy.infer(X.astype(np.float64), GAIN, KIND.astype(np.int64))
 
 
