@@ -268,3 +268,16 @@ def test_a_run_of_other_steps_or_equations_is_not_resumed(tmp_path: Path) -> Non
     model = seqc.load(tmp_path / "free.seq", engine="evaluator")
     with pytest.raises(ModelError, match="the source of the model changed"):
         model.fit(**data, epochs=2, steps=3, resume=True)
+
+
+def test_a_run_that_goes_on_in_other_code_says_so(toy: Model, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    toy.fit(**DATA, epochs=1, quiet=True, out=run)
+    config = json.loads((run / "config.json").read_text())
+    (run / "config.json").write_text(json.dumps({**config, "code": "the interpreter"}))
+    toy.fit(**DATA, epochs=2, quiet=True, out=run, resume=True)
+    toy.fit(**DATA, epochs=3, quiet=True, out=run, resume=True)
+    said = [line for line in (run / "log.txt").read_text().splitlines() if "last bits will differ" in line]
+    assert len(said) == 1 and said[0].startswith(
+        "the run so far was computed by the interpreter, now by code"
+    )
