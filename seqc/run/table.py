@@ -22,6 +22,9 @@ from .layout import dtype_of
 if TYPE_CHECKING:
     from .model import Model
 
+FILE = "(file)"
+"""The column that says from which of several files a row is."""
+
 Columns = Mapping[str, str | Sequence[str]]
 """For an input, the column or the columns that make it."""
 
@@ -75,6 +78,10 @@ def read_csv(path: Path) -> Table:
             raise ModelError(f"{path}, row {number}: expected {len(names)} cells, found {len(row)}")
     cells = zip(*rows[1:], strict=True)
     return Table({name: list(column) for name, column in zip(names, cells, strict=True)}, path.name)
+
+
+TRUTHS = {"True": 1.0, "False": 0.0, "true": 1.0, "false": 0.0, "TRUE": 1.0, "FALSE": 0.0}
+"""How Python, polars and spreadsheets write a truth into a table."""
 
 
 def _number(cell: Any) -> float:
@@ -171,11 +178,9 @@ def column_of(table: Table, name: str, whole: bool) -> Array:
     array = np.empty(len(values), np.float64)
     for row, cell in enumerate(values):
         try:
-            array[row] = _number(cell)
+            array[row] = TRUTHS[cell] if isinstance(cell, str) and cell in TRUTHS else _number(cell)
         except (TypeError, ValueError, OverflowError):
-            raise ModelError(
-                f"{table.name}, row {row + 1}: `{name}` holds {cell!r}; expected a number"
-            ) from None
+            raise ModelError(f"{_at(table, row)}: `{name}` holds {cell!r}; expected a number") from None
     if whole and bool((np.abs(array) < 2.0**63).all()) and bool((array == np.round(array)).all()):
         return array.astype(np.int64)
     return array
@@ -192,9 +197,17 @@ def _room(table: Table, name: str, values: Array, dtype: np.dtype[Any]) -> Array
         cell = table.columns[name][int(row)]
         if "inf" not in str(cell).lower():  # a cell that says so itself has a message of its own
             raise ModelError(
-                f"{table.name}, row {row + 1}: `{name}` holds {str(cell)!r}, which is too large for {dtype}"
+                f"{_at(table, int(row))}: `{name}` holds {str(cell)!r}, which is too large for {dtype}"
             )
     return values
+
+
+def _at(table: Table, row: int) -> str:
+    """Where a row stands: in its own file, where there are several."""
+    files = table.columns.get(FILE)
+    if files is None:
+        return f"{table.name}, row {row + 1}"
+    return f"{files[row]}, row {row + 1 - list(files).index(files[row])}"
 
 
 def _names_of_sequences(table: Table, column: str) -> list[Any]:
@@ -205,8 +218,10 @@ def _names_of_sequences(table: Table, column: str) -> list[Any]:
     names = values.tolist() if isinstance(values, np.ndarray) else [_name(cell) for cell in values]
     for row, name in enumerate(names):
         if name is None or name == "" or name != name:
-            raise ModelError(f"{table.name}, row {row + 1}: `{column}` is empty, which names no sequence")
-    return names
+            raise ModelError(f"{_at(table, row)}: `{column}` is empty, which names no sequence")
+    if column == FILE or FILE not in table.columns:
+        return names
+    return list(zip(table.columns[FILE], names, strict=True))  # no sequence goes on in another file
 
 
 def _name(cell: Any) -> Any:
