@@ -200,12 +200,16 @@ def make_data(
         raise ModelError("one sequence without steps is not a data set; expected arrays with a batch axis")
     carried = bool(model.manifest["carried"])
     window = options.window if carried else None
-    warmup = options.warmup if carried else 0
+    if not carried and (options.warmup or (options.window is not None and not material.single)):
+        raise ModelError(
+            f"`{'warmup' if options.warmup else 'window'}`: {model.name} turns time round, so no state goes on from "
+            "window to window; leave it out"
+        )
 
     def make(part: Material, last: bool) -> Data:
         if part.single:
             length = (window or STREAM_WINDOW) if carried else options.window
-            return Streams(model, part.arrays, options.batch, length, warmup, whole=last)
+            return Streams(model, part.arrays, options.batch, length, options.warmup, whole=last)
         if part.lengths is not None:
             return Lists(
                 model,
@@ -213,12 +217,18 @@ def make_data(
                 part.lengths,
                 options.batch,
                 window,
-                warmup,
+                options.warmup,
                 None if last else options.bucket,
                 options.shuffle and not last,
             )
         return Sequences(
-            model, part.arrays, options.batch, window, warmup, options.steps, options.shuffle and not last
+            model,
+            part.arrays,
+            options.batch,
+            window,
+            options.warmup,
+            options.steps,
+            options.shuffle and not last,
         )
 
     return make(material, False), None if other is None else make(other, True)

@@ -296,6 +296,13 @@ def test_a_mask_that_selects_nothing(tmp_path: Path) -> None:
     assert model.fit(x=X, y=Y, first=[2] * 10, epochs=2, quiet=True).ended == "done"
 
 
+def test_windows_of_a_model_that_turns_time_round_are_refused(tmp_path: Path) -> None:
+    model = opened(tmp_path, SOURCE.replace("|> GRU(3)", "|> Both(GRU(3))").replace("Dense,", "Both, Dense,"))
+    for option in ("window", "warmup"):
+        with pytest.raises(ModelError, match=f"`{option}`: Rows turns time round"):
+            model.fit(X, Y, epochs=1, quiet=True, **{option: 1})
+
+
 def test_a_validation_that_is_not_finite_stops(rows: Model, tmp_path: Path) -> None:
     with pytest.raises(
         ModelError, match=r"epoch 1, validation: the loss is not finite; the last good weights"
