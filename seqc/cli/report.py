@@ -90,7 +90,9 @@ def _other(error: Exception) -> int:
     from seqc.driver.fault import ToolFault, UserFault
 
     fault: UserFault | ToolFault
-    if _is_model_error(error):
+    if _is_model_error(error, "DiskError"):
+        fault = ToolFault("S0904", str(error))
+    elif _is_model_error(error):
         fault = UserFault("S0910", str(error))
     elif isinstance(error, OSError):
         reason = error.strerror or str(error)
@@ -122,7 +124,7 @@ def _is_usage(error: Exception, example: type) -> bool:
     return isinstance(error, tuple(bases))
 
 
-def _is_model_error(error: Exception) -> bool:
-    """ModelError, without importing numpy for commands that never use it."""
+def _is_model_error(error: Exception, kind: str = "ModelError") -> bool:
+    """ModelError or a kind of it, without importing numpy for commands that never use it."""
     module = sys.modules.get("seqc.run.fault")
-    return module is not None and isinstance(error, module.ModelError)
+    return module is not None and isinstance(error, getattr(module, kind))

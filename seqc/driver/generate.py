@@ -8,7 +8,7 @@ from seqc.driver import corpus
 from seqc.driver.options import Options
 from seqc.driver.runs import BUILD, remembered, weights_of
 from seqc.driver.sources import Reader
-from seqc.driver.train import Note, open_model, raised
+from seqc.driver.train import Note, open_model, raised, symbols_in
 
 
 def generate(
@@ -36,13 +36,11 @@ def generate(
 
 def _with_alphabet(path: Path, file: Path, options: Options) -> Options:
     """Weights alone: their symbol table says how large the alphabet is."""
-    from seqc.run.tensors import read_tensors
-    from seqc.run.weights import read_symbols
     from seqc.syntax.parse import parse
 
     reader = Reader(path)
     found = corpus.text_model(parse(reader.first()), options.model)
-    symbols = read_symbols(read_tensors(file)[1], file.name)
+    symbols = symbols_in(file)
     if found is None or found.dim is None or symbols is None or found.dim in dict(options.dims):
         return options
     return raised(options, found.dim, len(symbols), reader)

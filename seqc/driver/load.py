@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from seqc.driver.fault import UserFault
 from seqc.driver.naming import name_of
 from seqc.driver.options import REALS, Options
-from seqc.driver.reopen import origin
+from seqc.driver.reopen import origin, sources_of
 
 if TYPE_CHECKING:
     from seqc.run.model import Model
@@ -102,17 +102,18 @@ def _compiled(path: Path, options: Options, seed: int, note: Callable[[str], Non
     from seqc.run.library import LibraryEngine
     from seqc.run.model import Model
 
-    memory, options = options.memory, replace(options, memory=None)
+    asked, options = options, replace(options, memory=None)
     built = prepare(path, options, ("shared",), note)
+    sources = sources_of(path, built.files)
     manifest = json.loads((built.folder / f"{built.name}.json").read_text(encoding="utf-8"))
     engine: Any = LibraryEngine(manifest, built.folder / manifest["library"])
-    budget = memory if memory is not None else (manifest["train"] or {}).get("memory")
+    budget = asked.memory if asked.memory is not None else (manifest["train"] or {}).get("memory")
     if budget is not None:
         from seqc.driver.segments import within
 
-        engine = within(engine, path, options, budget, note)
+        engine = within(engine, path, sources, options, budget, note)
     model = Model(engine, seed)
-    model.picture, model.origin = _draw, origin(path, built.files, options, "library")
+    model.picture, model.origin = _draw, origin(path, sources, asked, "library")
     return model
 
 
@@ -128,9 +129,9 @@ def interpreted(path: Path, options: Options, seed: int) -> Model:
     flows = dict(pipeline.flows(program))
     initial = flows.pop("initial", None)
     apply = flows.pop("apply", None)
-    manifest = manifest_of(program, options, name_of(program.name, options.name, path))
+    manifest = manifest_of(program, options, name_of(program.name, options.name, path), reader)
     model = Model(EvaluatorEngine(manifest, flows, apply, initial), seed)
-    model.picture, model.origin = _draw, origin(path, reader.files, options, "evaluator")
+    model.picture, model.origin = _draw, origin(path, sources_of(path, reader.files), options, "evaluator")
     return model
 
 

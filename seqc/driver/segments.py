@@ -7,7 +7,7 @@ needs them.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from seqc.driver import pipeline
 from seqc.driver.build import prepare
 from seqc.driver.fault import UserFault
 from seqc.driver.options import Options
+from seqc.driver.reopen import as_loaded
 from seqc.driver.sources import Reader
 from seqc.passes.segment import PARTS, NotSegmented, cuts_of
 from seqc.run.engine import Arenas
@@ -24,8 +25,13 @@ from seqc.run.segments import Parts, SegmentedEngine
 Note = Callable[[str], None]
 
 
-def within(engine: LibraryEngine, path: Path, options: Options, budget: int, note: Note) -> SegmentedEngine:
-    """The engine, kept within `budget` bytes; UserFault S0915 if the model cannot be cut into segments."""
+def within(
+    engine: LibraryEngine, path: Path, sources: Mapping[str, str], options: Options, budget: int, note: Note
+) -> SegmentedEngine:
+    """The engine, kept within `budget` bytes; UserFault S0915 if the model cannot be cut into segments.
+
+    `sources` are those of the engine: its parts are built from them, whatever the files hold by then.
+    """
     if budget < 1:
         raise UserFault("S0906", f"`memory` is {budget}", "expected a number of bytes")
     try:
@@ -39,7 +45,8 @@ def within(engine: LibraryEngine, path: Path, options: Options, budget: int, not
         ) from None
 
     def make(arenas: Arenas) -> Parts:
-        return Parts(*(open_part(path, replace(options, part=name), arenas, note) for name in PARTS))
+        with as_loaded(path, sources) as first:
+            return Parts(*(open_part(first, replace(options, part=name), arenas, note) for name in PARTS))
 
     return SegmentedEngine(engine, make, budget)
 

@@ -6,7 +6,9 @@ learns how the model was built, so that `seqc generate` builds the same one.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -74,6 +76,7 @@ def train(
     """Trains and writes the folder `out`."""
     reader = Reader(path)
     _room_for_run(out, wishes.resume)
+    begun = wishes.resume and (out / "last.ckpt").exists()
     if wishes.resume:
         options = remembered(out, options)
     from seqc.syntax.parse import parse
@@ -83,38 +86,48 @@ def train(
     validation = _validation(wishes, isinstance(source, str))
     if isinstance(source, str) and text_model is not None:
         other = validation if isinstance(validation, str) else ""
-        options = fit_alphabet(options, text_model.dim, reader, source + other, note)
+        known = symbols_in(wishes.weights) if wishes.weights is not None and not begun else None
+        options = fit_alphabet(options, text_model.dim, reader, source + other, known, note)
     model = open_model(path, options, wishes.seed or 0, note)
     model.threads = wishes.threads
     note(repr(model).strip("<>"))
     given = set_numbers(model, wishes.hypers)
-    if wishes.weights is not None and not (wishes.resume and (out / "last.ckpt").exists()):
+    if wishes.weights is not None and not begun:
         model.load(wishes.weights)
     if not wishes.resume:
         from seqc.run.folder import Folder
 
         with Folder(out).held():
             remember(out, options)
-    history = model.fit(
-        arranged(model, source, wishes, given),
-        epochs=wishes.epochs,
-        batch=wishes.batch,
-        window=wishes.window,
-        warmup=wishes.warmup,
-        bucket=wishes.bucket,
-        seed=wishes.seed,
-        validation=validation
-        if isinstance(validation, float)
-        else arranged(model, validation, wishes, given),
-        patience=wishes.patience,
-        scale=dict(wishes.scale),
-        keep="last" if validation is None else "best",
-        checkpoint=wishes.checkpoint,
-        out=out,
-        resume=wishes.resume,
-        report=reporter,
-    )
+    with told(note):
+        history = model.fit(
+            arranged(model, source, wishes, given),
+            epochs=wishes.epochs,
+            batch=wishes.batch,
+            window=wishes.window,
+            warmup=wishes.warmup,
+            bucket=wishes.bucket,
+            seed=wishes.seed,
+            validation=validation
+            if isinstance(validation, float)
+            else arranged(model, validation, wishes, given),
+            patience=wishes.patience,
+            scale=dict(wishes.scale),
+            keep="last" if validation is None else "best",
+            checkpoint=wishes.checkpoint,
+            out=out,
+            resume=wishes.resume,
+            report=reporter,
+        )
     return Trained(model, history, out, None if history.ended == "interrupted" else _sample(model))
+
+
+@contextmanager
+def told(note: Note) -> Iterator[None]:
+    """Says warnings as notes: a line of code is nothing to whoever sits at a command line."""
+    with warnings.catch_warnings():
+        warnings.showwarning = lambda message, *_, **__: note(str(message))
+        yield
 
 
 def set_numbers(model: Model, numbers: Sequence[tuple[str, float]]) -> dict[str, float]:
@@ -231,13 +244,26 @@ def _validation(wishes: Wishes, is_text: bool) -> float | Found | None:
     return share if share else None
 
 
-def fit_alphabet(options: Options, dim: str | None, reader: Reader, text: str, note: Note) -> Options:
-    """Options with the `dim` of the alphabet raised to the symbols that the text has; an explicit `--dim` stays."""
+def fit_alphabet(
+    options: Options, dim: str | None, reader: Reader, text: str, known: Sequence[str] | None, note: Note
+) -> Options:
+    """Options with the `dim` of the alphabet raised to the symbols that the text has, or that weights know already.
+
+    An explicit `--dim` stays.
+    """
     count = len(set(text))
     note(f"{len(text)} characters, {count} different ones")
     if dim is None or dim in dict(options.dims):
         return options
-    return raised(options, dim, count, reader)
+    return raised(options, dim, count if known is None else len(known), reader)
+
+
+def symbols_in(file: Path) -> list[str] | None:
+    """The symbol table of a file of weights, if it has one."""
+    from seqc.run.tensors import read_tensors
+    from seqc.run.weights import read_symbols
+
+    return read_symbols(read_tensors(file)[1], file.name)
 
 
 def raised(options: Options, dim: str, count: int, reader: Reader) -> Options:

@@ -12,7 +12,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -139,10 +139,10 @@ def _embedded(
     return data
 
 
-def manifest_of(program: Program, options: Options, name: str) -> Mapping[str, Any]:
+def manifest_of(program: Program, options: Options, name: str, reader: Reader) -> Mapping[str, Any]:
     """The manifest without a compiler, for the evaluator: a portable target."""
     target = Target(real_bytes=8 if options.real == "f64" else 4)
-    chosen = EmitOptions(name, options.real, library="")
+    chosen = replace(_emit_options(program, options, name, options.real, reader), library="")
     manifest = emit_manifest(model_of(program, pipeline.plans(program, target), target, chosen))
     parsed: Mapping[str, Any] = json.loads(json.dumps(manifest))
     return parsed

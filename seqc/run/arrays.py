@@ -5,7 +5,9 @@ Takes numpy arrays, buffers, `__array__` and DLPack objects, lists and numbers. 
 
 from __future__ import annotations
 
+import sys
 import warnings
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,6 +20,8 @@ _INT32 = np.iinfo(np.int32)
 
 def raw(value: Any, name: str) -> Array:
     """An array of any dtype from any array-like object."""
+    if isinstance(value, np.ma.MaskedArray) and np.ma.is_masked(value):
+        raise ModelError(f"`{name}`: expected an array without gaps, found a masked one; fill it first")
     if isinstance(value, np.ndarray):
         return np.asarray(value)
     if isinstance(value, str | bytes | dict | set) or value is None:
@@ -58,7 +62,7 @@ def _cast(array: Array, name: str, dtype: np.dtype[Any], warned: set[str] | None
         ):
             warned.add(name)
             text = f"`{name}`: {array.dtype} is converted to {dtype} (said once)"
-            warnings.warn(text, UserWarning, stacklevel=5)
+            warnings.warn(text, UserWarning, stacklevel=_callers())
         with np.errstate(over="ignore"):
             return array.astype(dtype)
     if dtype.kind == "i" and kind in "iu":
@@ -69,6 +73,14 @@ def _cast(array: Array, name: str, dtype: np.dtype[Any], warned: set[str] | None
         raise ModelError(f"`{name}`: expected whole numbers, found {array.dtype} with NaN")
     words = {"f": "numbers", "i": "whole numbers", "b": "True and False"}[dtype.kind]
     raise ModelError(f"`{name}`: expected {words} ({dtype}), found {array.dtype}")
+
+
+def _callers() -> int:
+    """How many calls up whoever handed the array in is: the first outside of this room."""
+    level, frame = 1, sys._getframe(1)
+    while frame.f_back is not None and Path(frame.f_code.co_filename).parent == Path(__file__).parent:
+        level, frame = level + 1, frame.f_back
+    return level
 
 
 def _whole(array: Array, name: str, dtype: np.dtype[Any]) -> Array:

@@ -51,7 +51,16 @@ class Data(Protocol):
 
     def take(self, part: Slice) -> Batch: ...
 
+    def place(self, part: Slice, step: int, row: int) -> str:
+        """Where a value of a batch stands in the data, in words; `step` is below 0 for what is once."""
+
     def fingerprint(self) -> str: ...
+
+
+def place_of_row(part: Slice, step: int, row: int) -> str:
+    """Where a value of a batch stands among the sequences that its rows are."""
+    sequence = (part.rows or ())[row]
+    return f" for sequence {sequence}" if step < 0 else f" at step {part.first + step} of sequence {sequence}"
 
 
 def fingerprint(arrays: Arrays) -> str:
@@ -129,6 +138,9 @@ class Streams:
         steps = part.end - part.first
         return Batch(named, steps, self.rows, float(steps * self.rows))
 
+    def place(self, part: Slice, step: int, row: int) -> str:
+        return "" if step < 0 else f" at step {row * self.steps + part.first + step}"
+
     def fingerprint(self) -> str:
         return fingerprint(self.arrays)
 
@@ -175,6 +187,9 @@ class Sequences:
             named[public(self.inputs[number]["name"])] = np.ascontiguousarray(chosen)
         steps = part.end - part.first
         return Batch(named, steps, len(rows), float(steps * len(rows)))
+
+    def place(self, part: Slice, step: int, row: int) -> str:
+        return place_of_row(part, step, row)
 
     def fingerprint(self) -> str:
         return fingerprint(self.arrays)

@@ -13,12 +13,18 @@ BAD_CALL, BAD_INDEX, BAD_LENGTH, COUNTED_LABEL, NOT_FINITE, UNSUPPORTED, BUSY = 
 class ModelError(ValueError):
     """What was given does not fit the model; the text says what was expected and what was found.
 
-    `code` is the engine's code where one was behind it (see seqc_abi.h), else 0.
+    `code` is the engine's code where one was behind it (see seqc_abi.h), else 0; `where` is the place that came with it:
+    number of the input, step, row and value.
     """
 
-    def __init__(self, text: str, code: int = 0) -> None:
+    def __init__(self, text: str, code: int = 0, where: tuple[int, int, int, int] = (-1, -1, -1, 0)) -> None:
         super().__init__(text)
         self.code = code
+        self.where = where
+
+
+class DiskError(ModelError):
+    """A file or a folder could not be written: what was asked for fits, the disk refuses it."""
 
 
 def distance(left: str, right: str) -> int:
@@ -93,7 +99,8 @@ def explain(fault: EngineFault, manifest: Manifest, entry: str, batched: bool = 
         UNSUPPORTED: f"this model has no entry point `{entry}`",
         BUSY: "the model is being trained by another thread, or is in use while it should be trained",
     }
-    return ModelError(texts.get(fault.code, f"`{entry}` refused the call (code {fault.code})"), fault.code)
+    text = texts.get(fault.code, f"`{entry}` refused the call (code {fault.code})")
+    return ModelError(text, fault.code, fault.where)
 
 
 def _only(manifest: Manifest, entry: str) -> str:

@@ -16,11 +16,12 @@ from .arguments import count_of, public, seed_of
 from .data import Data, Sequences, Streams
 from .fault import ModelError, unknown
 from .folder import Folder
-from .gather import Material, Source, gather, split
+from .gather import Material, Source, gather, opened, split
 from .lists import Lists
 from .report import History, Plain, Quiet, Reporter
 from .scale import Scales, fill_scales, scales_of
 from .table import Columns
+from .texts import alphabet, alphabet_kept
 from .training import Callback, Options, Run
 
 if TYPE_CHECKING:
@@ -77,23 +78,25 @@ def fit(
         shuffle,
         bucket,
         scale,
+        steps,
     )
     _names(model, named)
     if named and args:
         raise ModelError("give the data by position or by name, not both")
     source: Source = named if named else args
-    material, other = make_material(model, source, columns, validation)
-    training, testing = make_data(model, material, other, options, steps)
-    if report is not None and not isinstance(report, Reporter):
-        raise ModelError(f"`report`: expected a reporter, found {report!r}; `quiet=True` shows nothing")
-    watcher = report if report is not None else (Quiet() if _flag("quiet", quiet) else Plain())
-    going_on = _flag("resume", resume)
-    folder = None if out is None else Folder(out)
+    with alphabet_kept(model):
+        material, other = make_material(model, source, columns, validation)
+        training, testing = make_data(model, material, other, options)
+        if report is not None and not isinstance(report, Reporter):
+            raise ModelError(f"`report`: expected a reporter, found {report!r}; `quiet=True` shows nothing")
+        watcher = report if report is not None else (Quiet() if _flag("quiet", quiet) else Plain())
+        going_on = _flag("resume", resume)
+        folder = None if out is None else Folder(out)
 
-    def begin() -> None:
-        fill_scales(model, material, options.scale)
+        def begin() -> None:
+            fill_scales(model, material, options.scale)
 
-    return Run(model, training, testing, options, folder, watcher, begin).run(going_on)
+        return Run(model, training, testing, options, folder, watcher, begin).run(going_on)
 
 
 def make_options(
@@ -110,6 +113,7 @@ def make_options(
     shuffle: bool,
     bucket: int,
     scale: Scales | None,
+    steps: int | None,
 ) -> Options:
     """Checked options; what is left out comes from the `train` record of the source."""
     record = model.manifest.get("train") or {}
@@ -136,6 +140,7 @@ def make_options(
         shuffle=_flag("shuffle", shuffle),
         bucket=count_of(bucket, "bucket"),
         scale=scales_of(scale),
+        steps=None if steps is None else count_of(steps, "steps"),
         callbacks=tuple(called),
     )
 
@@ -167,7 +172,12 @@ def _seconds(value: Any) -> float:
 def make_material(
     model: Model, source: Source, columns: Columns | None, validation: float | Source | None
 ) -> tuple[Material, Material | None]:
-    """What to train on and what to validate with."""
+    """What to train on and what to validate with; texts of both give their characters to a model that has none."""
+    source = opened(source)
+    if validation is not None and not isinstance(validation, NUMBERS):
+        validation = opened(validation)
+    if isinstance(source, str):
+        model.symbols = alphabet(model, source + (validation if isinstance(validation, str) else ""))
     material = gather(model, source, columns)
     if isinstance(validation, NUMBERS):
         return split(model, material, float(validation))
@@ -184,20 +194,22 @@ def make_data(
     material: Material,
     other: Material | None,
     options: Options,
-    steps: int | None,
 ) -> tuple[Data, Data | None]:
     """The data sets of training and validation."""
     if material.single and not any("time" in each["axes"] for each in model.manifest["inputs"]):
         raise ModelError("one sequence without steps is not a data set; expected arrays with a batch axis")
-    steps = None if steps is None else count_of(steps, "steps")
     carried = bool(model.manifest["carried"])
     window = options.window if carried else None
-    warmup = options.warmup if carried else 0
+    if not carried and (options.warmup or (options.window is not None and not material.single)):
+        raise ModelError(
+            f"`{'warmup' if options.warmup else 'window'}`: {model.name} turns time round, so no state goes on from "
+            "window to window; leave it out"
+        )
 
     def make(part: Material, last: bool) -> Data:
         if part.single:
             length = (window or STREAM_WINDOW) if carried else options.window
-            return Streams(model, part.arrays, options.batch, length, warmup, whole=last)
+            return Streams(model, part.arrays, options.batch, length, options.warmup, whole=last)
         if part.lengths is not None:
             return Lists(
                 model,
@@ -205,12 +217,18 @@ def make_data(
                 part.lengths,
                 options.batch,
                 window,
-                warmup,
-                options.bucket,
+                options.warmup,
+                None if last else options.bucket,
                 options.shuffle and not last,
             )
         return Sequences(
-            model, part.arrays, options.batch, window, warmup, steps, options.shuffle and not last
+            model,
+            part.arrays,
+            options.batch,
+            window,
+            options.warmup,
+            options.steps,
+            options.shuffle and not last,
         )
 
     return make(material, False), None if other is None else make(other, True)

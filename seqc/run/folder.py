@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .fault import ModelError
+from .fault import DiskError, ModelError
 from .report import Record
 from .state import State
 from .tensors import atomic, read_tensors, write_tensors
@@ -24,7 +24,7 @@ from .weights import parameters, read_symbols
 if TYPE_CHECKING:
     from .model import Model
 
-FREE = ("epochs", "patience")
+FREE = ("epochs", "patience", "code")
 """What a resumed run may change."""
 
 
@@ -69,7 +69,7 @@ class Folder:
         try:
             self.path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise ModelError(f"cannot make the folder {self.path}: {error.strerror or error}") from None
+            raise DiskError(f"cannot make the folder {self.path}: {error.strerror or error}") from None
 
     @property
     def checkpoint(self) -> Path:
@@ -108,18 +108,20 @@ class Folder:
         finally:
             os.close(handle)
 
-    def begin(self, config: dict[str, Any], resumed: bool) -> None:
-        """Writes the configuration of a new run, or compares that of an old one."""
+    def begin(self, config: dict[str, Any], resumed: bool) -> dict[str, Any]:
+        """Writes the configuration of a run; that of the run so far, which fits, comes back."""
+        old: dict[str, Any] = {}
         if resumed:
-            self._compare(config)
+            old = self._compare(config)
         elif self.checkpoint.exists():
             raise ModelError(f"{self.path} holds an earlier run; resume it, or choose another folder")
         self._text("config.json", json.dumps(config, indent=2) + "\n")
+        return old
 
-    def _compare(self, config: dict[str, Any]) -> None:
+    def _compare(self, config: dict[str, Any]) -> dict[str, Any]:
         path = self.path / "config.json"
         try:
-            old = json.loads(path.read_text(encoding="utf-8"))
+            old: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
             pairs = {name: (old.get(name), value) for name, value in config.items() if name not in FREE}
         except (OSError, ValueError, AttributeError) as error:
             raise ModelError(f"cannot read {path}: {error}") from None
@@ -133,13 +135,14 @@ class Folder:
                 f"the run in {self.path} cannot be resumed, since it would not be the same: {'; '.join(differences)}; "
                 "take back what changed, or begin a new run in another folder"
             )
+        return old
 
     def log(self, text: str) -> None:
         try:
             with (self.path / "log.txt").open("a", encoding="utf-8") as file:
                 file.write(text + "\n")
         except OSError as error:
-            raise ModelError(f"cannot write {self.path / 'log.txt'}: {error.strerror or error}") from None
+            raise DiskError(f"cannot write {self.path / 'log.txt'}: {error.strerror or error}") from None
 
     def metrics(self, records: list[Record]) -> None:
         """All epochs so far; numbers are written so that they read back equal."""

@@ -25,7 +25,8 @@ from .texts import text_arrays
 if TYPE_CHECKING:
     from .model import Model
 
-Source = str | Path | Table | Mapping[str, Any] | Sequence[Any]
+Opened = str | Table | Mapping[str, Any] | Sequence[Any]
+Source = Opened | Path
 """What a data set is made of: a text, a file, a table, arrays by name, or arrays by position."""
 
 
@@ -38,8 +39,8 @@ class Material:
     lengths: Array | None = None
 
 
-def gather(model: Model, source: Source, columns: Columns | None = None, entry: str = "update") -> Material:
-    """All arrays of a data set. A frame's columns are the inputs that bear their names, or that `columns` names."""
+def opened(source: Source) -> Opened:
+    """What a path or a frame holds: a text, a table, or arrays by name; all else as it is."""
     if isinstance(source, tuple | list) and len(source) == 1:
         alone = source[0]
         if isinstance(alone, str | Path | Table | Mapping) or is_frame(alone):
@@ -50,20 +51,24 @@ def gather(model: Model, source: Source, columns: Columns | None = None, entry: 
         source = read_data(source)
     if is_frame(source) and not isinstance(source, Mapping):
         source = from_frame(source)
-    if isinstance(source, str):
-        return Material(text_arrays(model, source), True)
+    return source
+
+
+def gather(model: Model, source: Source, columns: Columns | None = None, entry: str = "update") -> Material:
+    """All arrays of a data set. A frame's columns are the inputs that bear their names, or that `columns` names."""
+    found = opened(source)
+    if isinstance(found, str):
+        return Material(text_arrays(model, found), True)
     if entry == "update" and "update" not in model.manifest["entries"]:
         entry = "evaluate"
     binder = model._binder(entry)
     warned: set[str] | None = binder.warned
-    if isinstance(source, Table):
-        source = table_arrays(
-            model, replace(source, chosen={**source.chosen, **(columns or {})}), binder.wanted
-        )
+    if isinstance(found, Table):
+        found = table_arrays(model, replace(found, chosen={**found.chosen, **(columns or {})}), binder.wanted)
         warned = None
     elif columns:
         raise ModelError("`columns` is for a frame or a CSV file; name arrays by the names of the inputs")
-    args, named = ((), source) if isinstance(source, Mapping) else (source, {})
+    args, named = ((), found) if isinstance(found, Mapping) else (found, {})
     placed = binder.place(args, named)
     listed = [
         number for number in binder.wanted if binder.streams(number) and _is_list(binder, number, placed)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .arguments import public
-from .data import Arrays, Batch, Slice, fingerprint, shuffled
+from .data import Arrays, Batch, Slice, fingerprint, place_of_row, shuffled
 from .engine import Array
 from .fault import ModelError
 
@@ -21,7 +21,10 @@ if TYPE_CHECKING:
 
 
 class Lists:
-    """N sequences; streams are [all steps, dims], what is once is [N, dims]. `bucket` batches are sorted together."""
+    """N sequences; streams are [all steps, dims], what is once is [N, dims].
+
+    `bucket` batches are sorted together, with None all of them; without `shuffle` each batch takes the next sequences.
+    """
 
     def __init__(
         self,
@@ -31,7 +34,7 @@ class Lists:
         rows: int,
         window: int | None = None,
         warmup: int = 0,
-        bucket: int = 16,
+        bucket: int | None = 16,
         shuffle: bool = True,
     ) -> None:
         self.inputs: Sequence[Any] = model.manifest["inputs"]
@@ -57,10 +60,13 @@ class Lists:
             )
 
     def plan(self, seed: int, epoch: int) -> Sequence[Slice]:
-        """Batches in the order of an epoch: shuffled, sorted by length within pools, and the batches shuffled."""
+        """Batches in the order of an epoch: shuffled, sorted by length within pools, and the batches shuffled.
+
+        The rows of a batch are always sorted, the longest first.
+        """
         count = len(self.lengths)
         order = shuffled(count, seed, epoch) if self.shuffle else np.arange(count)
-        pool = self.rows * self.bucket if self.shuffle else count
+        pool = count if self.bucket is None else self.rows * (self.bucket if self.shuffle else 1)
         batches: list[Array] = []
         for first in range(0, count, pool):
             part = order[first : first + pool]
@@ -102,6 +108,10 @@ class Lists:
             named[self.length] = left.astype(np.int32)
         weight = float(left.sum()) if self.by_step else float(len(rows))
         return Batch(named, steps, len(rows), weight)
+
+    def place(self, part: Slice, step: int, row: int) -> str:
+        """Where a value of a batch stands among the sequences."""
+        return place_of_row(part, step, row)
 
     def fingerprint(self) -> str:
         """A check of all values and lengths."""

@@ -13,9 +13,10 @@ import numpy as np
 
 from .arguments import public, seed_of
 from .data import Batch, Data
-from .fault import NOT_FINITE, ModelError
+from .fault import ModelError
 from .gather import Material, Source, gather
 from .lists import Lists
+from .spoilt import placed
 from .state import State
 from .table import Columns
 from .views import Score
@@ -31,7 +32,10 @@ def measure(
     stop: Callable[[], bool] = lambda: False,
     spoilt: Callable[[Batch], ModelError] | None = None,
 ) -> Score | None:
-    """Loss and metrics, weighted by steps or rows; None if `stop` says so on the way."""
+    """Loss and metrics, weighted by steps or rows; None if `stop` says so on the way.
+
+    A loss that is not finite raises what `spoilt` makes of its batch, where that is given.
+    """
     carried = bool(model.manifest["carried"]) and bool(model.manifest["states"])
     state: State | None = None
     names = list(model.manifest["metrics"])
@@ -47,9 +51,9 @@ def measure(
         try:
             score = model.evaluate(**batch.arrays, state=state, seed=seed, steps=steps)
         except ModelError as error:
-            if error.code != NOT_FINITE or spoilt is None:
-                raise
-            raise spoilt(batch) from None
+            raise placed(error, model, data, part) from None
+        if spoilt is not None and not np.isfinite(score):
+            raise spoilt(batch)
         if part.counts:
             sums += batch.weight * np.array([float(score), *score.metrics.values()])
             weight += batch.weight
@@ -76,10 +80,10 @@ def score(
 
     model._need("evaluate")
     options = make_options(
-        model, 1, batch, window, None, seed_of(seed), None, "last", 0.0, (), False, 16, None
+        model, 1, batch, window, None, seed_of(seed), None, "last", 0.0, (), False, 16, None, steps
     )
     material = gather(model, named if named else args, columns)
-    _, data = make_data(model, material, material, options, steps)
+    _, data = make_data(model, material, material, options)
     assert data is not None
     found = measure(model, data, options.seed)
     assert found is not None
@@ -104,7 +108,7 @@ def predict(model: Model, *args: Any, batch: int = 32, seed: int = 0, **named: A
 def _listed(model: Model, material: Material, batch: int, seed: int) -> Any:
     """All outputs in the order of the data."""
     assert material.lengths is not None
-    data = Lists(model, material.arrays, material.lengths, batch, shuffle=False)
+    data = Lists(model, material.arrays, material.lengths, batch, bucket=None, shuffle=False)
     entries = model.manifest["outputs"]
     found: list[list[Any]] = [[None] * len(material.lengths) for _ in entries]
     for part in data.plan(seed, 0):

@@ -208,6 +208,8 @@ class Model:
         self._need("generate")
         if state is not None:
             self._own(state)
+            if batch is None and not (args or named or state.single):
+                batch = state.batch
         call, given = bind_generate(self._binder("generate"), args, named, steps, batch)
         self._rows(call, state)
         count = call.steps - max(given, 1) + 1

@@ -1,4 +1,4 @@
-"""Pickles of a model: how it was made, and all that it holds since: weights, optimizer, hypers, symbols.
+"""Pickles of a model: how it was made, and all that it holds since: weights, optimizer, hypers, symbols, threads.
 
 Takes a model whose `origin` says how to make another; gives what `pickle` and `copy.deepcopy` need.
 """
@@ -30,6 +30,7 @@ def reduced(model: Model) -> tuple[Any, ...]:
         "hyper": arenas.hyper.copy(),
         "updates": model.updates,
         "symbols": model.symbols,
+        "threads": model.threads,
         "source_hash": model.manifest["source_hash"],
     }
     return revived, (*model.origin, held)
@@ -46,5 +47,6 @@ def revived(make: Callable[..., Model], arguments: tuple[Any, ...], held: dict[s
     arenas.hyper[...] = held["hyper"]
     arenas.updates[0] = held["updates"]
     model.symbols = held["symbols"]
+    model.threads = held.get("threads", 1)
     model._changed()
     return model

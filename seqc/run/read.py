@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from .fault import ModelError
-from .table import Table, read_csv
+from .table import FILE, Table, read_csv
 from .wav import read_wav
 
 TEXT_SUFFIXES = (".txt", ".py", ".md", ".rst", ".c", ".h", ".csv", ".seq")
@@ -140,7 +140,7 @@ def _sequences(paths: Sequence[Path]) -> dict[str, Any]:
 
 
 def _tables(paths: Sequence[Path]) -> Table:
-    """Several tables with the same columns, as one whose sequences are told apart by the column `file`."""
+    """Several tables with the same columns, as one whose sequences are told apart by a column of their paths."""
     several = [read_csv(path) for path in paths]
     for path, each in zip(paths, several, strict=True):
         if list(each.columns) != list(several[0].columns):
@@ -151,8 +151,8 @@ def _tables(paths: Sequence[Path]) -> Table:
         name: [cell for each in several for cell in each.columns[name]] for name in several[0].columns
     }
     counts = [len(next(iter(each.columns.values()))) for each in several]
-    columns["(file)"] = np.repeat(np.arange(len(paths)), counts)
-    return Table(columns, "the tables", group="(file)")
+    columns[FILE] = [str(path) for path, count in zip(paths, counts, strict=True) for _ in range(count)]
+    return Table(columns, "the tables", group=FILE)
 
 
 def read_text(path: str | Path) -> str:
@@ -172,7 +172,7 @@ def read_text(path: str | Path) -> str:
 
 def _text(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8-sig")
     except OSError as error:
         raise ModelError(f"cannot read {path}: {error.strerror or error}") from None
     except UnicodeDecodeError as error:

@@ -1,6 +1,6 @@
-"""Which tensor holds NaN or Inf: looked for only when a call has said that something is not finite.
+"""What spoils a call within a data set: which tensor holds NaN or Inf, and where a label is missing that is counted.
 
-Takes a model and what it was called with, gives a name in words.
+Looked for only when a call has said so. Takes a model and what it was called with, gives a name in words.
 """
 
 from __future__ import annotations
@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from .arguments import public
-from .data import Batch
+from .data import Batch, Data, Slice
 from .engine import EngineFault
+from .fault import COUNTED_LABEL, ModelError
 from .layout import aligned
 from .state import State
 from .weights import parameters
@@ -56,3 +57,17 @@ def first_bad(model: Model, batch: Batch, state: State | None, seed: int) -> str
         if not np.isfinite(array).all():
             return f"the gradient of `{name}`"
     return "the loss"
+
+
+def placed(error: ModelError, model: Model, data: Data, part: Slice) -> ModelError:
+    """An error of one batch, said of the whole data set: a missing label that the loss counts has its place there."""
+    number, step, row, value = error.where
+    if error.code != COUNTED_LABEL or number < 0:
+        return error
+    name = model.manifest["inputs"][number]["name"]
+    return ModelError(
+        f"`{name}` holds {value}{data.place(part, step, row)}, which is no label, and the loss counts it; "
+        f"put the label in, or reduce the loss with `where {name} >= 0`",
+        error.code,
+        error.where,
+    )

@@ -22,6 +22,9 @@ from .layout import dtype_of
 if TYPE_CHECKING:
     from .model import Model
 
+FILE = "(file)"
+"""The column that says from which of several files a row is."""
+
 Columns = Mapping[str, str | Sequence[str]]
 """For an input, the column or the columns that make it."""
 
@@ -77,6 +80,10 @@ def read_csv(path: Path) -> Table:
     return Table({name: list(column) for name, column in zip(names, cells, strict=True)}, path.name)
 
 
+TRUTHS = {"True": 1.0, "False": 0.0, "true": 1.0, "false": 0.0, "TRUE": 1.0, "FALSE": 0.0}
+"""How Python, polars and spreadsheets write a truth into a table."""
+
+
 def _number(cell: Any) -> float:
     """A cell as a number; ValueError for what is none, also for `1_0`, which Python alone takes for 10."""
     if isinstance(cell, str) and "_" in cell:
@@ -99,7 +106,7 @@ def table_arrays(model: Model, table: Table, wanted: Sequence[int]) -> dict[str,
     for name in columns:
         if name not in [each["name"] for each in inputs]:
             raise unknown("input", name, [each["name"] for each in inputs])
-    groups = None if table.group is None else _groups(column_of(table, table.group, False))
+    groups = None if table.group is None else _groups(_names_of_sequences(table, table.group))
     found: dict[str, Any] = {}
     for each in (inputs[number] for number in wanted):
         if each["length"]:
@@ -171,11 +178,9 @@ def column_of(table: Table, name: str, whole: bool) -> Array:
     array = np.empty(len(values), np.float64)
     for row, cell in enumerate(values):
         try:
-            array[row] = _number(cell)
+            array[row] = TRUTHS[cell] if isinstance(cell, str) and cell in TRUTHS else _number(cell)
         except (TypeError, ValueError, OverflowError):
-            raise ModelError(
-                f"{table.name}, row {row + 1}: `{name}` holds {cell!r}; expected a number"
-            ) from None
+            raise ModelError(f"{_at(table, row)}: `{name}` holds {cell!r}; expected a number") from None
     if whole and bool((np.abs(array) < 2.0**63).all()) and bool((array == np.round(array)).all()):
         return array.astype(np.int64)
     return array
@@ -192,15 +197,50 @@ def _room(table: Table, name: str, values: Array, dtype: np.dtype[Any]) -> Array
         cell = table.columns[name][int(row)]
         if "inf" not in str(cell).lower():  # a cell that says so itself has a message of its own
             raise ModelError(
-                f"{table.name}, row {row + 1}: `{name}` holds {str(cell)!r}, which is too large for {dtype}"
+                f"{_at(table, int(row))}: `{name}` holds {str(cell)!r}, which is too large for {dtype}"
             )
     return values
 
 
-def _groups(values: Array) -> list[slice]:
-    """The runs of rows with one value."""
-    edges = [0, *(np.flatnonzero(values[1:] != values[:-1]) + 1).tolist(), len(values)]
-    if len({float(values[edge]) for edge in edges[:-1]}) != len(edges) - 1:
+def _at(table: Table, row: int) -> str:
+    """Where a row stands: in its own file, where there are several."""
+    files = table.columns.get(FILE)
+    if files is None:
+        return f"{table.name}, row {row + 1}"
+    return f"{files[row]}, row {row + 1 - list(files).index(files[row])}"
+
+
+def _names_of_sequences(table: Table, column: str) -> list[Any]:
+    """What the column of a group says in each row: a number, a date, any word."""
+    if column not in table.columns:
+        raise unknown("column", column, table.columns)
+    values = table.columns[column]
+    names = values.tolist() if isinstance(values, np.ndarray) else [_name(cell) for cell in values]
+    for row, name in enumerate(names):
+        if name is None or name == "" or name != name:
+            raise ModelError(f"{_at(table, row)}: `{column}` is empty, which names no sequence")
+    if column == FILE or FILE not in table.columns:
+        return names
+    return list(zip(table.columns[FILE], names, strict=True))  # no sequence goes on in another file
+
+
+def _name(cell: Any) -> Any:
+    """A whole number as such, of any size, and another as the number that it is, so that 1 and 1.0 are one sequence."""
+    if not isinstance(cell, str):
+        return cell
+    text = cell.strip()
+    for kind in (int, _number):
+        try:
+            return kind(text) if "_" not in text else text
+        except ValueError:
+            continue
+    return text
+
+
+def _groups(names: list[Any]) -> list[slice]:
+    """The runs of rows with one name."""
+    edges = [0, *(row for row in range(1, len(names)) if names[row] != names[row - 1]), len(names)]
+    if len({names[edge] for edge in edges[:-1]}) != len(edges) - 1:
         raise ModelError("the rows of a group must stand together; sort the table by its group and time")
     return [slice(first, end) for first, end in pairwise(edges)]
 

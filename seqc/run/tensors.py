@@ -10,14 +10,14 @@ import json
 import os
 import zlib
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
 
 from .engine import Array
-from .fault import ModelError
+from .fault import DiskError, ModelError
 
 LONGEST_HEADER = 16 * 1024 * 1024  # the format allows 100 MB; that much JSON would take too long to refuse
 _DTYPES: dict[str, Any] = {
@@ -69,7 +69,7 @@ def _checksum(header: Mapping[str, Any], arrays: list[Any]) -> int:
 def read_tensors(
     path: str | Path, wanted: Mapping[str, tuple[int, ...]] | None = None
 ) -> tuple[dict[str, Array], dict[str, str]]:
-    """All arrays and the metadata of a file. With `wanted`, names and shapes are checked before the data is read."""
+    """All arrays and the metadata of a file; with `wanted`, its weights, names and shapes checked before the data is read."""
     if not isinstance(path, str | Path):
         raise ModelError(f"expected the path of a file of weights, found a {type(path).__name__}")
     path = Path(path)
@@ -80,6 +80,7 @@ def read_tensors(
             metadata = _metadata(header, path.name)
             entries = _entries(header, size - begin, path.name)
             if wanted is not None:
+                entries = _weights(entries, metadata)
                 _compare(entries, wanted, path.name)
             data = file.read(size - begin)
     except IsADirectoryError:
@@ -162,6 +163,14 @@ def _entries(header: dict[str, Any], available: int, file: str) -> dict[str, Any
     return entries
 
 
+def _weights(entries: dict[str, Any], metadata: dict[str, str]) -> dict[str, Any]:
+    """The weights among the arrays of a file: a checkpoint of a run has them beside all else."""
+    if metadata.get("kind") != "checkpoint":
+        return entries
+    begin = "weights."
+    return {name.removeprefix(begin): each for name, each in entries.items() if name.startswith(begin)}
+
+
 def _compare(entries: dict[str, Any], wanted: Mapping[str, tuple[int, ...]], file: str) -> None:
     """Names and shapes against those of a model, all differences in one message."""
     problems = [f"`{name}` is missing" for name in wanted if name not in entries]
@@ -198,7 +207,8 @@ def atomic(path: str | Path) -> Iterator[BinaryIO]:
     path = Path(path)
     part = path.with_name(f".{path.name}.{os.getpid()}-{os.urandom(4).hex()}.part")
     try:
-        _sweep(path)
+        with suppress(OSError):  # what somebody else left there may have to stay
+            _sweep(path)
         with part.open("xb") as file:
             yield file
             file.flush()
@@ -210,9 +220,10 @@ def atomic(path: str | Path) -> Iterator[BinaryIO]:
         finally:
             os.close(folder)
     except OSError as error:
-        raise ModelError(f"cannot write {path.name}: {error.strerror or error}") from None
+        raise DiskError(f"cannot write {path.name}: {error.strerror or error}") from None
     finally:
-        part.unlink(missing_ok=True)
+        with suppress(OSError):  # a disk that nobody may write refuses this, too
+            part.unlink(missing_ok=True)
 
 
 def _sweep(path: Path) -> None:

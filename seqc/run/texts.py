@@ -5,6 +5,8 @@ Takes a text, gives symbol numbers; the alphabet is kept with the model, which t
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from .data import Arrays
@@ -20,25 +22,49 @@ def symbols_of(text: str) -> list[str]:
     return sorted(set(text))
 
 
+def alphabet(model: Model, text: str) -> list[str]:
+    """The model's symbols, or those of a text where it has none yet; ModelError if they are more than it has room for."""
+    if model.symbols is not None:
+        return model.symbols
+    symbols, given = symbols_of(text), _streams(model)[0]
+    bound = int(model.manifest["inputs"][given]["bound"])
+    if len(symbols) > bound:
+        raise ModelError(
+            f"the text has {len(symbols)} distinct characters, {model.name} has room for {bound}"
+        )
+    return symbols
+
+
+@contextmanager
+def alphabet_kept(model: Model) -> Iterator[None]:
+    """Gives the model back the symbols that it had, if what is done fails before it has learned anything."""
+    symbols, updates = model.symbols, model.updates
+    try:
+        yield
+    except BaseException:
+        if model.updates == updates:
+            model.symbols = symbols
+        raise
+
+
 def text_arrays(model: Model, text: str) -> Arrays:
     """A text as the two streams of a character model: each character, and the one that follows it."""
-    name = model.name
-    streams = [
-        n
-        for n, each in enumerate(model.manifest["inputs"])
-        if each["kind"] == "index" and each["axes"][0] == "time"
-    ]
-    given = [number for number in streams if not model.manifest["inputs"][number]["target"]]
-    wanted = [number for number in streams if model.manifest["inputs"][number]["target"]]
-    if len(given) != 1 or len(wanted) != 1 or len(model.manifest["inputs"]) != 2:
-        raise ModelError(f"{name} cannot be trained on text: expected one index input and one index target")
-    if model.symbols is None:
-        symbols = symbols_of(text)
-        bound = int(model.manifest["inputs"][given[0]]["bound"])
-        if len(symbols) > bound:
-            raise ModelError(f"the text has {len(symbols)} distinct characters, {name} has room for {bound}")
-        model.symbols = symbols
+    given, wanted = _streams(model)
+    symbols = alphabet(model, text)
     if len(text) < 2:
         raise ModelError("the text is too short; expected at least two characters")
-    codes = encode(text, model.symbols, "the text")
-    return {given[0]: codes[:-1], wanted[0]: codes[1:]}
+    codes = encode(text, symbols, "the text")
+    return {given: codes[:-1], wanted: codes[1:]}
+
+
+def _streams(model: Model) -> tuple[int, int]:
+    """The numbers of the input that takes characters and of the target that tells the next ones."""
+    inputs = model.manifest["inputs"]
+    streams = [n for n, each in enumerate(inputs) if each["kind"] == "index" and each["axes"][0] == "time"]
+    given = [number for number in streams if not inputs[number]["target"]]
+    wanted = [number for number in streams if inputs[number]["target"]]
+    if len(given) != 1 or len(wanted) != 1 or len(inputs) != 2:
+        raise ModelError(
+            f"{model.name} cannot be trained on text: expected one index input and one index target"
+        )
+    return given[0], wanted[0]

@@ -16,13 +16,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .data import Batch, Data, Slice
+from .engine import Manifest
 from .fault import NOT_FINITE, ModelError
 from .folder import Folder, Progress, value_of, weighted
 from .interrupt import Interrupt
 from .layout import aligned
 from .measure import fewer, measure
 from .report import History, Record, Reporter
-from .spoilt import bad_weights, first_bad
+from .spoilt import bad_weights, first_bad, placed
 from .state import State
 from .weights import load_weights
 
@@ -47,7 +48,16 @@ class Options:
     shuffle: bool
     bucket: int
     scale: dict[str, list[str]]
+    steps: int | None
     callbacks: Sequence[Callback]
+
+
+def _code(manifest: Manifest) -> str:
+    """What computes: compiled for a machine, or the interpreter."""
+    target = manifest["target"]
+    if not manifest["library"]:
+        return "the interpreter"
+    return f"code for {target.get('name')} with vectors of {target.get('vector_bytes')} bytes"
 
 
 class Run:
@@ -117,18 +127,23 @@ class Run:
         if resume and (self.folder is None or not self.folder.begun()):
             raise ModelError("there is no run to resume: expected `out=` to name a folder with `last.ckpt`")
         if self.folder is not None:
-            self.folder.begin(self._config(), resume)
+            config = self._config()
+            before = self.folder.begin(config, resume).get("code", config["code"])
+            if before != config["code"]:
+                self._say(
+                    f"the run so far was computed by {before}, now by {config['code']}: last bits will differ"
+                )
             if resume and not self.folder.checkpoint.exists():
                 resume = False
                 self._say("the run was stopped before its first checkpoint: beginning anew")
         if not resume:
             self.begin()
         elif self.folder is not None:
-            before = dict(self.model.hyper)
+            hypers = dict(self.model.hyper)
             self.progress, self.state = self.folder.load(self.model)
             for name, value in self.model.hyper.items():
-                if value != before[name]:
-                    self._say(f"`{name}` is {value:g} as in the run so far, not {before[name]:g}")
+                if value != hypers[name]:
+                    self._say(f"`{name}` is {value:g} as in the run so far, not {hypers[name]:g}")
             if self.options.keep == "best":
                 self._remember(self.folder.best)
             self._say(f"resuming at epoch {self.progress.epoch}, batch {self.progress.position}")
@@ -139,10 +154,12 @@ class Run:
             "model": manifest["name"],
             "source_hash": manifest["source_hash"],
             "real": manifest["real"],
+            "code": _code(manifest),
             "epochs": options.epochs,
             "batch": options.batch,
             "window": options.window,
             "warmup": options.warmup,
+            "steps": options.steps,
             "seed": options.seed,
             "patience": options.patience,
             "shuffle": options.shuffle,
@@ -185,7 +202,7 @@ class Run:
             score = call(**batch.arrays, state=self.state, seed=self.options.seed, **self._sizes(batch))
         except ModelError as error:
             if error.code != NOT_FINITE:
-                raise
+                raise placed(error, self.model, self.training, part) from None
             raise self._not_finite(batch, f"step {progress.position + 1}") from None
         if part.counts:
             values = [float(score), *score.metrics.values()]

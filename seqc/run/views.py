@@ -14,7 +14,7 @@ import numpy as np
 
 from .engine import Array, Manifest
 from .fault import ModelError, unknown
-from .layout import real_dtype, tensor
+from .layout import aligned, real_dtype, tensor
 
 
 class Lease:
@@ -35,6 +35,11 @@ class Views(Mapping[str, Array]):
     ) -> None:
         self._what, self._dtype, self._arena = what, dtype, arena
         self._entries = {entry["name"]: entry for entry in entries}
+
+    @property
+    def arena(self) -> Array:
+        """The memory behind all of them, as bytes."""
+        return self._arena()
 
     def __getitem__(self, name: str) -> Array:
         if name not in self._entries:
@@ -61,9 +66,20 @@ class Views(Mapping[str, Array]):
     def __len__(self) -> int:
         return len(self._entries)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """A copy or a pickle holds the numbers as they are now, in memory of its own."""
+        return held, (self._what, list(self._entries.values()), self._dtype, self._arena().copy())
+
     def __repr__(self) -> str:
         shapes = ", ".join(f"{name} {entry['dims']}" for name, entry in self._entries.items())
         return f"<{self._what}s: {shapes or 'none'}>"
+
+
+def held(what: str, entries: Sequence[Any], dtype: np.dtype[Any], values: Array) -> Views:
+    """Views into memory of their own, as kernels like it, that holds these bytes."""
+    arena = aligned(values.nbytes)
+    arena[...] = values
+    return Views(what, entries, dtype, lambda: arena)
 
 
 class Hypers(MutableMapping[str, float]):
@@ -160,6 +176,23 @@ class Gradients:
     hypers: dict[str, float]
     arena: Array
     hyper_array: Array
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """The parameters of a copy are views into its own arena."""
+        parts = (self.score, self.parameters, self.inputs, self.states, self.hypers, self.hyper_array)
+        return gathered, parts
+
+
+def gathered(
+    score: Score,
+    parameters: Views,
+    inputs: dict[str, Array],
+    states: dict[str, Array],
+    hypers: dict[str, float],
+    hyper_array: Array,
+) -> Gradients:
+    """The gradients of a copy or a pickle."""
+    return Gradients(score, parameters, inputs, states, hypers, parameters.arena, hyper_array)
 
 
 def own_gradients(manifest: Manifest, value: Any, what: str) -> Gradients:

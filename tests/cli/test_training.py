@@ -6,11 +6,13 @@ import json
 import signal
 import subprocess
 import time
+import warnings
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from seqc.driver.train import told
 from tests.cli.tools import command, environment, process, seqc
 
 TEXT = "abcab dabcd abcd dabc\n" * 40
@@ -87,6 +89,9 @@ def test_arrays_and_hypers(here: Path, arrays: Path) -> None:
     assert done.code == 0, done.err
     assert losses(here / "run")[-1] < losses(here / "run")[0]
     assert "validation" in (here / "run" / "metrics.csv").read_text()
+    (here / "taken").write_text("a file")
+    done = seqc("train", "tiny.seq", arrays, "--out", "taken/run")
+    assert done.code == 2 and "error[S0904]" in done.err and "cannot make the folder taken/run" in done.err
 
 
 def test_the_same_seed_gives_the_same_curve(here: Path, arrays: Path) -> None:
@@ -206,8 +211,12 @@ def test_data_that_does_not_fit(here: Path, text: Path, arrays: Path) -> None:
     assert (wrong.code == 1 and "different characters" in wrong.err) or "distinct characters" in wrong.err
 
 
-def test_weights_that_do_not_fit(here: Path, text: Path) -> None:
+def test_weights_and_those_that_do_not_fit(here: Path, text: Path) -> None:
     assert seqc("train", "writer.seq", text, "--out", "run", "--epochs", 1, "--quiet").code == 0
+    # The alphabet is that of the weights, and so is the size of the model.
+    (here / "few.txt").write_text("abba" * 40)
+    begun = ("--weights", "run/best.safetensors", "--epochs", 1, "--quiet")
+    assert seqc("train", "writer.seq", "few.txt", "--out", "more", *begun).code == 0
     other = seqc("generate", "writer.seq", "--run", "run", "--dim", "H=9")
     assert other.code == 1 and "expected" in other.err
     (here / "run" / "best.safetensors").write_bytes(b"\xff" * 200)
@@ -277,3 +286,11 @@ def test_a_number_for_all_sequences_of_arrays(here: Path) -> None:
     assert losses(here / "given") == losses(here / "told")
     done = seqc("train", "once.seq", "given.npz", "--out", "tested", *options, *numbers, "--val", "other.npz")
     assert done.code == 0, done.err
+
+
+def test_warnings_are_notes() -> None:
+    notes: list[str] = []
+    with told(notes.append):
+        warnings.simplefilter("always")
+        warnings.warn("a word", stacklevel=1)
+    assert notes == ["a word"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from pathlib import Path
 from typing import Any
 
@@ -109,6 +110,22 @@ def test_an_output_that_turns_time_round_changes_nothing(tmp_path: Path) -> None
     assert_equal(float(ours.score), float(theirs.score), "loss")
     for name, value in theirs.parameters.items():
         assert_equal(ours.parameters[name], value, name)
+
+
+def test_parts_are_those_of_the_model_that_was_loaded(source: Path, tmp_path: Path) -> None:
+    file = tmp_path / source.name
+    file.write_text(MODEL, encoding="utf-8")
+    whole, cut = pair(file, 45_000)
+    cut.threads = 2
+    other = pickle.loads(pickle.dumps(cut))
+    assert other.threads == 2 and other.engine.budget == 45_000
+    file.write_text(MODEL.replace("bias * late", "2 * bias * late"), encoding="utf-8")
+    arrays = data()
+    theirs = whole.gradients(*arrays)
+    for model in (cut, other):
+        ours = model.gradients(*arrays)
+        assert_equal(float(ours.score), float(theirs.score), "loss")
+        assert_equal(ours.inputs["bias"], theirs.inputs["bias"], "bias")
 
 
 def test_a_call_that_fits_is_one_piece(source: Path) -> None:

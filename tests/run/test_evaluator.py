@@ -167,6 +167,8 @@ def test_generates_what_stepping_gives() -> None:
     np.testing.assert_array_equal(both.said[:, 1], made.said)
     from_nothing = model.generate(steps=4, batch=2)
     assert from_nothing.said.shape == (4, 2) and from_nothing.lengths.shape == (2,)
+    state = model.state(2)
+    np.testing.assert_array_equal(model.generate(steps=4, state=state).said, from_nothing.said)
     with pytest.raises(ModelError, match="`text` holds 5 at step 1"):
         model.generate(text=[0, 5], steps=3)
     with pytest.raises(ModelError, match="`steps`: expected a whole number from 1"):
@@ -213,3 +215,11 @@ def test_fits_text_and_speaks(tmp_path: Path) -> None:
     model.symbols = None
     with pytest.raises(ModelError, match="7 distinct characters, hand has room for 5"):
         model.fit("abcdefg", epochs=1, quiet=True)
+    for short in ("a", "abcdefg"):  # what fails before it has learned anything leaves no alphabet behind
+        with pytest.raises(ModelError):
+            model.fit(short, epochs=1, quiet=True)
+        assert model.symbols is None
+    # As editors on Windows begin a text; what is tested with gives its characters, too.
+    (tmp_path / "more.txt").write_text("\ufeff" + text, encoding="utf-8")
+    model.fit(tmp_path / "more.txt", validation="abe" * 9, epochs=1, quiet=True)
+    assert model.symbols == list("abcde")

@@ -61,6 +61,8 @@ def test_run_folder(toy: Model, tmp_path: Path) -> None:
     assert [float(row["validation"]) for row in rows] == history.validations
     assert list(rows[0]) == ["epoch", "loss", "root", "validation", "validation.root"]
     last = toy.params["net.W"].copy()
+    fresh(toy).load(tmp_path / "run" / "last.ckpt")
+    np.testing.assert_array_equal(last, toy.params["net.W"])
     toy.load(tmp_path / "run" / "best.safetensors")
     if history.best is history.records[-1]:
         np.testing.assert_array_equal(last, toy.params["net.W"])

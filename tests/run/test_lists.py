@@ -162,8 +162,12 @@ def test_every_step_counts_once_and_padding_is_empty(rows: Model, trial: int) ->
     window = None if draw.random() < 0.3 else int(draw.integers(1, 9))
     batch, bucket, shuffle = int(draw.integers(1, 9)), int(draw.integers(1, 5)), bool(draw.random() < 0.5)
     data = Lists(rows, material.arrays, material.lengths, batch, window, warmup, bucket, shuffle)
+    plan = data.plan(trial, 1)
+    if not shuffle:  # the order is that of the data, batch by batch
+        batches = [sorted(part.rows or ()) for part in plan if part.begins]
+        assert batches == [[*range(len(x))][first : first + batch] for first in range(0, len(x), batch)]
     seen: list[tuple[int, int]] = []
-    for part in data.plan(trial, 1):
+    for part in plan:
         taken = data.take(part)
         left = taken.arrays["n"]
         assert left.min() >= 1 and left.max() == taken.steps and (np.diff(left) <= 0).all()
@@ -259,6 +263,11 @@ def test_labels_are_checked(tmp_path: Path) -> None:
             "`kind` holds 3 for sequence 1; expected an index from 0 to 2 (or below 0 for no label)",
         ),
         ({"kind": [-1, -1]}, "`kind` holds no label"),
+        ({"kind": [0, -1]}, "`kind` holds -1 for sequence 1, which is no label, and the loss counts it"),
+        (
+            {"validation": {**data, "kind": [0, -1]}, "batch": 1},
+            "`kind` holds -1 for sequence 1, which is no label, and the loss counts it",
+        ),
         ({"kind": [0]}, "`kind`: expected [2], one for each of `word`; found [1]"),
     ]:
         with pytest.raises(ModelError) as caught:
@@ -285,6 +294,21 @@ def test_a_mask_that_selects_nothing(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="look for a `where` or a mask that selects nothing"):
         model.fit(x=X, y=Y, first=[50] * 10, quiet=True)
     assert model.fit(x=X, y=Y, first=[2] * 10, epochs=2, quiet=True).ended == "done"
+
+
+def test_windows_of_a_model_that_turns_time_round_are_refused(tmp_path: Path) -> None:
+    model = opened(tmp_path, SOURCE.replace("|> GRU(3)", "|> Both(GRU(3))").replace("Dense,", "Both, Dense,"))
+    for option in ("window", "warmup"):
+        with pytest.raises(ModelError, match=f"`{option}`: Rows turns time round"):
+            model.fit(X, Y, epochs=1, quiet=True, **{option: 1})
+
+
+def test_a_validation_that_is_not_finite_stops(rows: Model, tmp_path: Path) -> None:
+    with pytest.raises(
+        ModelError, match=r"epoch 1, validation: the loss is not finite; the last good weights"
+    ):
+        rows.fit(X, Y, validation=(X, [1e30 * each for each in Y]), out=tmp_path / "run", quiet=True)
+    rows.load(tmp_path / "run" / "best.safetensors")
 
 
 @pytest.mark.parametrize("window", [None, 3])

@@ -250,6 +250,7 @@ class OnlyDlpack:
         np.asfortranarray(X),
         X.astype(">f4"),
         X[::1, ::1],
+        np.ma.masked_array(X, np.zeros_like(X)),
     ],
 )
 def test_takes_what_is_like_an_array(toy: Model, value: object) -> None:
@@ -257,8 +258,9 @@ def test_takes_what_is_like_an_array(toy: Model, value: object) -> None:
 
 
 def test_converts_and_says_so_once(toy: Model) -> None:
-    with pytest.warns(UserWarning, match="`x`: float64 is converted to float32"):
+    with pytest.warns(UserWarning, match="`x`: float64 is converted to float32") as caught:
         toy.infer(X.astype(np.float64), GAIN, KIND)
+    assert caught[0].filename == __file__  # the line of whoever called
     toy.infer(X.astype(np.float64), GAIN, KIND.astype(np.int64))
 
 
@@ -283,6 +285,8 @@ MISTAKES = [
         "`kind`: expected whole numbers (int32), found float32",
     ),
     (lambda m: m.infer(X, GAIN, KIND * np.nan), "`kind`: expected whole numbers, found float64 with NaN"),
+    (lambda m: m.infer(np.ma.masked_greater(X, 0), GAIN, KIND), "`x`: expected an array without gaps"),
+    (lambda m: m.step(np.ma.masked_greater(X[0], 0), GAIN, KIND[0], state=m.state(B)), "without gaps"),
     (lambda m: m.infer("abc", GAIN, KIND), "`x`: expected an array, found a str"),
     (lambda m: m.infer(X.astype(complex), GAIN, KIND), "expected numbers (float32), found complex128"),
     (lambda m: m.infer([[1.0], [1.0, 2.0]], GAIN, KIND), "`x`: expected an array, found a list"),

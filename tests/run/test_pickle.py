@@ -6,13 +6,16 @@ import copy
 import pickle
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 import seqc
 from seqc.run import Model, ModelError
+from tests.run.test_fit import DATA, N
 from tests.run.test_lists import SOURCE, X, Y, opened
 
 CELL = 'use "parts/mine.seq": Twice\n' + SOURCE.replace("(x |> GRU(3)", "(x |> Twice() |> GRU(3)")
@@ -52,6 +55,12 @@ def test_another_process_reads_a_pickle_without_the_sources(tmp_path: Path) -> N
     assert done.stdout.split() == ["Rows", "1", repr(float(model.params["guess.dense.W"][0, 0]))]
 
 
+def test_sources_keep_their_ends_of_lines(tmp_path: Path) -> None:
+    (tmp_path / "rows.seq").write_bytes(SOURCE.replace("\n", "\r\n").encode())
+    model = seqc.load(tmp_path / "rows.seq", engine="evaluator")
+    assert copy.deepcopy(model).manifest["source_hash"] == model.manifest["source_hash"] != ""
+
+
 def test_compiled_models_too(tmp_path: Path) -> None:
     (tmp_path / "rows.seq").write_text(SOURCE)
     try:
@@ -66,3 +75,20 @@ def test_compiled_models_too(tmp_path: Path) -> None:
 def test_a_model_made_by_hand_says_what_to_do(toy: Model) -> None:
     with pytest.raises(ModelError, match="cannot be pickled; save its weights"):
         pickle.dumps(toy)
+
+
+@pytest.mark.parametrize("again", [copy.deepcopy, lambda value: pickle.loads(pickle.dumps(value))])
+def test_gradients_and_states_of_an_optimizer_are_values(toy: Model, again: Callable[[Any], Any]) -> None:
+    found = toy.gradients(**DATA, state=toy.state(N))
+    mine, before = again(found), found.parameters["net.W"].copy()
+    np.testing.assert_array_equal(mine.parameters["net.W"], before)
+    assert mine.score == found.score and mine.states.keys() == found.states.keys()
+    mine.parameters["net.W"][...] = 0
+    np.testing.assert_array_equal(found.parameters["net.W"], before)
+    weights = toy.params["net.W"].copy()
+    toy.apply(mine)  # what the optimizer takes is what the copy shows
+    np.testing.assert_array_equal(toy.params["net.W"], weights)
+    kept, held = again(toy.optimizer), toy.optimizer["net.W.seen"].copy()
+    toy.apply(found)
+    assert not np.array_equal(toy.optimizer["net.W.seen"], held)
+    np.testing.assert_array_equal(kept["net.W.seen"], held)

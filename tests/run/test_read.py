@@ -121,6 +121,12 @@ def test_sequences_in_one_file_and_in_a_folder(rows: Model, tmp_path: Path) -> N
         (tmp_path / "tables" / f"{row:02}.csv").write_text("\n".join(["x.0,x.1,y", *lines]) + "\n")
     same(rows, tmp_path / "many")
     same(rows, tmp_path / "tables")
+    tables = read_data(tmp_path / "tables")
+    assert isinstance(tables, Table)  # numbers of sequences begin anew in each file
+    same(rows, Table({**tables.columns, "id": ["1"] * sum(LENGTHS)}, group="id"))
+    broken = [*tables.columns["y"][:4], "?", *tables.columns["y"][5:]]
+    with pytest.raises(ModelError, match=r"01\.csv, row 2: `y` holds '\?'; expected a number"):
+        gather(rows, Table({**tables.columns, "y": broken}, group=tables.group))
     del named["x.3"]
     np.savez(tmp_path / "hole.npz", **named)
     with pytest.raises(ModelError, match=r"expected `x.0` to `x.8`, each once"):
@@ -234,6 +240,21 @@ def test_values_once_in_a_table(tmp_path: Path) -> None:
     }
     found = gather(model, Table(columns, group="id"))
     assert found.lengths is not None and found.lengths.tolist() == [2, 2]
+    for names in (
+        ["2026-01-05", "2026-01-05", "2026-01-06 ", "2026-01-06"],
+        ["1", "1.0", "x1", "x1"],
+        [str(2**53), str(2**53), str(2**53 + 1), str(2**53 + 1)],  # one double, two numbers
+        np.array([2**53, 2**53, 2**53 + 1, 2**53 + 1]),
+        np.array(["2026-01-05", "2026-01-05", "2026-01-06", "2026-01-06"], "M8[D]"),
+    ):
+        named = gather(model, Table({**columns, "id": names}, group="id"))
+        assert named.lengths is not None and named.lengths.tolist() == [2, 2]
+    with pytest.raises(ModelError, match="row 3: `id` is empty, which names no sequence"):
+        gather(model, Table({**columns, "id": ["a", "a", " ", "b"]}, group="id"))
+    with pytest.raises(ModelError, match="there is no column `day`"):
+        gather(model, Table(columns, group="day"))
+    truths = gather(model, Table({**columns, "bias": ["True", "true", "FALSE", "False"]}, group="id"))
+    assert truths.arrays[1].tolist() == [1, 0]
     given = gather(model, Table(columns, group="id", given={"bias": 0.25}))
     bias = [each["name"] for each in model.manifest["inputs"]].index("bias")
     assert given.arrays[bias].tolist() == [0.25, 0.25]

@@ -240,3 +240,44 @@ def test_steps_that_are_no_steps_are_refused_also_where_the_data_has_them(toy: M
     for call in (lambda **named: toy.fit(**named, epochs=1, quiet=True), toy.score):
         with pytest.raises(ModelError, match="`steps`: expected a whole number from 1"):
             call(**DATA, steps=steps)
+
+
+FREE = """
+use std.optim: SGD
+model Free {
+  input  start: real once
+  target goal: real once
+  param rate: real = 0.5
+  state x = start
+  x = rate * prev x
+  output end = last(x over time)
+  loss = mean((end - goal) ^ 2 over batch)
+}
+train Free { update = SGD(lr = 0.1) }
+"""
+
+
+def test_a_run_of_other_steps_or_equations_is_not_resumed(tmp_path: Path) -> None:
+    (tmp_path / "free.seq").write_text(FREE)
+    model = seqc.load(tmp_path / "free.seq", engine="evaluator")
+    data: dict[str, Any] = {"start": [1.0, 2.0], "goal": [0.5, 1.0], "out": tmp_path / "run", "quiet": True}
+    model.fit(**data, epochs=1, steps=3)
+    with pytest.raises(ModelError, match="`steps` was 3, is 4"):
+        model.fit(**data, epochs=2, steps=4, resume=True)
+    (tmp_path / "free.seq").write_text(FREE.replace("rate * prev x", "rate * sin(prev x)"))
+    model = seqc.load(tmp_path / "free.seq", engine="evaluator")
+    with pytest.raises(ModelError, match="the source of the model changed"):
+        model.fit(**data, epochs=2, steps=3, resume=True)
+
+
+def test_a_run_that_goes_on_in_other_code_says_so(toy: Model, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    toy.fit(**DATA, epochs=1, quiet=True, out=run)
+    config = json.loads((run / "config.json").read_text())
+    (run / "config.json").write_text(json.dumps({**config, "code": "the interpreter"}))
+    toy.fit(**DATA, epochs=2, quiet=True, out=run, resume=True)
+    toy.fit(**DATA, epochs=3, quiet=True, out=run, resume=True)
+    said = [line for line in (run / "log.txt").read_text().splitlines() if "last bits will differ" in line]
+    assert len(said) == 1 and said[0].startswith(
+        "the run so far was computed by the interpreter, now by code"
+    )

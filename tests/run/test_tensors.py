@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import random
@@ -154,7 +155,14 @@ def test_save_and_load_with_symbols(toy: Model, tmp_path: Path) -> None:
     assert toy.symbols == ["a", "\n", "ß"]
 
 
-def test_a_folder_that_cannot_be_written(toy: Model, tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_written(toy: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ModelError, match="cannot write w"):
+        toy.save(tmp_path / "missing" / "w")
+
+    def refuse(self: Path, missing_ok: bool = False) -> None:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS), str(self))
+
+    monkeypatch.setattr(Path, "unlink", refuse)  # as a read-only disk does, also for what is not there
     with pytest.raises(ModelError, match="cannot write w"):
         toy.save(tmp_path / "missing" / "w")
 
