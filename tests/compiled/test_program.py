@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import select
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
@@ -97,10 +98,28 @@ def test_a_model_that_cannot_stream_reads_everything_first(tmp_path: Path) -> No
     assert np.max(np.abs(found - outputs_of(program.pair, x))) <= 1e-6
 
 
+def test_bytes_are_answered_step_by_step(gru: Program) -> None:
+    """Who waits for each step's results gets them; half a step is not lost in silence."""
+    x = np.random.default_rng(3).normal(size=(3, 3)).astype(np.float32)
+    whole = gru.run(x.tobytes(), "--raw").stdout
+    command = [str(gru.path), "--weights", str(gru.weights), "--raw"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdin is not None and process.stdout is not None
+        for step, row in enumerate(x):
+            process.stdin.write(row.tobytes())
+            process.stdin.flush()
+            assert select.select([process.stdout], [], [], 20)[0]
+            assert process.stdout.read(8) == whole[8 * step : 8 * step + 8]
+    done = gru.run(x.tobytes()[:-2], "--raw")
+    assert done.returncode == 1 and "step 2" in done.stderr.decode() and done.stdout == whole[:16]
+
+
 @pytest.mark.parametrize(
     ("text", "options", "code", "said"),
     [
         ("1,2\n", (), 1, "step 0"),
+        ("1,2,3\n1,2,3\0\n4,5,6\n", (), 1, "step 1"),
+        ("\0a,b,c\n1,2,3\n", (), 1, "step 0"),
         ("1,2,3\n1,x,3\n", (), 1, "step 1"),
         ("1,2,3,4\n", (), 1, "step 0"),
         ("", ("--nonsense", "1"), 1, "--nonsense"),
