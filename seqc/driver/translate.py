@@ -203,7 +203,8 @@ class Maker:
     def _link(self, objects: list[Path], name: str, *, shared: bool) -> Path:
         kind = ["-shared", *toolchain.soname(name)] if shared else []
         names = [each.name for each in objects]
-        command = [self.translation.tools.compiler, *kind, "-o", f"{name}.linked", *names, *toolchain.LINK]
+        tools = self.translation.tools
+        command = [*tools.command(), *kind, "-o", f"{name}.linked", *names, *toolchain.LINK]
         toolchain.run(command, f"linking {name}", cwd=self.scratch)
         return self.scratch / f"{name}.linked"
 
