@@ -21,7 +21,7 @@ from seqc.driver.cache import digest
 from seqc.driver.fault import ToolFault, UserFault
 from seqc.driver.naming import name_of
 from seqc.driver.options import Options
-from seqc.driver.profile import check_profile, math_of, real_of, stored
+from seqc.driver.profile import check_profile, march_of, math_of, real_of, stored
 from seqc.driver.sources import Reader
 from seqc.driver.toolchain import Toolchain
 from seqc.emit import EmitOptions, Variant, emit, emit_fat, model_of
@@ -60,8 +60,8 @@ def translate(
     reader = Reader(path)
     program = pipeline.program(reader, options)
     profile = pipeline.profile(program, options)
-    real = real_of(profile, options.real)
-    march = options.march if profile is None else profile.cpu
+    real = real_of(profile, options)
+    march = march_of(profile, options)
     fat = march == toolchain.FAT
     levels = toolchain.levels(options.compiler) if fat else (toolchain.probe(options.compiler, march),)
     name = name_of(program.name, options.name, path)

@@ -233,6 +233,18 @@ def test_sizes_of_a_profile_are_said(here: Path) -> None:
     assert "`infer` takes 5 steps of 1 row: the profile of this build names no other size" in done.stderr
 
 
+def test_what_is_asked_for_goes_before_a_profile_or_is_refused(here: Path) -> None:
+    """A library for another processor than was asked for would stop on it."""
+    text = SIZED + 'deploy old of Sized { cpu = "pdp11" }\n'
+    (here / "sized.seq").write_text(text, encoding="utf-8")
+    common = ["build", "sized.seq", "-o", "made", "--emit", "header", "--deploy"]
+    refused = seqc(*common, "five", "--march", "pdp11")
+    assert refused.code == 2 and "no processor `pdp11`" in refused.err
+    assert seqc(*common, "old").code == 2 and seqc(*common, "old", "--march", "native").code == 0
+    refused = seqc(*common, "five", "--real", "f64")
+    assert refused.code == 1 and "`--real f64` does not go with the profile `five`" in refused.err
+
+
 @pytest.mark.parametrize(
     ("file", "model", "name"),
     [
