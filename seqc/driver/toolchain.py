@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from seqc.driver.fault import ToolFault
+from seqc.driver.fault import ToolFault, UserFault
 
 # No exception, RTTI or libstdc++ in a model; errno and traps are not observed by generated code.
 FLAGS = (
@@ -223,6 +223,20 @@ def levels(wanted: str | None = None) -> tuple[Toolchain, ...]:
             "leave `fat` out, or name a CPU",
         )
     return tuple(probe(wanted, march) for march, _ in LEVELS)
+
+
+def check_package(tools: Toolchain) -> None:
+    """UserFault S0905 for a package with a library for another machine: the host extension beside it is of this one."""
+    family = {"AMD64": "x86_64", "arm64": "aarch64"}.get(platform.machine(), platform.machine())
+    known = family in ("x86_64", "aarch64") and sys.maxsize > 2**32
+    if known and f"__{family}__" not in tools.features:
+        raise UserFault(
+            "S0905",
+            "a package for Python cannot be built for another machine",
+            f"it carries a part of this Python, and the compiler builds for {machine_of(tools)}",
+            "write `--emit header,static` or whatever that machine needs of `header`, `static`, `shared`, `exe`;\n"
+            "for Python build it there",
+        )
 
 
 def machine_of(tools: Toolchain) -> str:

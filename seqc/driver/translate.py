@@ -64,6 +64,8 @@ def translate(
     march = march_of(profile, options)
     fat = march == toolchain.FAT
     levels = toolchain.levels(options.compiler) if fat else (toolchain.probe(options.compiler, march),)
+    if "py" in emits:
+        toolchain.check_package(levels[0])
     name = name_of(program.name, options.name, path)
     chosen = _emit_options(program, options, name, real, reader)
     wanted = pipeline.entries_of(program, profile, options.part)

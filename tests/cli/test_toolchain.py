@@ -99,6 +99,15 @@ def test_a_compiler_that_fails_late(here: Path) -> None:
     assert build(here).code == 0
 
 
+def test_no_package_for_another_machine(here: Path) -> None:
+    """It would carry the host extension of this one."""
+    text = 'case "$*" in *-dM*) echo "#define __riscv 1";; *dumpm*) echo riscv64-linux-gnu;; *) exec g++ "$@";; esac'
+    done = build(here, CXX=str(script(here / "cross", text)))
+    assert (
+        done.code == 1 and "builds for riscv64-linux-gnu" in done.err and "--emit header,static" in done.err
+    )
+
+
 def test_an_unknown_processor(here: Path) -> None:
     done = process("build", "tiny.seq", "-o", "made", "--march", "pdp11")
     assert done.code == 2 and "pdp11" in done.err
