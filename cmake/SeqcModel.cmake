@@ -2,6 +2,7 @@
 #
 # Builds the model with `seqc build` and gives an imported static library target `NAME` with its header folder.
 # Files that ARGS name (--weights FILE) are looked for beside the CMakeLists.txt, like SOURCE.
+# A toolchain file's C++ compiler compiles the model, too: for whatever it builds for, unless ARGS say --march.
 # The dependency file makes CMake build again when the source or anything that it imports changes. CMake 3.20 or later.
 find_program(SEQC_EXECUTABLE seqc REQUIRED)
 
@@ -21,6 +22,15 @@ function(seqc_add_model)
   endif()
   if(MODEL_REAL) # else that of a profile or a run, or f32
     list(APPEND MODEL_ARGS --real ${MODEL_REAL})
+  endif()
+  if(CMAKE_CROSSCOMPILING AND NOT "${MODEL_ARGS}" MATCHES "--compiler")
+    if(NOT CMAKE_CXX_COMPILER)
+      message(FATAL_ERROR "seqc_add_model: for another machine name its C++ compiler: the language CXX, or ARGS --compiler")
+    endif()
+    list(PREPEND MODEL_ARGS --compiler "${CMAKE_CXX_COMPILER}")
+    if(NOT "${MODEL_ARGS}" MATCHES "--march|--deploy") # a profile has its `cpu`
+      list(PREPEND MODEL_ARGS --march=)
+    endif()
   endif()
   get_filename_component(source "${MODEL_SOURCE}" ABSOLUTE)
   set(folder "${CMAKE_CURRENT_BINARY_DIR}/${MODEL_NAME}.seqc")
