@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import select
 import subprocess
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -147,9 +149,19 @@ def test_a_mark_of_utf8_and_a_heading_are_stepped_over(gru: Program) -> None:
     )
 
 
+def with_header(good: bytes, change: Callable[[Any], None]) -> bytes:
+    """A file of weights with another header."""
+    size = int.from_bytes(good[:8], "little")
+    found = json.loads(good[8 : 8 + size])
+    change(found)
+    text = json.dumps(found).encode()
+    return len(text).to_bytes(8, "little") + text + good[8 + size :]
+
+
 def test_broken_weights_are_refused(gru: Program, tmp_path: Path) -> None:
     good = gru.weights.read_bytes()
     size = int.from_bytes(good[:8], "little")
+    at_end = [len(good) - 8 - size, len(good) - size]
     broken = {
         "empty": b"",
         "cut": good[:-4],
@@ -159,6 +171,9 @@ def test_broken_weights_are_refused(gru: Program, tmp_path: Path) -> None:
         "name": good.replace(b'"out.W"', b'"out.V"'),
         "type": good.replace(b'"F32"', b'"F16"'),
         "offsets": good.replace(b'"data_offsets":[0,', b'"data_offsets":[9,', 1),
+        "behind": (size + 1).to_bytes(8, "little") + good[8 : 8 + size] + b"x" + good[8 + size :],
+        "overlap": with_header(good, lambda found: found["out.b"].update(data_offsets=[8, 16])),
+        "hole": with_header(good + bytes(8), lambda found: found["out.b"].update(data_offsets=at_end)),
         "nesting": (4).to_bytes(8, "little") + b"[[[[" + good[8 + size :],
     }
     for name, data in broken.items():
