@@ -25,7 +25,7 @@ def measure(units: int, seconds: float, folder: Path) -> tuple[float, ...]:
     """Microseconds a step: inputs, loop, loads, together."""
     program = folder / f"overlap{units}"
     chosen = ["-march=native", f"-DUNITS={units}", f"-I{resources.runtime()}"]
-    command = [toolchain.locate(), *toolchain.FLAGS, *chosen, str(SOURCE), "-o", str(program)]
+    command = [*toolchain.locate(), *toolchain.FLAGS, *chosen, str(SOURCE), "-o", str(program)]
     subprocess.run(command, check=True)
     done = subprocess.run([str(program), str(seconds)], check=True, capture_output=True, text=True)
     return tuple(float(each) for each in done.stdout.split()[:4])

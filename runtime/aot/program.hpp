@@ -2,6 +2,7 @@
 #pragma once
 
 #include "../seqc_abi.h"
+#include "raw.hpp"
 #include "safetensors.hpp"
 #include "text.hpp"
 
@@ -34,6 +35,7 @@ struct Run {
   double *hyper;
   void **inputs, **outputs, **state;
   seqc_where *where;
+  Arrived *arrived;
 };
 
 // One line on standard error: what, `name`: why; gives the exit code.
@@ -85,8 +87,9 @@ static inline bool prepare(Run &run) {
   run.state = reinterpret_cast<void **>(memory(pointer * (2 * model.states + 1)));
   run.set = memory(model.inputs);
   run.where = reinterpret_cast<seqc_where *>(memory(static_cast<int64_t>(sizeof(seqc_where))));
+  run.arrived = reinterpret_cast<Arrived *>(memory(static_cast<int64_t>(sizeof(Arrived))));
   if (!run.plain || !run.packed || !run.hyper || !run.inputs || !run.outputs || !run.state || !run.set ||
-      !run.where)
+      !run.where || !run.arrived)
     return false;
   bool enough = true;
   for (uint32_t i = 0; i < model.inputs; ++i)

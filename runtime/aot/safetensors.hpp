@@ -171,9 +171,26 @@ static inline void copy_tensor(char *to, const char *from, int64_t size, bool wi
   }
 }
 
+// The bytes of a file that hold one tensor of the model; none so far while both are 0.
+struct Place {
+  int64_t begin, end;
+};
+
+// Whether the tensors lie one behind the other without a hole: each begins where those before it end.
+static inline bool are_dense(const Place *places, int count) {
+  for (int i = 0; i < count; ++i) {
+    int64_t before = 0;
+    for (int j = 0; j < count; ++j)
+      before += places[j].begin < places[i].begin ? places[j].end - places[j].begin : 0;
+    if (before != places[i].begin)
+      return false;
+  }
+  return true;
+}
+
 // Copies every tensor of the header to its place.
 static inline Wrong place_tensors(Cursor cursor, const char *data, int64_t data_bytes, const Tensor *tensors,
-                                  int count, int64_t real_bytes, char *plain, char *placed) {
+                                  int count, int64_t real_bytes, char *plain, Place *places) {
   take(cursor, '{');
   int64_t last = 0;
   for (int seen = 0; cursor.good && !next_is(cursor, '}'); ++seen) {
@@ -194,7 +211,7 @@ static inline Wrong place_tensors(Cursor cursor, const char *data, int64_t data_
       break;
     if (number == count)
       return {"it holds a tensor that the model does not have", nullptr};
-    if (placed[number])
+    if (places[number].end)
       return {"it stands there twice", tensors[number].name};
     const char *const why = misfit(found, tensors[number], real_bytes, data_bytes);
     if (why)
@@ -202,15 +219,18 @@ static inline Wrong place_tensors(Cursor cursor, const char *data, int64_t data_
     const int64_t size = found.end - found.begin;
     copy_tensor(plain + tensors[number].offset, data + found.begin, size,
                 size < tensors[number].size * real_bytes);
-    placed[number] = 1;
+    places[number] = {found.begin, found.end};
     last = found.end > last ? found.end : last;
   }
   take(cursor, '}');
-  if (!cursor.good)
+  skip_blanks(cursor);
+  if (!cursor.good || cursor.at < cursor.end)
     return {"its header is broken", nullptr};
   for (int number = 0; number < count; ++number)
-    if (!placed[number])
+    if (!places[number].end)
       return {"it is missing", tensors[number].name};
+  if (!are_dense(places, count))
+    return {"there are holes between its tensors, or some overlap", nullptr};
   if (last < data_bytes)
     return {"there is more behind its last tensor", nullptr};
   return {nullptr, nullptr};
@@ -248,17 +268,17 @@ static inline Wrong load_weights(const char *path, const Tensor *tensors, int co
   uint64_t header = 0;
   for (int i = 0; i < 8 && size >= 8; ++i)
     header |= static_cast<uint64_t>(static_cast<unsigned char>(file[i])) << (8 * i);
-  char *const placed = static_cast<char *>(calloc(static_cast<size_t>(count) + 1, 1));
-  if (!placed)
+  Place *const places = static_cast<Place *>(calloc(static_cast<size_t>(count) + 1, sizeof(Place)));
+  if (!places)
     wrong.why = "there is not enough memory";
   else if (size < 8 || header > static_cast<uint64_t>(size) - 8)
     wrong.why = "it is no safetensors file, or cut off";
   else {
     const char *const data = file + 8 + header;
     wrong = place_tensors({file + 8, data, true}, data, size - 8 - static_cast<int64_t>(header), tensors,
-                          count, real_bytes, plain, placed);
+                          count, real_bytes, plain, places);
   }
-  free(placed);
+  free(places);
   free(file);
   return wrong;
 }

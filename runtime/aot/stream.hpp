@@ -21,16 +21,25 @@ static inline bool parse_step(const Run &run, const char *text, int64_t step) {
   return at_end(text);
 }
 
-static inline bool read_raw(const Run &run, int64_t step) {
+// The inputs of step `step` as bytes: 1 done, 0 end, -1 if the input ends within the step.
+static inline int read_raw(const Run &run, int64_t step) {
   const seqc_model &model = *run.program->model;
+  Arrived &arrived = *run.arrived;
+  int64_t all = 0;
+  for (uint32_t i = 0; i < model.inputs; ++i)
+    all += wanted(run.program->inputs[i]) ? bytes(run.program->inputs[i]) : 0;
+  if (!await_bytes(arrived, static_cast<size_t>(all)))
+    return arrived.failed || ferror(stdout) || arrived.first == arrived.last ? 0 : -1;
   for (uint32_t i = 0; i < model.inputs; ++i) {
     const Column &column = run.program->inputs[i];
     const auto size = static_cast<size_t>(bytes(column));
-    char *const to = static_cast<char *>(run.inputs[i]) + static_cast<size_t>(step) * size;
-    if (wanted(column) && fread(to, 1, size, stdin) != size)
-      return false;
+    if (!wanted(column))
+      continue;
+    memcpy(static_cast<char *>(run.inputs[i]) + static_cast<size_t>(step) * size,
+           arrived.data + arrived.first, size);
+    arrived.first += size;
   }
-  return true;
+  return 1;
 }
 
 // The outputs of one step, or (`once`) those that a sequence has once.
@@ -94,6 +103,8 @@ static inline bool names_another(const Program &program, uint32_t own, const cha
 // Whether a line names columns: a word for each number of a step, none of them a number itself or the name
 // of an input that stands elsewhere.
 static inline bool names_columns(const Run &run, const char *text) {
+  if (strchr(text, zero_byte))
+    return false;
   const char *const between = " \t\r\n,;\"";
   for (uint32_t i = 0; i < run.program->model->inputs; ++i) {
     const Column &column = run.program->inputs[i];
@@ -132,19 +143,23 @@ static inline int next_step(const Run &run, int64_t step, int64_t number, char *
   }
 }
 
+// Whether some of the input could not be read.
+static inline bool unread(const Run &run) { return ferror(stdin) || run.arrived->failed; }
+
 // What has been written, and whether all was read: the exit code of a run.
 static inline int finish(const Run &run) {
-  if (ferror(stdin))
+  if (unread(run))
     return fail(*run.program, 1, "input", "", "cannot be read");
   if (fflush(stdout) != 0 || ferror(stdout))
     return fail(*run.program, 1, "output", "", "cannot be written");
   return 0;
 }
 
-static inline int refuse_line(const Run &run, int64_t number) {
+static inline int refuse_step(const Run &run, int64_t number) {
   char where[64];
   snprintf(where, sizeof where, "step %lld", static_cast<long long>(number));
-  return fail(*run.program, 1, "input", where, "not the numbers that the model takes; see --help");
+  return fail(*run.program, 1, "input", where,
+              run.raw ? "the input ends within it" : "not the numbers that the model takes; see --help");
 }
 
 // One step in, one step out.
@@ -160,7 +175,7 @@ static inline int run_streaming(Run &run) {
   for (int64_t number = 0;; ++number) {
     const int got = next_step(run, 0, number, buffer, room);
     if (got < 0)
-      return refuse_line(run, number);
+      return refuse_step(run, number);
     if (got == 0)
       break;
     const int code = model.step(&call, &weights, run.hyper, run.state, run.inputs, run.outputs);
@@ -189,12 +204,12 @@ static inline int run_whole(Run &run) {
     }
     const int got = next_step(run, steps, steps, buffer, room);
     if (got < 0)
-      return refuse_line(run, steps);
+      return refuse_step(run, steps);
     if (got == 0)
       break;
   }
   if (steps == 0)
-    return fail(*run.program, 1, "input", "", ferror(stdin) ? "cannot be read" : "there are no steps");
+    return fail(*run.program, 1, "input", "", unread(run) ? "cannot be read" : "there are no steps");
   if (run.program->steps && steps != run.program->steps) {
     char why[96];
     snprintf(why, sizeof why, "%lld steps, and this program takes %lld", static_cast<long long>(steps),

@@ -64,23 +64,25 @@ static inline bool at_end(const char *text) {
 // Steps over the mark with which some editors begin a file of UTF-8.
 static inline char *after_mark(char *text) { return strncmp(text, "\xEF\xBB\xBF", 3) == 0 ? text + 3 : text; }
 
-// A line of any length from standard input; null at the end.
+// What stands in a line for a zero byte, which no text has.
+constexpr char zero_byte = 1;
+
+// A line of any length from standard input; null at the end. A zero byte ends it, too.
 static inline char *read_line(char *&buffer, size_t &room) {
   size_t used = 0;
-  for (;;) {
-    if (room < used + 256) {
+  for (int c = 0; (used == 0 || (c != '\n' && c != 0)) && (c = getc(stdin)) != EOF;) {
+    if (room < used + 2) {
       char *const more = static_cast<char *>(realloc(buffer, 2 * room + 4096));
       if (!more)
         return nullptr;
       buffer = more;
       room = 2 * room + 4096;
     }
-    if (!fgets(buffer + used, static_cast<int>(room - used < 65536 ? room - used : 65536), stdin))
-      return used ? buffer : nullptr;
-    used += strlen(buffer + used);
-    if (used && buffer[used - 1] == '\n')
-      return buffer;
+    buffer[used++] = c == 0 ? zero_byte : static_cast<char>(c);
   }
+  if (used)
+    buffer[used] = 0;
+  return used ? buffer : nullptr;
 }
 
 static inline void print_number(const Column &column, const void *data, int64_t index) {

@@ -9,6 +9,8 @@
 #include "../random.hpp"
 #include "../reduce.hpp"
 
+#include <fenv.h>
+
 using seqc::lanes;
 using seqc::Vec;
 
@@ -93,6 +95,26 @@ static void check_guard() {
   }
   volatile float small = tiny * 0.01f;
   CHECK(small != 0.0f, "the mode is restored");
+}
+
+// A caller that rounds upwards and stops at what is not a number, as some hosts of plugins do.
+static void check_guard_of_another_mode() {
+#if defined(__GLIBC__) && (defined(__SSE__) || defined(__aarch64__))
+  volatile float zero = 0.0f, one = 1.0f, three = 3.0f;
+  const float third = one / three;
+  fesetround(FE_UPWARD);
+  const int before = feenableexcept(FE_INVALID | FE_DIVBYZERO | FE_OVERFLOW);
+  {
+    const seqc::FlushToZero flush;
+    volatile float none = zero / zero, end = one / zero, again = one / three;
+    CHECK(none != none && end > 1.0f && again == third,
+          "nothing traps, and numbers are rounded to the nearest");
+  }
+  CHECK(fegetround() == FE_UPWARD, "the mode of rounding is restored");
+  if (before >= 0)
+    fedisableexcept(FE_ALL_EXCEPT);
+  fesetround(FE_TONEAREST);
+#endif
 }
 
 // With arguments: seed call site step row, then how many elements: prints 24-bit draws for the numpy twin.
@@ -180,6 +202,7 @@ int main(int count, char **arguments) {
   check_lanes_of_draws<float>();
   check_lanes_of_draws<double>();
   check_guard();
+  check_guard_of_another_mode();
   check_alive();
   return finish_tests("sums");
 }

@@ -18,10 +18,11 @@ Real = Annotated[str | None, typer.Option("--real", help="Precision: f32 (or tha
 ModelName = Annotated[str | None, typer.Option("--model", help="Which model, where a file holds several.")]
 Deploy = Annotated[str | None, typer.Option("--deploy", help="Build a deploy profile of the file.")]
 March = Annotated[
-    str,
+    str | None,
     typer.Option(
         "--march",
-        help="What the compiler's -march gets; empty for a portable build, `fat` for several at once.",
+        help="What the compiler's -march gets; empty for a portable build, `fat` for several at once "
+        "(default: native, or the profile's).",
     ),
 ]
 Compiler = Annotated[
@@ -37,7 +38,7 @@ def options(
     real: str | None = None,
     model: str | None = None,
     deploy: str | None = None,
-    march: str = "native",
+    march: str | None = None,
     compiler: str | None = None,
     name: str | None = None,
     embed: Path | None = None,
@@ -51,7 +52,8 @@ def options(
         dims=tuple(sorted(_dim(text) for text in dims or [])),
         model=model,
         deploy=deploy,
-        march=march,
+        march="native" if march is None else march,
+        march_asked=march is not None and deploy is not None,
         compiler=compiler,
         name=name,
         embed=None if embed is None else str(embed.absolute()),

@@ -32,7 +32,7 @@ def bench(
     dim: Dims = None,
     real: Real = None,
     model: ModelName = None,
-    march: March = "native",
+    march: March = None,
     as_json: Json = False,
 ) -> None:
     """Time step, infer and update of a model: median, 99th percentile, worst call, GFLOP/s, share of the floor."""

@@ -44,7 +44,7 @@ def build(
     name: Annotated[
         str | None, typer.Option("--name", help="Name of module and library (default: the file's).")
     ] = None,
-    march: March = "native",
+    march: March = None,
     compiler: Compiler = None,
     depfile: Annotated[
         Path | None, typer.Option("--depfile", help="Write a dependency file for make and CMake.")

@@ -22,7 +22,7 @@ def doctor(
     width = max(len(each.subject) for each in findings)
     for each in findings:
         typer.echo(f"{'ok ' if each.good else 'no '} {each.subject:<{width}}  {each.found}")
-        if each.remedy:
-            typer.echo(f"    {'':<{width}}  {each.remedy}")
+        for line in each.remedy.splitlines():
+            typer.echo(f"    {'':<{width}}  {line}")
     if not all(each.good for each in findings if each.needed):
         raise typer.Exit(2)

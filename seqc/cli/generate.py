@@ -34,7 +34,7 @@ def generate(
     dim: Dims = None,
     real: Real = None,
     model: ModelName = None,
-    march: March = "native",
+    march: March = None,
 ) -> None:
     """Write a text with a trained model, in compiled code."""
     chosen = options(dim, real, model, None, march)

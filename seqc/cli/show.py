@@ -25,7 +25,7 @@ def show(
     dim: Dims = None,
     model: ModelName = None,
     deploy: Deploy = None,
-    march: March = "native",
+    march: March = None,
     steps: Annotated[
         int, typer.Option("--steps", min=1, help="Steps for which a plan's costs are shown.")
     ] = 64,

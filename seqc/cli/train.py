@@ -35,7 +35,7 @@ def train(
     set_: choices.Numbers = None,
     real: Real = None,
     model: ModelName = None,
-    march: March = "native",
+    march: March = None,
     quiet: Quiet = False,
 ) -> None:
     """Train a model; Ctrl-C ends cleanly, and --resume goes on."""

@@ -24,6 +24,7 @@ from seqc.plan.setting import Cost
 from seqc.source.suggest import nearest
 
 if TYPE_CHECKING:
+    from seqc.driver.toolchain import Toolchain
     from seqc.lower.program import Program
     from seqc.run.model import Model
 
@@ -95,19 +96,20 @@ class Report:
 
 def bench(path: Path, options: Options, wishes: Wishes, note: Callable[[str], None]) -> Report:
     """Builds the model and times it. UserFault for entry points that it lacks, SeqError, ToolFault as a build."""
-    from seqc.driver import pipeline, rates, toolchain
+    from seqc.driver import pipeline, rates
     from seqc.driver.load import load
     from seqc.driver.sources import Reader
     from seqc.plan.cost import costs, total
 
     program = pipeline.program(Reader(path), options)
     entries = _entries(program, wishes)
-    if rates.known(options.compiler, options.march) is None:
+    tools, machine = _chosen(options)
+    if rates.known(options.compiler, machine) is None:
         note("measuring this machine once, which takes about two seconds")
-    found = rates.measured(options.compiler, options.march)
+    found = rates.measured(options.compiler, machine)
     chosen: dict[str, Any] = {"real": options.real, "dims": dict(options.dims), "model": options.model}
     model = load(path, engine="library", march=options.march, note=note, threads=wishes.threads, **chosen)
-    tools, choices = toolchain.probe(options.compiler, options.march), choices_of(with_tuned(path, options))
+    choices = choices_of(with_tuned(path, options))
     own = rates.of_build(options.compiler, options.march)
     target = pipeline.target_of(tools, options.real, model=program, math=math_of(program, None), rates=own)
     plans = pipeline.plans(program, target, entries, pipeline.chosen_for(program, tuned=choices))
@@ -117,6 +119,18 @@ def bench(path: Path, options: Options, wishes: Wishes, note: Callable[[str], No
         expected = total(costs(plans[entry], target, found, steps, wishes.batch))
         timings.append(_timing(model, entry, steps, wishes, expected))
     return Report(program.name, options.real, wishes.threads, tuple(timings), found, target.halves)
+
+
+def _chosen(options: Options) -> tuple[Toolchain, str]:
+    """What compiles the code that is timed, and for what the rates of the machine are read: a fat build runs the best of its
+    levels, and no rate can be read but that of the machine at hand."""
+    from seqc.driver import toolchain
+
+    if options.march != toolchain.FAT:
+        return toolchain.probe(options.compiler, options.march), options.march
+    here = set(toolchain.probe(options.compiler).features)
+    first, *better = toolchain.levels(options.compiler)
+    return next((each for each in reversed(better) if set(each.features) <= here), first), "native"
 
 
 def _entries(program: Program, wishes: Wishes) -> tuple[str, ...]:

@@ -46,7 +46,7 @@ def build(
 ) -> list[Path]:
     """Builds a model and writes what `emit` lists (py, header, static, shared, exe) into the folder `out`.
 
-    `depfile` is a file to write in the form that make, ninja and CMake read: what was written, and from what.
+    `depfile` is a file to write in the form that make, ninja and CMake read: what was written, the header first, and from what.
 
     Raises SeqError for mistakes in the program, UserFault for impossible wishes, ToolFault for compiler and disk.
     """
@@ -56,6 +56,7 @@ def build(
         raise UserFault("S0905", f"`{unknown[0]}` cannot be emitted", f"what can: {', '.join(EMITS)}")
     built = prepare(Path(path), options, tuple(each for each in EMITS if each in wanted), note)
     written = install(built.folder, Path(out))
+    _freshen(written, built.files)
     if built.low:
         from seqc.driver.rounding import report
 
@@ -69,8 +70,22 @@ def build(
                 "it was not changed",
                 "choose another name with `--depfile`",
             )
+        written = sorted(written, key=lambda each: each != Path(out) / f"{built.name}.h")
         _write_depfile(Path(depfile), written, built.files)
     return written
+
+
+def _freshen(written: list[Path], sources: tuple[str, ...]) -> None:
+    """Gives the date of today to what has not changed and is older than its sources: make would ask for it again and again."""
+    try:
+        newest = max((os.stat(each).st_mtime_ns for each in sources), default=0)
+        for each in written:
+            if each.stat().st_mtime_ns <= newest:
+                os.utime(each)
+    except (
+        OSError
+    ):  # a source that is gone by now, or a file of somebody else: what was written is good all the same
+        return
 
 
 def _write_depfile(path: Path, targets: list[Path], sources: tuple[str, ...]) -> None:

@@ -45,33 +45,61 @@ def digest(*parts: str | bytes) -> str:
     return total.hexdigest()
 
 
-def _private(folder: Path) -> bool:
-    """Makes the folder for its owner alone; False if it cannot be used or belongs to somebody else."""
+def _own_name() -> str:
+    """What our folder is called where others have theirs, too."""
+    return f"seqc-cache-{os.getuid()}" if hasattr(os, "getuid") else "seqc-cache"
+
+
+def _private(folder: Path) -> Path | None:
+    """The folder, made for its owner alone; where others may write, one of our own inside of it, and theirs stays as it is.
+    None if it cannot be used or belongs to somebody else."""
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        status = folder.stat()
-        if hasattr(os, "getuid") and status.st_uid != os.getuid():
-            return False
-        if status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
-            folder.chmod(0o700)
-        with tempfile.TemporaryFile(dir=folder) as probe:
-            probe.write(b"x")
+        if _open_to_others(folder.stat()):
+            return _own(folder / _own_name())
+        return folder if _is_ours(folder.stat(), folder) else None
     except OSError:
+        return None
+
+
+def _own(folder: Path) -> Path | None:
+    """A folder among those of others, who may have been there first: no link, ours, and closed to them."""
+    try:
+        folder.mkdir(mode=0o700, exist_ok=True)
+        status = folder.lstat()
+        closed = stat.S_ISDIR(status.st_mode) and not _open_to_others(status)
+        return folder if closed and _is_ours(status, folder) else None
+    except OSError:
+        return None
+
+
+def _open_to_others(status: os.stat_result) -> bool:
+    """Whether others may write there, as far as the system has such a thing."""
+    return hasattr(os, "getuid") and bool(status.st_mode & (stat.S_IWGRP | stat.S_IWOTH))
+
+
+def _is_ours(status: os.stat_result, folder: Path) -> bool:
+    """Whether the folder belongs to this user and can be written; OSError if it cannot."""
+    if hasattr(os, "getuid") and status.st_uid != os.getuid():
         return False
+    with tempfile.TemporaryFile(dir=folder) as probe:
+        probe.write(b"x")
     return True
 
 
 class Cache:
-    """Entries under one folder. `note` hears a sentence when the user's own folder could not be used."""
+    """Entries under one folder. `note` hears a sentence when the user's own folder could not be used: what takes its place
+    lies among the temporary files, the same for all builds of this user."""
 
     def __init__(self, note: Callable[[str], None] = lambda _: None) -> None:
-        folder = user_folder()
-        if not _private(folder):
+        wanted = user_folder()
+        folder = _private(wanted)
+        if folder is None:
             note(
-                f"the cache folder {folder} cannot be written; using a temporary one (set SEQC_CACHE to another)"
+                f"the cache folder {wanted} cannot be written; using a temporary one (set SEQC_CACHE to another)"
             )
-            folder = Path(tempfile.mkdtemp(prefix="seqc-cache-"))
-        self.folder = folder
+            folder = _own(Path(tempfile.gettempdir()) / _own_name())
+        self.folder = folder or Path(tempfile.mkdtemp(prefix="seqc-cache-"))
 
     def find(self, key: str) -> Path | None:
         """The entry if it is there and whole; a damaged one is removed."""

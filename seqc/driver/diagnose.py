@@ -33,20 +33,24 @@ def diagnose(measure: bool = False) -> tuple[Finding, ...]:
 
 def _compilers() -> list[Finding]:
     """The compiler that builds use, and others that could be chosen."""
-    findings = []
+    chosen = None
     try:
         chosen = toolchain.probe()
+        toolchain.attempt(chosen)
+        named = " ".join(chosen.command())
+        findings = [Finding("C++ compiler", f"{named}: {chosen.version}", needed=True)]
     except ToolFault as fault:
-        diagnostic = fault.diagnostic
-        return [Finding("C++ compiler", diagnostic.title, False, True, diagnostic.hint or "")]
-    findings.append(Finding("C++ compiler", f"{chosen.compiler}: {chosen.version}", needed=True))
-    features = " ".join(name.strip("_") for name in chosen.features)
-    findings.append(
-        Finding("CPU features", f"{features or 'none known'}; vectors of {chosen.vector_bytes} bytes")
-    )
+        said = fault.diagnostic
+        remedy = "\n".join([*said.notes, said.hint or ""]).strip()
+        findings = [Finding("C++ compiler", said.title, False, True, remedy)]
+    if chosen is not None:
+        features = " ".join(name.strip("_") for name in chosen.features)
+        findings.append(
+            Finding("CPU features", f"{features or 'none known'}; vectors of {chosen.vector_bytes} bytes")
+        )
     for name in ("g++", "clang++", "nvcc"):
         path = shutil.which(name)
-        if path and path != chosen.compiler:
+        if path and (chosen is None or path != chosen.compiler):
             findings.append(Finding(f"also {name}", path))
     return findings
 

@@ -13,7 +13,7 @@ class Options:
     """What to build.
 
     `real` is the precision, `real_asked` whether somebody named it (else it is that of a run, where there is one), `dims`
-    overrides of `dim`s, `model` the one of several in a file, `deploy` a profile's name, `march` what the compiler's `-march` gets, `compiler` a path or name (else CXX, g++, clang++ in this order),
+    overrides of `dim`s, `model` the one of several in a file, `deploy` a profile's name, `march` what the compiler's `-march` gets (another than `native`, or one that was asked for, goes before the `cpu` of a profile), `compiler` a path or name (else CXX, g++, clang++ in this order),
     `embed` a weights file to build in, `name` the name of module and library, `verify` runs the verifiers after each pass,
     `part` is one of the programs of `passes.segment` instead of the whole model,
     `memory` a budget for a loaded model, in bytes, which no build depends on, `tuned` what timing found (see `driver.tuned`).
@@ -32,6 +32,7 @@ class Options:
     memory: int | None = None
     tuned: str = ""
     real_asked: bool = field(default=False, repr=False)
+    march_asked: bool = False
 
     def key(self) -> str:
         """The options as text, for the cache."""

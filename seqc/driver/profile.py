@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from seqc.driver.fault import UserFault
+from seqc.driver.options import Options
 from seqc.emit import EmitOptions, model_of
 from seqc.emit.workspace import workspace_bytes
 from seqc.flow.carried import carried_states
@@ -55,9 +57,25 @@ def stored(profile: Deploy | None) -> str:
     return {"bf16": "bf16", "int8": "int8", "int8(per = row)": "int8"}.get(profile.weights, "real")
 
 
-def real_of(profile: Deploy | None, asked: str) -> str:
-    """The type of reals: "f32" or "f64", as the profile says, else as asked for."""
-    return asked if profile is None else "f64" if profile.math == "f64" else "f32"
+def real_of(profile: Deploy | None, options: Options) -> str:
+    """The type of reals: "f32" or "f64", as the profile says, else as asked for. UserFault S0906 where both speak and differ."""
+    if profile is None:
+        return options.real
+    real = "f64" if profile.math == "f64" else "f32"
+    if options.real_asked and options.real != real:
+        raise UserFault(
+            "S0906",
+            f"`--real {options.real}` does not go with the profile `{profile.name}`",
+            f"it says what its library computes in: {real}",
+            f"write `math = {options.real}` in the profile, or leave `--real` out",
+        )
+    return real
+
+
+def march_of(profile: Deploy | None, options: Options) -> str:
+    """What the compiler's `-march` gets: what was asked for, else the profile's `cpu`."""
+    asked = options.march_asked or options.march != "native"
+    return options.march if profile is None or asked else profile.cpu
 
 
 def math_of(program: Program, profile: Deploy | None) -> str:

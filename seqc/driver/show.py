@@ -60,15 +60,15 @@ def _flow(program: Program, entry: str, after: str | None) -> str:
 
 def _plan(program: Program, options: Options, entry: str, sizes: tuple[int, int]) -> str:
     from seqc.driver import rates, toolchain, tuned
-    from seqc.driver.profile import math_of, real_of, stored
+    from seqc.driver.profile import march_of, math_of, real_of, stored
     from seqc.driver.tune import described
     from seqc.plan import print_plan
     from seqc.plan.report import print_costs
 
     profile = pipeline.profile(program, options)
-    march = options.march if profile is None else profile.cpu
+    march = march_of(profile, options)
     tools = toolchain.probe(options.compiler, "native" if march == toolchain.FAT else march)
-    real, own = real_of(profile, options.real), rates.of_build(options.compiler, march)
+    real, own = real_of(profile, options), rates.of_build(options.compiler, march)
     target = pipeline.target_of(tools, real, stored(profile), program, math_of(program, profile), own)
     choices = tuned.choices_of(options)
     told = pipeline.chosen_for(program, profile, choices)

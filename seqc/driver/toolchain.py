@@ -9,14 +9,16 @@ import hashlib
 import os
 import platform
 import re
+import shlex
 import shutil
 import subprocess
 import sys
+import tempfile
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from seqc.driver.fault import ToolFault
+from seqc.driver.fault import ToolFault, UserFault
 
 # No exception, RTTI or libstdc++ in a model; errno and traps are not observed by generated code.
 FLAGS = (
@@ -73,12 +75,14 @@ _FEATURES = (
 
 @dataclass(frozen=True, slots=True)
 class Toolchain:
-    """A C++ compiler, the `-march` given to it and the CPU features that it then compiles for."""
+    """A C++ compiler, the `-march` given to it and the CPU features that it then compiles for. `words` are those that stand
+    behind its name in every call."""
 
     compiler: str
     version: str
     march: str
     features: tuple[str, ...]
+    words: tuple[str, ...] = ()
 
     @property
     def vector_bytes(self) -> int:
@@ -102,10 +106,14 @@ class Toolchain:
         """Whether the widest vectors go through multipliers of half their width, as on Zen 4, which older compilers call Zen 3."""
         return "__AVX512F__" in self.features and bool({"__znver3__", "__znver4__"} & set(self.features))
 
+    def command(self) -> list[str]:
+        """What every call of the compiler begins with."""
+        return [self.compiler, *self.words]
+
     def arguments(self) -> list[str]:
         """Compiler and flags that every compilation of a model uses."""
         march = [f"-march={self.march}"] if self.march else []
-        return [self.compiler, *FLAGS, *march]
+        return [*self.command(), *FLAGS, *march]
 
 
 FAT = "fat"
@@ -132,18 +140,28 @@ def candidates(wanted: str | None) -> list[str]:
     return [named] if named else ["g++", "clang++", "c++"]
 
 
-def locate(wanted: str | None = None) -> str:
-    """The absolute path of the compiler; ToolFault S0901 if there is none."""
+def _words(name: str) -> list[str]:
+    """A command line taken apart as a shell does; nothing if a quote is left open."""
+    try:
+        return shlex.split(name)
+    except ValueError:
+        return []
+
+
+def locate(wanted: str | None = None) -> tuple[str, ...]:
+    """The absolute path of the compiler and the words that stand behind it, as in `CXX="ccache g++"` or where a kit for
+    another machine gives its flags so; ToolFault S0901 if there is none."""
     names = candidates(wanted)
     for name in names:
-        path = shutil.which(name)
-        if path:
-            return path
+        for words in ([name], _words(name)):  # a path may have blanks
+            path = shutil.which(words[0]) if words else None
+            if path:
+                return os.path.abspath(path), *words[1:]
     listed = ", ".join(f"`{name}`" for name in names)
     raise ToolFault(
         "S0901",
         "no C++ compiler found",
-        f"looked for {listed} on the search path",
+        f"looked for {listed} on the search path{'' if wanted or len(names) > 1 else ', as CXX says'}",
         "install one (Debian, Ubuntu: `apt install g++`; Fedora: `dnf install gcc-c++`; macOS: `xcode-select --install`),\n"
         'or run the model without one: `seqc.load(..., engine="evaluator")`; `seqc doctor` shows what is found',
     )
@@ -152,10 +170,16 @@ def locate(wanted: str | None = None) -> str:
 @cache
 def identity(wanted: str | None = None) -> str:
     """A cheap fingerprint of compiler and CPU, for the cache: no process is started."""
-    path = Path(locate(wanted)).resolve()
-    status = path.stat()
-    text = f"{path} {status.st_size} {status.st_mtime_ns} {platform.machine()} {_cpu()}"
+    words = locate(wanted)
+    programs = [found for each in words if (found := shutil.which(each))]  # `ccache` and `g++`
+    marks = [_mark(Path(each).resolve()) for each in programs]
+    text = f"{marks} {words[1:]} {platform.machine()} {_cpu()}"
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _mark(path: Path) -> str:
+    status = path.stat()
+    return f"{path} {status.st_size} {status.st_mtime_ns}"
 
 
 def _cpu() -> str:
@@ -176,15 +200,14 @@ _PROCESSORS = (
 
 def probe(wanted: str | None = None, march: str = "native") -> Toolchain:
     """Asks the compiler for its version and for the features of `march`."""
-    path = locate(wanted)
+    path, *words = locate(wanted)
     if march == "native" and platform.system() == "Darwin" and platform.machine() == "arm64":
         march = ""
-    version = run([path, "--version"], "asking the compiler for its version").splitlines()
-    arguments = [path, "-dM", "-E", "-x", "c++", os.devnull]
-    if march:
-        arguments.insert(1, f"-march={march}")
+    version = ask([path, *words, "--version"], "asking the compiler for its version").splitlines()
+    chosen = [f"-march={march}"] if march else []
+    arguments = [path, *words, *chosen, "-dM", "-E", "-x", "c++", os.devnull]
     try:
-        macros = run(arguments, f"asking the compiler about `-march={march}`")
+        macros = ask(arguments, f"asking the compiler about `-march={march}`")
     except ToolFault as fault:
         if fault.diagnostic.code != "S0903" or not march:
             raise
@@ -192,9 +215,8 @@ def probe(wanted: str | None = None, march: str = "native") -> Toolchain:
         title = f"the C++ compiler knows no processor `{march}`"
         raise ToolFault("S0903", title, reason, _PROCESSORS) from None
     defined = {line.split()[1] for line in macros.splitlines() if line.startswith("#define ")}
-    return Toolchain(
-        path, version[0] if version else "unknown", march, tuple(f for f in _FEATURES if f in defined)
-    )
+    features = tuple(each for each in _FEATURES if each in defined)
+    return Toolchain(path, version[0] if version else "unknown", march, features, tuple(words))
 
 
 def levels(wanted: str | None = None) -> tuple[Toolchain, ...]:
@@ -204,15 +226,67 @@ def levels(wanted: str | None = None) -> tuple[Toolchain, ...]:
         raise ToolFault(
             "S0914",
             "a fat build is for x86-64",
-            f"the compiler builds for {_machine(tools.compiler)}, where one build runs everywhere",
+            f"the compiler builds for {machine_of(tools)}, where one build runs everywhere",
             "leave `fat` out, or name a CPU",
         )
     return tuple(probe(wanted, march) for march, _ in LEVELS)
 
 
-def _machine(compiler: str) -> str:
+def check_package(tools: Toolchain) -> None:
+    """UserFault S0905 for a package with a library for another machine: the host extension beside it is of this one."""
+    family = {"AMD64": "x86_64", "arm64": "aarch64"}.get(platform.machine(), platform.machine())
+    known = family in ("x86_64", "aarch64") and sys.maxsize > 2**32
+    if known and f"__{family}__" not in tools.features:
+        raise UserFault(
+            "S0905",
+            "a package for Python cannot be built for another machine",
+            f"it carries a part of this Python, and the compiler builds for {machine_of(tools)}",
+            "write `--emit header,static` or whatever that machine needs of `header`, `static`, `shared`, `exe`;\n"
+            "for Python build it there",
+        )
+
+
+def machine_of(tools: Toolchain) -> str:
     """What the compiler builds for: `aarch64-linux-gnu`."""
-    return run([compiler, "-dumpmachine"], "asking the compiler what it builds for").strip()
+    return ask([*tools.command(), "-dumpmachine"], "asking the compiler what it builds for").strip()
+
+
+_ANOTHER = "it is no C++ compiler, or it is broken: name another with `--compiler` or in CXX"
+
+_ATTEMPT = """#include <math.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+extern "C" double attempt(double x) { return pow(x, 0.5); }
+"""
+
+
+def attempt(tools: Toolchain) -> None:
+    """Makes a small library as models are made; ToolFault where that fails: without the headers of C, say."""
+    with tempfile.TemporaryDirectory(prefix="seqc-") as folder:
+        source, library = Path(folder) / "attempt.cpp", Path(folder) / "attempt.so"
+        source.write_text(_ATTEMPT, encoding="utf-8")
+        ask(
+            [*tools.arguments(), "-shared", str(source), "-o", str(library), *LINK],
+            "compiling a few lines of C++",
+        )
+        if not library.is_file():
+            reason = (
+                f"`{tools.compiler}` ends as if it had compiled a few lines of C++, and has written nothing"
+            )
+            raise ToolFault("S0903", "the C++ compiler failed", reason, _ANOTHER)
+
+
+def ask(arguments: list[str], doing: str) -> str:
+    """Runs the compiler without a model: if it fails nothing that we wrote is to blame."""
+    try:
+        return run(arguments, doing)
+    except ToolFault as fault:
+        said = fault.diagnostic
+        if said.code != "S0903":
+            raise
+        raise ToolFault("S0903", said.title, "\n".join(said.notes), _ANOTHER) from None
 
 
 def run(arguments: list[str], doing: str, cwd: Path | None = None) -> str:

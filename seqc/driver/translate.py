@@ -21,7 +21,7 @@ from seqc.driver.cache import digest
 from seqc.driver.fault import ToolFault, UserFault
 from seqc.driver.naming import name_of
 from seqc.driver.options import Options
-from seqc.driver.profile import check_profile, math_of, real_of, stored
+from seqc.driver.profile import check_profile, march_of, math_of, real_of, stored
 from seqc.driver.sources import Reader
 from seqc.driver.toolchain import Toolchain
 from seqc.emit import EmitOptions, Variant, emit, emit_fat, model_of
@@ -60,10 +60,12 @@ def translate(
     reader = Reader(path)
     program = pipeline.program(reader, options)
     profile = pipeline.profile(program, options)
-    real = real_of(profile, options.real)
-    march = options.march if profile is None else profile.cpu
+    real = real_of(profile, options)
+    march = march_of(profile, options)
     fat = march == toolchain.FAT
     levels = toolchain.levels(options.compiler) if fat else (toolchain.probe(options.compiler, march),)
+    if "py" in emits:
+        toolchain.check_package(levels[0])
     name = name_of(program.name, options.name, path)
     chosen = _emit_options(program, options, name, real, reader)
     wanted = pipeline.entries_of(program, profile, options.part)
@@ -203,7 +205,8 @@ class Maker:
     def _link(self, objects: list[Path], name: str, *, shared: bool) -> Path:
         kind = ["-shared", *toolchain.soname(name)] if shared else []
         names = [each.name for each in objects]
-        command = [self.translation.tools.compiler, *kind, "-o", f"{name}.linked", *names, *toolchain.LINK]
+        tools = self.translation.tools
+        command = [*tools.command(), *kind, "-o", f"{name}.linked", *names, *toolchain.LINK]
         toolchain.run(command, f"linking {name}", cwd=self.scratch)
         return self.scratch / f"{name}.linked"
 

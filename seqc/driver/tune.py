@@ -18,7 +18,7 @@ from seqc.driver import bench, pipeline, rates, toolchain, tuned
 from seqc.driver.build import prepare
 from seqc.driver.fault import UserFault
 from seqc.driver.options import Options
-from seqc.driver.profile import math_of, real_of, stored
+from seqc.driver.profile import march_of, math_of, real_of, stored
 from seqc.driver.sources import Reader
 from seqc.plan import Plan, PlanOptions
 from seqc.plan.choose import expected, products_of
@@ -52,7 +52,7 @@ def tune(path: Path, options: Options, note: Note = lambda _: None) -> Options:
     reader = Reader(path)
     program = pipeline.program(reader, options)
     profile = pipeline.profile(program, options)
-    march = options.march if profile is None else profile.cpu
+    march = march_of(profile, options)
     if march != "native":
         raise UserFault(
             "S0906",
@@ -61,7 +61,7 @@ def tune(path: Path, options: Options, note: Note = lambda _: None) -> Options:
             "leave out `--tune`, or build with `--march native`",
         )
     tools, own = toolchain.probe(options.compiler, march), rates.of_build(options.compiler, march)
-    real = real_of(profile, options.real)
+    real = real_of(profile, options)
     target = pipeline.target_of(tools, real, stored(profile), program, math_of(program, profile), own)
     entries = [each for each in pipeline.entries_of(program, profile) if each in bench.TIMED]
     told = pipeline.chosen_for(program, profile)

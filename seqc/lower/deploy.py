@@ -12,7 +12,7 @@ from seqc.lower.meaning import Number
 from seqc.lower.names import Library
 from seqc.lower.program import Deploy
 from seqc.lower.record import Reading, bad, several
-from seqc.source.diagnostic import Collector, Label, fail
+from seqc.source.diagnostic import Collector, Label, SeqError, fail
 from seqc.syntax import tree
 
 KEYS = ("mode", "batch", "steps", "weights", "math", "heap", "ram", "emit", "cpu")
@@ -60,16 +60,12 @@ def deploy_of(draft: Draft, item: tree.Deploy, refusal: Refusal | None, problems
     spans = tuple((key, binding.value.span) for key, binding in reading.found.items())
     if mode == "streaming":
         check_streaming(reading.found["mode"], reading.found.get("steps"), refusal, problems)
-    if heap is False and not batch:
-        problems.add(
-            fail(
-                "S0602",
-                "`heap = none` needs sizes that are constants",
-                reading.found["heap"].value.span,
-                "no batch size is given",
-                hint="add `batch = 1`",
-            )
-        )
+    for key, claimed in (("heap = none", heap is False), ("ram", ram is not None)):
+        if claimed and not batch:
+            problems.add(unbounded(reading, key, "no batch size is given", "add `batch = 1`"))
+        elif claimed and key == "ram" and mode == "whole" and not steps:
+            remedy = "add the `steps` of a call, or `mode = streaming`"
+            problems.add(unbounded(reading, key, "memory grows with the steps of a call", remedy))
     assert (
         isinstance(mode, str)
         and isinstance(batch, tuple)
@@ -84,6 +80,12 @@ def deploy_of(draft: Draft, item: tree.Deploy, refusal: Refusal | None, problems
         and isinstance(cpu, str)
     )
     return Deploy(item.name.text, mode, batch, steps, weights, math, heap, ram, emit, cpu, spans)
+
+
+def unbounded(reading: Reading, key: str, reason: str, remedy: str) -> SeqError:
+    """For a claim about memory that nobody could hold for calls of any size."""
+    span = reading.found[key.split()[0]].value.span
+    return fail("S0602", f"`{key}` needs sizes that are constants", span, reason, hint=remedy)
 
 
 def sizes(reading: Reading, node: tree.Expression, what: str) -> tuple[int, ...]:

@@ -109,6 +109,17 @@ class State:
         other.assign(self)
         return other
 
+    __copy__ = copy
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> State:
+        return self.copy()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """For `pickle`: sizes and values, nothing of the library that steps it."""
+        with self.use():
+            values = [each.copy() for each in self.flat()]
+        return _revived, (self._manifest, None if self.single else self.batch, values)
+
     def head(self, rows: int) -> State:
         """A state of its own with the values of the first `rows` rows."""
         count = count_of(rows, "rows")
@@ -191,6 +202,14 @@ class State:
     def __repr__(self) -> str:
         rows = "one sequence" if self.single else f"{self.batch} rows"
         return f"State({self._manifest['name']}, {rows}, {', '.join(self.names) or 'nothing carried'})"
+
+
+def _revived(manifest: Manifest, batch: int | None, values: list[Array]) -> State:
+    """The state that was pickled."""
+    state = State(manifest, batch)
+    for mine, other in zip(state.flat(), values, strict=True):
+        mine[...] = other
+    return state
 
 
 def arrays_of(state: State | None) -> StateArrays | None:

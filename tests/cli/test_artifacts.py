@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import seqc as doors
-from tests.cli.tools import EXAMPLES, environment, process, seqc
+from tests.cli.tools import EXAMPLES, ROOT, environment, process, seqc
 
 STRICT = ("-std=c99", "-Wall", "-Wextra", "-Werror")
 
@@ -81,6 +81,32 @@ def test_everything_at_once_and_a_dependency_file(here: Path) -> None:
         assert (made / name).is_file(), name
     targets, sources = (here / "made.d").read_text().split(": ")
     assert "made/libtiny.a" in targets.split() and str(here / "tiny.seq") in sources.split()
+    assert targets.split()[0] == "made/tiny.h"  # as Ninja wants it
+    (here / "tiny.seq").touch()
+    assert seqc("build", "tiny.seq", "-o", "made", "--emit", "header").code == 0
+    assert (made / "tiny.h").stat().st_mtime >= (here / "tiny.seq").stat().st_mtime
+
+
+@pytest.mark.skipif(not (shutil.which("cmake") and shutil.which("ninja")), reason="no CMake and Ninja")
+def test_ninja_builds_a_model_once(here: Path) -> None:
+    (here / "CMakeLists.txt").write_text(
+        f"cmake_minimum_required(VERSION 3.16)\nproject(once NONE)\ninclude({ROOT}/cmake/SeqcModel.cmake)\n"
+        "seqc_add_model(NAME z SOURCE tiny.seq ARGS --deploy d)\n"
+    )
+    with (here / "tiny.seq").open("a") as stream:
+        stream.write("deploy d of Tiny { math = f64  mode = streaming }\n")
+    tool = here / "seqc"
+    tool.write_text(f'#!/bin/sh\nexec {sys.executable} -m seqc "$@"\n')
+    tool.chmod(0o755)
+
+    def run(*words: str) -> str:
+        done = subprocess.run(["cmake", *words], capture_output=True, text=True, env=environment())
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    run("-G", "Ninja", "-B", "out", f"-DSEQC_EXECUTABLE={tool}", ".")
+    run("--build", "out", "--target", "z_seqc")
+    assert "no work to do" in run("--build", "out", "--target", "z_seqc")
 
 
 def test_a_dependency_file_never_takes_the_place_of_a_source(here: Path) -> None:
@@ -231,6 +257,18 @@ def test_sizes_of_a_profile_are_said(here: Path) -> None:
     code = "import sized, numpy as np; sized.Sized().infer(np.zeros((4, 2), np.float32))"
     done = subprocess.run([sys.executable, "-c", code], cwd=here / "made", capture_output=True, text=True)
     assert "`infer` takes 5 steps of 1 row: the profile of this build names no other size" in done.stderr
+
+
+def test_what_is_asked_for_goes_before_a_profile_or_is_refused(here: Path) -> None:
+    """A library for another processor than was asked for would stop on it."""
+    text = SIZED + 'deploy old of Sized { cpu = "pdp11" }\n'
+    (here / "sized.seq").write_text(text, encoding="utf-8")
+    common = ["build", "sized.seq", "-o", "made", "--emit", "header", "--deploy"]
+    refused = seqc(*common, "five", "--march", "pdp11")
+    assert refused.code == 2 and "no processor `pdp11`" in refused.err
+    assert seqc(*common, "old").code == 2 and seqc(*common, "old", "--march", "native").code == 0
+    refused = seqc(*common, "five", "--real", "f64")
+    assert refused.code == 1 and "`--real f64` does not go with the profile `five`" in refused.err
 
 
 @pytest.mark.parametrize(

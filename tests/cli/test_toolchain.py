@@ -46,6 +46,27 @@ def test_a_compiler_that_is_not_there(here: Path) -> None:
     assert done.code == 2 and "`/nowhere/c++`" in done.err
 
 
+def test_a_compiler_with_words_behind_it(here: Path) -> None:
+    """As caches of compilers and kits for other machines are named; a path from here, too."""
+    script(here / "my g++", 'test "$1" != -DKIT && exit 1; shift; exec g++ "$@"')
+    assert build(here, CXX="./my g++").code == 2  # a name with a blank
+    assert build(here, CXX="'./my g++' -DKIT").code == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("exit 0", "has written nothing"),
+        ("exit 1", "asking the compiler for its version"),
+        ('case "$*" in *-shared*) echo "no math.h" >&2; exit 1;; *) exec g++ "$@";; esac', "no math.h"),
+    ],
+)
+def test_the_doctor_tries_the_compiler(here: Path, text: str, said: str) -> None:
+    done = process("doctor", env={"CXX": str(script(here / "broken", text))})
+    assert done.code == 2 and said in done.out and "generated code" not in done.out
+    assert "name another with `--compiler`" in done.out and "also g++" in done.out
+
+
 def test_a_compiler_that_is_no_program(here: Path) -> None:
     path = here / "compiler"
     path.write_bytes(b"\x00\x01\x02\x03")
@@ -76,6 +97,15 @@ def test_a_compiler_that_fails_late(here: Path) -> None:
     assert done.code == 2
     assert "no space in my head" in done.err and "compiling tiny.cpp" in done.err
     assert build(here).code == 0
+
+
+def test_no_package_for_another_machine(here: Path) -> None:
+    """It would carry the host extension of this one."""
+    text = 'case "$*" in *-dM*) echo "#define __riscv 1";; *dumpm*) echo riscv64-linux-gnu;; *) exec g++ "$@";; esac'
+    done = build(here, CXX=str(script(here / "cross", text)))
+    assert (
+        done.code == 1 and "builds for riscv64-linux-gnu" in done.err and "--emit header,static" in done.err
+    )
 
 
 def test_an_unknown_processor(here: Path) -> None:

@@ -73,7 +73,7 @@ def opened(translation: Translation, folder: Path) -> list[tuple[str, Model]]:
         objects.append(str(target))
     library = folder / "all.so"
     tools = translation.units[0][1]
-    subprocess.run([tools.compiler, "-shared", "-o", str(library), *objects, *toolchain.LINK], check=True)
+    subprocess.run([*tools.command(), "-shared", "-o", str(library), *objects, *toolchain.LINK], check=True)
     manifest = json.loads(translation.texts["plant.json"])
     found = []
     for march, _ in LEVELS:

@@ -94,7 +94,7 @@ def test_examples_move_by_less_than_a_hundredth(example: str, profile: str, tmp_
 
 def test_drawn_inputs_fit_the_manifest(tmp_path: Path) -> None:
     models = packages(tmp_path)
-    values = drawn(models["byte"].engine.manifest, 64)
+    values = drawn(models["byte"].engine.manifest)
     assert values["k"].shape == (64, 4) and values["k"].max() < 7
     assert values["gain"].shape == (4,)
 
@@ -103,8 +103,11 @@ def test_a_stream_with_lengths_has_an_error_too(tmp_path: Path) -> None:
     source = tmp_path / "stream.seq"
     source.write_text(
         "use std.cells: Dense, GRU\nmodel M { input x: real[3]  input n: length  output y = x |> GRU(8) |> Dense(2) }\n"
-        "deploy one of M { mode = streaming  batch = 1  weights = int8(per = row) }\n",
+        "deploy one of M { mode = streaming  batch = 1  weights = int8(per = row) }\n"
+        "deploy three of M { mode = streaming  batch = 3  weights = bf16 }\n"
+        "deploy whole of M { batch = 2  steps = 5  weights = bf16 }\n",
         encoding="utf-8",
     )
-    error = rounding_error(source, Options(deploy="one"))
-    assert error is not None and 0 < error < 0.02
+    for profile in ("one", "three", "whole"):  # in the only sizes that they take
+        error = rounding_error(source, Options(deploy=profile))
+        assert error is not None and 0 < error < 0.02

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import select
 import subprocess
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -97,10 +100,28 @@ def test_a_model_that_cannot_stream_reads_everything_first(tmp_path: Path) -> No
     assert np.max(np.abs(found - outputs_of(program.pair, x))) <= 1e-6
 
 
+def test_bytes_are_answered_step_by_step(gru: Program) -> None:
+    """Who waits for each step's results gets them; half a step is not lost in silence."""
+    x = np.random.default_rng(3).normal(size=(3, 3)).astype(np.float32)
+    whole = gru.run(x.tobytes(), "--raw").stdout
+    command = [str(gru.path), "--weights", str(gru.weights), "--raw"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdin is not None and process.stdout is not None
+        for step, row in enumerate(x):
+            process.stdin.write(row.tobytes())
+            process.stdin.flush()
+            assert select.select([process.stdout], [], [], 20)[0]
+            assert process.stdout.read(8) == whole[8 * step : 8 * step + 8]
+    done = gru.run(x.tobytes()[:-2], "--raw")
+    assert done.returncode == 1 and "step 2" in done.stderr.decode() and done.stdout == whole[:16]
+
+
 @pytest.mark.parametrize(
     ("text", "options", "code", "said"),
     [
         ("1,2\n", (), 1, "step 0"),
+        ("1,2,3\n1,2,3\0\n4,5,6\n", (), 1, "step 1"),
+        ("\0a,b,c\n1,2,3\n", (), 1, "step 0"),
         ("1,2,3\n1,x,3\n", (), 1, "step 1"),
         ("1,2,3,4\n", (), 1, "step 0"),
         ("", ("--nonsense", "1"), 1, "--nonsense"),
@@ -128,9 +149,19 @@ def test_a_mark_of_utf8_and_a_heading_are_stepped_over(gru: Program) -> None:
     )
 
 
+def with_header(good: bytes, change: Callable[[Any], None]) -> bytes:
+    """A file of weights with another header."""
+    size = int.from_bytes(good[:8], "little")
+    found = json.loads(good[8 : 8 + size])
+    change(found)
+    text = json.dumps(found).encode()
+    return len(text).to_bytes(8, "little") + text + good[8 + size :]
+
+
 def test_broken_weights_are_refused(gru: Program, tmp_path: Path) -> None:
     good = gru.weights.read_bytes()
     size = int.from_bytes(good[:8], "little")
+    at_end = [len(good) - 8 - size, len(good) - size]
     broken = {
         "empty": b"",
         "cut": good[:-4],
@@ -140,6 +171,9 @@ def test_broken_weights_are_refused(gru: Program, tmp_path: Path) -> None:
         "name": good.replace(b'"out.W"', b'"out.V"'),
         "type": good.replace(b'"F32"', b'"F16"'),
         "offsets": good.replace(b'"data_offsets":[0,', b'"data_offsets":[9,', 1),
+        "behind": (size + 1).to_bytes(8, "little") + good[8 : 8 + size] + b"x" + good[8 + size :],
+        "overlap": with_header(good, lambda found: found["out.b"].update(data_offsets=[8, 16])),
+        "hole": with_header(good + bytes(8), lambda found: found["out.b"].update(data_offsets=at_end)),
         "nesting": (4).to_bytes(8, "little") + b"[[[[" + good[8 + size :],
     }
     for name, data in broken.items():

@@ -6,6 +6,7 @@ import os
 import shutil
 import signal
 import subprocess
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -161,6 +162,31 @@ def test_a_cache_that_is_a_file(here: Path, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setenv("SEQC_CACHE", str(here / "file"))
     done = seqc("build", "tiny.seq", "-o", "made")
     assert done.code == 0 and "using a temporary one" in done.err
+
+
+@pytest.mark.parametrize("mode", [0o1777, 0o775])
+def test_a_folder_of_many_stays_as_it_is(here: Path, monkeypatch: pytest.MonkeyPatch, mode: int) -> None:
+    """As root a cache in /tmp would else have closed /tmp to everybody."""
+    folder = here / "many"
+    folder.mkdir()
+    folder.chmod(mode)
+    monkeypatch.setenv("SEQC_CACHE", str(folder))
+    own = prepare(here / "tiny.seq", OPTIONS, ("header",)).folder.parent.parent
+    assert own.parent == folder and own.stat().st_mode & 0o777 == 0o700
+    assert folder.stat().st_mode & 0o7777 == mode and list(folder.iterdir()) == [own]
+
+
+def test_what_takes_the_place_of_a_cache_is_one_folder(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (here / "file").write_text("")
+    (here / "temporary").mkdir()
+    monkeypatch.setenv("SEQC_CACHE", str(here / "file"))
+    monkeypatch.setattr(tempfile, "tempdir", str(here / "temporary"))
+    assert prepare(here / "tiny.seq", OPTIONS, ("header",)).fresh
+    assert not prepare(here / "tiny.seq", OPTIONS, ("header",)).fresh
+    (left,) = (here / "temporary").iterdir()
+    shutil.rmtree(left)
+    left.symlink_to(here)  # somebody else was there first
+    assert cache.Cache().folder != left
 
 
 @pytest.mark.skipif(AS_ROOT, reason="nothing is read-only for root")

@@ -1,4 +1,4 @@
-"""Pickles and copies of a model: weights, optimizer, hypers and updates go along, in this process and in another."""
+"""Pickles and copies of a model: weights, optimizer, hypers and updates go along, in this process and in another; states, too."""
 
 from __future__ import annotations
 
@@ -70,6 +70,18 @@ def test_compiled_models_too(tmp_path: Path) -> None:
     model.fit(X, Y, epochs=1, quiet=True)
     other = pickle.loads(pickle.dumps(model))
     np.testing.assert_array_equal(other.infer(X[1]), model.infer(X[1]))
+
+
+def test_states_are_values(toy: Model) -> None:
+    """However it is copied, what was copied goes on alike and apart, also once a stepper holds the state's memory."""
+    state = toy.state()
+    for _ in range(2):
+        toy.step([1.0, 2.0], 0.5, 3, state=state)
+    others = [copy.copy(state), copy.deepcopy(state), pickle.loads(pickle.dumps(state))]
+    expected = np.array(toy.step([1.0, 2.0], 0.5, 3, state=state))
+    for other in others:
+        assert other.single and other.started == 2
+        np.testing.assert_array_equal(toy.step([1.0, 2.0], 0.5, 3, state=other), expected)
 
 
 def test_a_model_made_by_hand_says_what_to_do(toy: Model) -> None:

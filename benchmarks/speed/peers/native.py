@@ -17,9 +17,9 @@ def _library() -> ctypes.CDLL:
     from seqc.driver import resources, toolchain
 
     target = Path(tempfile.mkdtemp(prefix="seqc-grid-")) / "stream.so"
-    compiler = toolchain.locate().replace("g++", "gcc").replace("clang++", "clang")
+    compiler = [each.replace("g++", "gcc").replace("clang++", "clang") for each in toolchain.locate()]
     source = HERE / "stream.c"
-    command = [compiler, "-std=gnu99", "-O2", "-fPIC", "-shared", f"-I{resources.runtime()}", str(source)]
+    command = [*compiler, "-std=gnu99", "-O2", "-fPIC", "-shared", f"-I{resources.runtime()}", str(source)]
     subprocess.run([*command, "-o", str(target), "-ldl"], check=True)
     found = ctypes.CDLL(str(target))
     found.stream_open.restype = ctypes.c_void_p
