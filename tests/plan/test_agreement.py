@@ -93,6 +93,27 @@ def test_stretches_of_time(cell: str) -> None:
         assert entry != "gradients" or any(node.after for node in scans)
 
 
+PARTS = """
+model M {
+  input x: real[4]
+  state s: real[4] = 0
+  state r: real = 0
+  s = tanh(x + prev s)
+  r = s[1]
+  output y = prev r
+  %s
+}
+"""
+
+
+@pytest.mark.parametrize("output", ["", "output z = (2 * s)[1]"])
+def test_a_part_of_what_a_step_carries_on(output: str) -> None:
+    """Another state, or an output, is an element of the loop that could write its state in place."""
+    program = lower_text(PARTS % output)
+    for entry in ("infer", "step", "generate"):
+        compare(flow_for(program, entry), program, entry)
+
+
 def test_without_recomputation() -> None:
     program = MODELS["stacked"]()
     flow = flow_for(program, "gradients")
