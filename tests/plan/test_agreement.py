@@ -114,6 +114,23 @@ def test_a_part_of_what_a_step_carries_on(output: str) -> None:
         compare(flow_for(program, entry), program, entry)
 
 
+def test_an_output_in_pieces_of_rows_that_end() -> None:
+    """A loop makes one part of it, a copy brings the other; and so it is with the gradient at the end of each row."""
+    program = lower_text("""
+model M {
+  input n: length
+  input x: real[3] once
+  input z: real[2]
+  param q: real[2] = ones
+  output v = concat(2 * x, q - 0.5)
+  output w = 2 * z
+  loss = mean(last(z over time)[1] + sum(z) over time, batch)
+}
+""")
+    for entry in ("infer", "gradients"):
+        compare(flow_for(program, entry), program, entry)
+
+
 def test_without_recomputation() -> None:
     program = MODELS["stacked"]()
     flow = flow_for(program, "gradients")
