@@ -49,9 +49,9 @@ def block_comment(text: str, indent: int = 0) -> list[str]:
 
 
 def mentions(lines: Sequence[str], name: str) -> bool:
-    """Whether the identifier `name` occurs."""
+    """Whether the identifier `name` occurs, outside of comments."""
     word = re.compile(rf"\b{re.escape(name)}\b")
-    return any(word.search(line) for line in lines)
+    return any(word.search(line.partition("//")[0]) for line in lines)
 
 
 def comment(text: str, indent: int = 0) -> list[str]:

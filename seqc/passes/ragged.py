@@ -88,7 +88,7 @@ class Padding:
             walk.put(index, self.length)
         elif value.op == "input":
             walk.put(index, self.masked(walk.copy(index)))
-        elif value.op == "reverse":
+        elif value.op == "reverse" and Axis.TIME in value.type.axes:
             walk.put(index, walk.builder.reverse(walk.args(index)[0], self.length))
         elif value.op in SUMMING and self.sums_steps(value):
             walk.put(index, self.skipping(index, value))

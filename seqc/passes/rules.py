@@ -336,7 +336,9 @@ def reshape(builder: Builder, value: Value, args: tuple[int, ...]) -> int | None
 
 
 def reverse(builder: Builder, value: Value, args: tuple[int, ...]) -> int | None:
-    """Turned round twice by the same lengths."""
+    """Of what is the same at all steps; turned round twice by the same lengths."""
+    if builder.type(args[0]) == value.type and Axis.TIME not in value.type.axes:
+        return args[0]
     inner = builder.value(args[0])
     same = inner.op == "reverse" and inner.args[1:] == args[1:]
     return inner.args[0] if same else None

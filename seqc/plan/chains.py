@@ -139,7 +139,8 @@ def is_member(plan: Plan, node: Node) -> bool:
             return by_rows(node) and over_units and real_row(plan, node.operand) and real_row(plan, node.out)
         case Gather():
             rows = Axis.BATCH in plan.buffers[node.table.buffer].axes and real_row(plan, node.table)
-            return by_rows(node) and node.width == 1 and rows and real_row(plan, node.out)
+            alone = node.width == 1 < node.count
+            return by_rows(node) and alone and rows and real_row(plan, node.out)
         case Scatter():
             alone = node.width == 1 < node.count and not node.summed
             return by_rows(node) and alone and real_row(plan, node.operand) and real_row(plan, node.out)

@@ -81,7 +81,8 @@ def find_direct(levels: Levels, groups: Groups, program: Program, entry: str) ->
 
 
 def is_candidate(levels: Levels, members: Sequence[int], written: dict[int, list[Home]]) -> bool:
-    """Whether a loop writes something in place, and nobody but the caller reads what it stores."""
+    """Whether a loop writes something in place, and nobody but the caller reads what it stores, and he all of it: a part is
+    copied to him before such loops run."""
     graph = levels.graph
     if graph.cyclic(graph.phase[members[0]]) or not any(member in written for member in members):
         return False
@@ -89,7 +90,7 @@ def is_candidate(levels: Levels, members: Sequence[int], written: dict[int, list
     finite = graph.flow.roots.get("finite", -1)
     for member in members:
         for use in graph.uses[member]:
-            to_caller = use.user < 0 and use.phase == len(graph.phases)
+            to_caller = use.user < 0 and use.phase == len(graph.phases) and use.whole
             if use.user not in inside and not to_caller:
                 return False
         if finite >= 0 and graph.ref[finite][0] == member:

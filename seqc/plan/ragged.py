@@ -182,16 +182,23 @@ def copied(buffers: Sequence[Buffer], source: Operand, target: Operand, axes: fr
 
 def with_twins(plan: Plan) -> Plan:
     """The plan in which only loops across touch foreign operands; other nodes use buffers of sorted rows, which such
-    loops fill before or hand on behind them."""
+    loops fill before or hand on behind them. Loops that write a part of what others write use the same buffer."""
     buffers = list(plan.buffers)
+    last: dict[tuple[int, str], int] = {}
+    shared: set[tuple[int, str]] = set()
+    for place, node in enumerate(plan.nodes):
+        for operand in touched(plan, node)[1]:
+            last[operand.buffer, operand.at] = place
+            if not across(node) and foreign(plan, operand):
+                shared.add((operand.buffer, operand.at))
     twins: dict[tuple[int, str], int] = {}
     filled: set[tuple[int, str]] = set()
     nodes: list[Node] = []
-    for node in plan.nodes:
-        if isinstance(node, Pointwise) and Axis.BATCH in node.axes:
+    for place, node in enumerate(plan.nodes):
+        read, written = touched(plan, node)
+        if across(node) and not any((each.buffer, each.at) in shared for each in written):
             nodes.append(node)
             continue
-        read, written = touched(plan, node)
         before: list[Node] = []
         behind: list[Node] = []
         for operand, out in [*((each, False) for each in read), *((each, True) for each in written)]:
@@ -206,7 +213,7 @@ def with_twins(plan: Plan) -> Plan:
             axes = buffers[near.buffer].axes
             if out:
                 copy = copied(buffers, near, far, axes)
-                behind += [] if copy in behind else [copy]
+                behind += [] if copy in behind or last[key] > place else [copy]
             else:
                 filled.add(key)
                 before.append(copied(buffers, far, near, axes))
@@ -217,6 +224,11 @@ def with_twins(plan: Plan) -> Plan:
 
         nodes += [*before, substituted(node, near_by), *behind]
     return replace(plan, buffers=tuple(buffers), nodes=tuple(nodes))
+
+
+def across(node: Node) -> bool:
+    """Whether a node is a loop that may go row by row."""
+    return isinstance(node, Pointwise) and Axis.BATCH in node.axes
 
 
 def twin_of(buffer: Buffer, operand: Operand) -> Buffer:

@@ -67,6 +67,8 @@ model Noisy {
   y = h |> ZoneoutLSTM(5) |> Dense(2)
   output y
   output h
+  output held = reverse(gain)           # nothing to turn round
+  output fixed = reverse([drop, 1])
   loss = mean(mean((y - t) ^ 2) over time, batch) + 0.1 * mean(real(step) * y[0] over time, batch)
 }
 train Noisy { update = Adam(lr = 0.01) }

@@ -15,6 +15,7 @@ import jsonschema
 import pytest
 
 from seqc.emit import EmitOptions, emit
+from seqc.emit.layout import mentions
 from seqc.plan.target import Target
 from tests.compiled.compare import text_of
 from tests.emit import tiny
@@ -107,3 +108,9 @@ def test_equal_kernels_are_printed_once() -> None:
 def test_no_path_and_no_date_gets_into_the_text() -> None:
     for text in files_of().values():
         assert str(ROOT) not in text and not re.search(r"20\d\d-\d\d", text.replace("2020-12", ""))
+
+
+def test_a_name_in_a_comment_declares_nothing() -> None:
+    """The loop of `last(…)` says its name above it."""
+    lines = ["  // loop over time, forward: z.last", "  move(end);  // last"]
+    assert mentions(lines, "end") and not mentions(lines, "last")

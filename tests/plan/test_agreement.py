@@ -93,6 +93,44 @@ def test_stretches_of_time(cell: str) -> None:
         assert entry != "gradients" or any(node.after for node in scans)
 
 
+PARTS = """
+model M {
+  input x: real[4]
+  state s: real[4] = 0
+  state r: real = 0
+  s = tanh(x + prev s)
+  r = s[1]
+  output y = prev r
+  %s
+}
+"""
+
+
+@pytest.mark.parametrize("output", ["", "output z = (2 * s)[1]"])
+def test_a_part_of_what_a_step_carries_on(output: str) -> None:
+    """Another state, or an output, is an element of the loop that could write its state in place."""
+    program = lower_text(PARTS % output)
+    for entry in ("infer", "step", "generate"):
+        compare(flow_for(program, entry), program, entry)
+
+
+def test_an_output_in_pieces_of_rows_that_end() -> None:
+    """A loop makes one part of it, a copy brings the other; and so it is with the gradient at the end of each row."""
+    program = lower_text("""
+model M {
+  input n: length
+  input x: real[3] once
+  input z: real[2]
+  param q: real[2] = ones
+  output v = concat(2 * x, q - 0.5)
+  output w = 2 * z
+  loss = mean(last(z over time)[1] + sum(z) over time, batch)
+}
+""")
+    for entry in ("infer", "gradients"):
+        compare(flow_for(program, entry), program, entry)
+
+
 def test_without_recomputation() -> None:
     program = MODELS["stacked"]()
     flow = flow_for(program, "gradients")
