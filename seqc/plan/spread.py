@@ -37,13 +37,13 @@ def differs_by_row(graph: Graph, index: int) -> bool:
 
 
 def spread_of(operand: str, result: str, dims: dict[str, int], lanes: int) -> int | None:
-    """How many neighbours of the result read one element of an operand, whose letters are side by side in both; 0 where both are the
-    same; None where a vector would read elements that are neither one nor neighbours."""
+    """How many neighbours of the result read one element of an operand, whose letters are side by side in both; 0 where each has its
+    own; None where a vector would read elements that are neither one nor neighbours."""
     start = result.find(operand)
     if not operand or start < 0 or len(set(result)) < len(result):
         return None
-    if operand == result:
-        return 0
     inner = math.prod(dims[each] for each in result[start + len(operand) :])
     size = math.prod(dims[each] for each in operand)
+    if size == math.prod(dims.values()):
+        return 0
     return inner if (inner if inner > 1 else size) % lanes == 0 else None
