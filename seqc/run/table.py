@@ -46,6 +46,10 @@ class Table:
     given: Mapping[str, float] = field(default_factory=dict)
 
 
+SEPARATORS = ",;\t"
+"""What stands between the cells of a table; in a file it is what its first line has most of."""
+
+
 def is_frame(value: Any) -> bool:
     """Whether a value is a frame of pandas, polars or their like."""
     return hasattr(value, "columns") and hasattr(value, "to_numpy") and hasattr(value, "__getitem__")
@@ -60,7 +64,9 @@ def read_csv(path: Path) -> Table:
     """A CSV file whose first line names its columns."""
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
-            rows = [row for row in csv.reader(file) if row]
+            first = file.readline()
+            file.seek(0)
+            rows = [row for row in csv.reader(file, delimiter=max(SEPARATORS, key=first.count)) if row]
     except OSError as error:
         raise ModelError(f"cannot read {path}: {error.strerror or error}") from None
     except (UnicodeDecodeError, csv.Error) as error:

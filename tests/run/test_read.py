@@ -148,6 +148,10 @@ def test_tables_with_named_columns(rows: Model, tmp_path: Path) -> None:
     assert isinstance(table, Table)
     dealt = Table(table.columns, table.name, ("a", "b"), ("y",), "row")
     same(rows, dealt)
+    for separator in ";\t":
+        text = (tmp_path / "table.csv").read_text().replace(",", separator)
+        (tmp_path / "other.csv").write_text(text)
+        assert read_data(tmp_path / "other.csv").columns == table.columns
     same(rows, Table(table.columns, group="row", chosen={"x": ["a", "b"]}))
     single = gather(rows, Table(table.columns, inputs=("a", "b"), targets=("y",)))
     assert single.single and single.lengths is None
