@@ -19,7 +19,7 @@ from seqc.plan.keep import find_recomputed
 from seqc.plan.kernels import Packs, build_kernels, build_product
 from seqc.plan.order import soon_used
 from seqc.plan.roots import IN_PLACE
-from seqc.plan.shrink import shrink_in_loops
+from seqc.plan.shrink import shrink_in_loops, wait_for_loops
 from seqc.plan.sink import sink_rows
 from seqc.plan.spread import spread_operands
 from seqc.plan.squares import find_squares
@@ -60,7 +60,7 @@ def schedule(flow: Flow, program: Program, entry: str, target: Target, recompute
     find_products(graph, target.along)
     spread_operands(graph, target.lanes)
     collect_uses(graph)
-    if shrink_in_loops(graph):
+    if shrink_in_loops(graph) | wait_for_loops(graph):
         collect_uses(graph)
     recomputed = find_recomputed(graph) if recompute else {}
     collect_uses(graph, recomputed)

@@ -1,5 +1,5 @@
 """What is made of a loop's matrices, and is smaller, is made in the loop: step by step, while they lie in the cache, and without memory
-for those of all steps.
+for those of all steps. What only reads those of a loop that is over waits for the next one that reads them, too: on the way back.
 
     for t: S[t] = …; then h = S q of all steps      →      for t: S[t] = …; h[t] = S[t] q[t]
 
@@ -90,7 +90,63 @@ def loop_of(graph: Graph, members: set[int]) -> int | None:
         return None
     near = [each for each in read if made_in(graph, each) == phase]
     within = all(graph.op[each] != "final" and Axis.TIME in graph.type(each).axes for each in near)
-    return phase if within and any(len(graph.type(each).dims) >= MATRIX for each in near) else None
+    return phase if within and any(is_matrix(graph, each) for each in read) else None
+
+
+def is_matrix(graph: Graph, index: int) -> bool:
+    """Whether a value is a matrix of each step."""
+    type = graph.type(index)
+    return len(type.dims) >= MATRIX and Axis.TIME in type.axes
+
+
+def wait_for_loops(graph: Graph) -> bool:
+    """Move contractions and sums of the matrices of a loop that is over into the next loop that reads these, and what is made of them
+    behind it; whether there were any."""
+    moved = False
+    for index in graph.computed():
+        if not shrinks(graph, index):
+            continue
+        users = depending(graph, index)
+        loop = next_reader(graph, index)
+        if loop is None or any(
+            graph.phase[each] <= loop and graph.cyclic(graph.phase[each]) for each in users
+        ):
+            continue
+        graph.phase[index] = loop
+        for each in users:
+            graph.phase[each] = max(graph.phase[each], loop + 1)
+        moved = True
+    return moved
+
+
+def next_reader(graph: Graph, index: int) -> int | None:
+    """The first loop behind a value that reads a matrix of the same state, if something is made behind that loop."""
+    mine = {state for each in inputs(graph, {index}) for state in states_at(graph, each)}
+    for phase in range(graph.phase[index] + 1, len(graph.phases) - 1):
+        if not graph.cyclic(phase) or graph.cyclic(phase + 1):
+            continue
+        read = inputs(graph, {each for each in graph.computed() if graph.phase[each] == phase})
+        if mine & {state for each in read for state in states_at(graph, each)}:
+            return phase
+    return None
+
+
+def states_at(graph: Graph, index: int) -> set[int]:
+    """The states of matrices that a value is an instant of."""
+    if not is_matrix(graph, index):
+        return set()
+    if graph.op[index] == "prev":
+        return {graph.state(index)}
+    return {number for number, state in enumerate(graph.flow.states) if graph.ref[state.next][0] == index}
+
+
+def depending(graph: Graph, index: int) -> set[int]:
+    """All that is made of a value."""
+    found = {index}
+    for each in graph.in_order():
+        if graph.live[each] and not found.isdisjoint(graph.before(each)):
+            found.add(each)
+    return found - {index}
 
 
 def made_in(graph: Graph, index: int) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from seqc.flow.types import Axis
 from seqc.passes import flow_for
 from seqc.plan.place import flat, reads_and_writes
 from seqc.plan.types import Einsum, Kernel, Plan, Pointwise, Scan
@@ -117,3 +118,54 @@ train M { update = SGD(lr = 1e-2) }
         found = compare(flow_for(program, entry), program, entry)
         large = [each for each in found.buffers if each.size == 24 and len(each.axes) == 2 and not each.ring]
         assert not [each.name for each in large if not each.slots]
+
+
+def test_slopes_of_matrices_are_summed_up_in_their_loop() -> None:
+    for entry in ("gradients", "update"):
+        found = made(3, 2 * TARGET.lanes, entry)
+        assert not [node for node in found.nodes if isinstance(node, Einsum)]
+        assert len([each for each in loops(found) if isinstance(each, Einsum)]) > 3
+
+
+def test_what_a_loop_needs_does_not_wait_for_it() -> None:
+    """Between two loops over the same matrices stands what the second one reads."""
+    program = lower_text("""
+model M {
+  input x: real[3]
+  input k: real[8]
+  state S: real[3, 8] = 0
+  state h: real[3] = 0
+  S = tanh(prev S + outer(x, k))
+  a = max(S @ k over time)
+  h = tanh(prev h + a + S @ k)
+  y = h + S @ (2 * k)
+  output y
+  loss = mean(sum(y ^ 2) over time, batch)
+}
+""")
+    for entry in ("infer", "gradients"):
+        compare(flow_for(program, entry), program, entry)
+
+
+def test_slopes_of_a_readout_wait_for_the_loop_back() -> None:
+    """A memory that is read by a key of its own: its matrices of all steps are read in the loop back alone."""
+    program = lower_text("""
+use std.optim: SGD
+model M {
+  input v: real[3]
+  input k: real[8]
+  param b: real[8] = ones
+  state S: real[3, 8] = 0
+  S = prev S + outer(v - prev S @ (b * k), b * k)
+  output y = S @ tanh(b * k)
+  loss = mean(sum(y ^ 2) over time, batch)
+}
+train M { update = SGD(lr = 1e-2) }
+""")
+    for entry in ("gradients", "update"):
+        found = compare(flow_for(program, entry), program, entry)
+        kept = {number for number, each in enumerate(found.buffers) if each.slots and not each.ring}
+        assert [found.buffers[each].name for each in kept] == ["S"]
+        for node in found.nodes:
+            if not isinstance(node, Scan) and Axis.TIME in getattr(node, "axes", ()):
+                assert not kept & {each.buffer for each in reads_and_writes(found, node)[0]}
