@@ -29,16 +29,23 @@ from seqc.ops.rewrite import Rebuilder
 def scale(flow: Flow) -> Flow:
     """Take factors out of contractions, where nothing else needs the array times them."""
     others = read_otherwise(flow)
+    found: dict[int, list[tuple[int, list[int | None]]]] = {}
+    for index, value in enumerate(flow.values):
+        if value.op == "contract":
+            bare = [without_factors(flow, index, arg, others) for arg in value.args]
+            if any(factors for _, factors in bare):
+                found[index] = bare
+    return rebuilt(flow, found) if found else flow
+
+
+def rebuilt(flow: Flow, found: dict[int, list[tuple[int, list[int | None]]]]) -> Flow:
+    """Copy the graph with these contractions made of what is left of their arguments, times the factors."""
     walk = Rebuilder(flow)
     for index, value in enumerate(flow.values):
-        if value.op != "contract":
+        if index not in found:
             walk.copy(index)
             continue
-        bare = [without_factors(flow, index, arg, others) for arg in value.args]
-        if all(not factors for _, factors in bare):
-            walk.copy(index)
-            continue
-        builder = walk.builder
+        builder, bare = walk.builder, found[index]
         with builder.at(value.origin):
             first, second = (walk.new(arg) for arg, _ in bare)
             axes = value.type.axes & (builder.type(first).axes | builder.type(second).axes)

@@ -88,7 +88,8 @@ def in_place(plan: Plan, number: int, target: Target) -> Plan:
         pair = next_pair(plan, chain, target)
         if pair is None:
             return plan
-        plan = replace(plan, nodes=tuple(renamed(node, *pair) for node in plan.nodes))
+        nodes = [renamed(node, *pair) if uses(plan, node, pair[0]) else node for node in plan.nodes]
+        plan = replace(plan, nodes=tuple(nodes))
 
 
 def next_pair(plan: Plan, chain: Chain, target: Target) -> tuple[int, int] | None:
@@ -169,6 +170,16 @@ def row_bytes(plan: Plan, number: int, target: Target) -> int:
     """Bytes of one row."""
     buffer = plan.buffers[number]
     return buffer.size * element_bytes(buffer, target)
+
+
+def uses(plan: Plan, node: Node, number: int) -> bool:
+    """Whether a node reads or writes a buffer."""
+    return any(
+        each.buffer == number
+        for _, kernel in flat((node,))
+        for some in reads_and_writes(plan, kernel)
+        for each in some
+    )
 
 
 def renamed(thing: Any, old: int, new: int) -> Any:

@@ -130,6 +130,8 @@ def missing(operand: Operand, written: list[Operand]) -> list[Operand]:
         if (each.buffer, each.shift, each.at) == (operand.buffer, operand.shift, operand.at)
         and each.gate in (None, operand.gate)
     ]
+    if not same:
+        return [operand]
     found = []
     reached, end = operand.offset, operand.offset + operand.size
     for each in sorted(same, key=lambda each: each.offset):
