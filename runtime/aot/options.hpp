@@ -127,17 +127,19 @@ static inline int read_options(Run &run, int argc, char **argv) {
       run.raw = true;
       continue;
     }
-    if (i + 1 >= argc)
-      return fail(program, 1, "option", argv[i], "not known, or without its value; see --help");
-    const char *const option = argv[i], *const value = argv[++i];
-    const bool counts = strcmp(option, "--steps") == 0, seeds = strcmp(option, "--seed") == 0;
+    const char *const option = argv[i], *const equals = strchr(option, '=');
+    if (!equals && i + 1 >= argc)
+      return fail(program, 1, "option", option, "not known, or without its value; see --help");
+    const char *const value = equals ? equals + 1 : argv[++i];
+    const auto length = equals ? equals - option : static_cast<int64_t>(strlen(option));
+    const bool counts = same(option, length, "--steps"), seeds = same(option, length, "--seed");
     if (counts || seeds) {
       if (!read_whole(value, counts ? steps : run.seed))
         return fail(program, 1, "value", value, "expected a whole number from 0");
       stepped = stepped || counts;
-    } else if (strcmp(option, "--weights") == 0) {
+    } else if (same(option, length, "--weights")) {
       weights = value;
-    } else if (strcmp(option, "--set") == 0) {
+    } else if (same(option, length, "--set")) {
       const int code = set_value(run, value);
       if (code != 0)
         return code;

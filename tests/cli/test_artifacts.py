@@ -178,7 +178,7 @@ def test_the_executable_says_what_it_does_not_take(here: Path) -> None:
     for first in ("b,a\n", "O.5,1\n", "a\n", "a,b,c\n"):
         done = run(f"{first}3,1\n")
         assert done.returncode == 1 and "step 0" in done.stderr and not done.stdout, first
-    for options in (("--steps", "a"), ("--steps", "-1"), ("--seed", "1x")):
+    for options in (("--steps", "a"), ("--steps", "-1"), ("--seed", "1x"), ("--seed=1x",), ("--steps=",)):
         done = run("3,1\n", *options)
         assert done.returncode == 1 and "expected a whole number" in done.stderr, options
     if Path("/dev/full").exists():
@@ -230,7 +230,7 @@ def test_an_executable_without_inputs_asks_for_steps(here: Path) -> None:
     assert seqc("build", "count.seq", "-o", "made", "--emit", "exe").code == 0
     done = subprocess.run(["made/bin/count"], capture_output=True, text=True)
     assert done.returncode == 1 and "give --steps N" in done.stderr
-    done = subprocess.run(["made/bin/count", "--steps", "3"], capture_output=True, text=True)
+    done = subprocess.run(["made/bin/count", "--steps=3"], capture_output=True, text=True)
     assert (done.returncode, done.stdout) == (0, "1\n2\n3\n")
 
 
