@@ -82,10 +82,8 @@ def _freshen(written: list[Path], sources: tuple[str, ...]) -> None:
         for each in written:
             if each.stat().st_mtime_ns <= newest:
                 os.utime(each)
-    except (
-        OSError
-    ):  # a source that is gone by now, or a file of somebody else: what was written is good all the same
-        return
+    except OSError:
+        return  # a source that is gone by now, or a file of somebody else: what was written is good all the same
 
 
 def _write_depfile(path: Path, targets: list[Path], sources: tuple[str, ...]) -> None:

@@ -16,10 +16,10 @@ from seqc.passes import update
 from seqc.passes.commute import commute
 from seqc.passes.differentiate import differentiate
 from seqc.passes.distribute import distribute
+from seqc.passes.factor import factor
 from seqc.passes.prune import prune
 from seqc.passes.ragged import ragged
 from seqc.passes.reassociate import reassociate
-from seqc.passes.scale import scale
 from seqc.passes.share import share
 from seqc.passes.simplify import simplify
 from seqc.passes.specialise import ONE_STEP, specialise
@@ -39,7 +39,7 @@ PASSES = (
     "simplify",
     "reassociate",
     "distribute",
-    "scale",
+    "factor",
     "share",
     "prune",
 )
@@ -49,7 +49,7 @@ LAST: Mapping[str, Callable[[Flow], Flow]] = {
     "simplify": simplify,
     "reassociate": reassociate,
     "distribute": distribute,
-    "scale": scale,
+    "factor": factor,
     "share": share,
     "prune": prune,
 }

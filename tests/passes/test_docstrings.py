@@ -17,10 +17,10 @@ from seqc.passes import (
     commute,
     differentiate,
     distribute,
+    factor,
     prune,
     ragged,
     reassociate,
-    scale,
     share,
     simplify,
     specialise,
@@ -145,11 +145,11 @@ def distribute_example() -> Example:
     return Example(distribute, flow, prune.prune(distribute.distribute(flow)))
 
 
-def scale_example() -> Example:
+def factor_example() -> Example:
     b = Builder()
     x, y, k = stream_input(b, "x", 8, 8), stream_input(b, "y", 8), stream_input(b, "k")
     flow = b.finish({"output.z": b.contract("ab,b->a", b.neg(b.mul(k, x)), y)})
-    return Example(scale, flow, prune.prune(scale.scale(flow)))
+    return Example(factor, flow, prune.prune(factor.factor(flow)))
 
 
 def share_example() -> Example:
@@ -177,7 +177,7 @@ EXAMPLES: Mapping[str, Callable[[], Example]] = {
     "simplify": simplify_example,
     "reassociate": reassociate_example,
     "distribute": distribute_example,
-    "scale": scale_example,
+    "factor": factor_example,
     "share": share_example,
     "prune": prune_example,
 }

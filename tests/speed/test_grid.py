@@ -62,6 +62,19 @@ def test_tiles_lower_the_floor_of_many_rows() -> None:
     assert floor.seconds(alone, tiled) == floor.seconds(alone, plain)
 
 
+def test_a_row_that_is_not_rounded_takes_several_products() -> None:
+    """Two of pairs on vectors, three on tiles; many rows are rounded, and take one."""
+    plain = Rates()
+    alone = Work("sequence", "LSTM", 16, steps=8, precision="bf16")
+    many = Work("sequence", "LSTM", 16, steps=8, batch=32, precision="bf16")
+    for rates, parts in ((Rates(dots=3 * plain.operations), 2), (Rates(tiles=6 * plain.operations), 3)):
+        quick = max(rates.dots, rates.tiles)
+        assert floor.seconds(many, rates) == pytest.approx(floor.operations(many) / quick)
+        whole = floor.operations(alone) / quick * parts
+        assert whole > alone.steps * floor.resident(floor.loop_bytes(alone), rates)
+        assert floor.seconds(alone, rates) == pytest.approx(whole)
+
+
 def test_a_share_of_the_multiply_adds_may_be_asked_for() -> None:
     work = Work("sequence", "LSTM", 256, steps=100, batch=32, floor=0.88)
     took = floor.operations(work) / 1e11

@@ -26,7 +26,7 @@ from seqc.flow.types import Flow, Kind
 from seqc.ops.rewrite import Rebuilder
 
 
-def scale(flow: Flow) -> Flow:
+def factor(flow: Flow) -> Flow:
     """Take factors out of contractions, where nothing else needs the array times them."""
     others = read_otherwise(flow)
     found: dict[int, list[tuple[int, list[int | None]]]] = {}
@@ -50,8 +50,8 @@ def rebuilt(flow: Flow, found: dict[int, list[tuple[int, list[int | None]]]]) ->
             first, second = (walk.new(arg) for arg, _ in bare)
             axes = value.type.axes & (builder.type(first).axes | builder.type(second).axes)
             made = builder.contract(str(value.attr("spec")), first, second, axes=axes)
-            for factor in (each for _, factors in bare for each in reversed(factors)):
-                made = builder.neg(made) if factor is None else builder.mul(made, walk.new(factor))
+            for number in (each for _, factors in bare for each in reversed(factors)):
+                made = builder.neg(made) if number is None else builder.mul(made, walk.new(number))
             walk.put(index, builder.broadcast(made, value.type))
     return walk.finish()
 
