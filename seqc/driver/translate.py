@@ -54,9 +54,9 @@ class Translation:
 
 
 def translate(
-    path: Path, options: Options, emits: tuple[str, ...], note: Callable[[str], None]
+    path: Path, options: Options, emits: tuple[str, ...], note: Callable[[str], None], apart: bool = True
 ) -> Translation:
-    """Everything up to the text of the generated files."""
+    """Everything up to the text of the generated files; not `apart`, all kernels stand in one file, to be read."""
     reader = Reader(path)
     program = pipeline.program(reader, options)
     profile = pipeline.profile(program, options)
@@ -96,12 +96,13 @@ def translate(
             Variant(march, features, model_of(program, plans, target, chosen), plans)
             for (march, features), (_, target, plans) in zip(toolchain.LEVELS, planned, strict=True)
         ]
-        texts = emit_fat(variants, path.name)
+        texts = emit_fat(variants, path.name, apart)
         units = [(f"{name}.cpp", levels[0])]
-        units += [(f"{name}_{each.suffix}.cpp", level) for each, level in zip(variants, levels, strict=True)]
+        for each, level in zip(variants, levels, strict=True):
+            units += [(file, level) for file in texts if _is_unit(file, f"{name}_{each.suffix}")]
     else:
-        texts = emit(program, plans, target, chosen, path.name)
-        units = [(f"{name}.cpp", tools)]
+        texts = emit(program, plans, target, chosen, path.name, apart)
+        units = [(file, tools) for file in texts if _is_unit(file, name)]
     low = profile is not None and (target.weights, target.math) != ("real", "real") and march == "native"
     shown = sorted((Path(file).name, value) for file, value in reader.files.items())
     marks = [mark for level in levels for mark in (level.march, *level.features)]
@@ -109,6 +110,11 @@ def translate(
     key = digest(repr(shown), options.key(), repr(emits), tools.version, *marks, *written)
     files = dict(reader.files)
     return Translation(name, texts, files, key, levels[0], emits, embedded is not None, low, tuple(units))
+
+
+def _is_unit(file: str, stem: str) -> bool:
+    """Whether a file is that of a library, or one of those that its kernels stand in."""
+    return file == f"{stem}.cpp" or (file.startswith(f"{stem}_kernels_") and file.endswith(".cpp"))
 
 
 def _emit_options(program: Program, options: Options, name: str, real: str, reader: Reader) -> EmitOptions:

@@ -19,14 +19,18 @@ class EntryText:
 
 @dataclass(frozen=True, slots=True)
 class Unit:
-    """`cpp/unit.cpp.jinja`: the translation unit of a model. Blocks of lines are formatted already."""
+    """`cpp/unit.cpp.jinja`: the translation unit of a model. Blocks of lines are formatted already.
+
+    `opening`: what it includes. With `apart` kernels stand in files of their own, in the namespace `space`, and here those only
+    that are so short that a call counts.
+    """
 
     heading: tuple[str, ...]
-    header: str
-    vector_bytes: int
-    includes: tuple[str, ...]
+    opening: tuple[str, ...]
     real: str
     lanes: int
+    apart: bool
+    space: str
     kernels: tuple[tuple[str, ...], ...]
     entries: tuple[EntryText, ...]
     tables: tuple[tuple[str, ...], ...]
@@ -37,11 +41,33 @@ class Unit:
 
 
 @dataclass(frozen=True, slots=True)
+class KernelHeader:
+    """`cpp/kernels.hpp.jinja`: what the files of a divided library have in common."""
+
+    heading: tuple[str, ...]
+    opening: tuple[str, ...]
+    real: str
+    lanes: int
+    space: str
+    declarations: tuple[tuple[str, ...], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Kernels:
+    """`cpp/kernels.cpp.jinja`: some of the kernels of a divided library."""
+
+    heading: tuple[str, ...]
+    header: str
+    space: str
+    kernels: tuple[tuple[str, ...], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class ChooserVariant:
-    """A variant that a CPU with `condition` runs."""
+    """A variant that a CPU runs which passes `condition`, the lines of an `if`."""
 
     march: str
-    condition: str
+    condition: tuple[str, ...]
     getter: str
 
 

@@ -13,10 +13,10 @@ from dataclasses import dataclass, replace
 from seqc.emit.contexts import Chooser, ChooserVariant
 from seqc.emit.header import header
 from seqc.emit.interface import getter, typed
-from seqc.emit.layout import comment
+from seqc.emit.layout import COLUMNS, comment, tidy
 from seqc.emit.model import ENTRIES, Model
 from seqc.emit.render import render
-from seqc.emit.unit import tidy, unit
+from seqc.emit.unit import unit
 from seqc.plan.types import Plan
 
 _SIZE = re.compile(r"#define (\w+_BYTES) (\d+)")
@@ -38,13 +38,13 @@ class Variant:
         return re.sub(r"\W", "_", self.march)
 
 
-def fat_files(variants: Sequence[Variant], source: str) -> Mapping[str, str]:
+def fat_files(variants: Sequence[Variant], source: str, apart: bool) -> Mapping[str, str]:
     """`<name>.cpp`, which chooses, `<name>_<set>.cpp` for each variant, and the header that fits all."""
     model = variants[-1].model
     name = model.options.name
     files = {f"{name}.cpp": tidy(render("cpp/chooser.cpp.jinja", _chooser(variants, source)))}
     for each in variants:
-        files[f"{name}_{each.suffix}.cpp"] = unit(each.model, each.plans, source, each.suffix)
+        files |= unit(each.model, each.plans, source, each.suffix, apart)
     files[f"{name}.h"] = _widest([header(each.model, each.plans) for each in variants])
     return files
 
@@ -61,26 +61,21 @@ def _chooser(variants: Sequence[Variant], source: str) -> Chooser:
     better = tuple(
         ChooserVariant(
             each.march,
-            " && ".join(f'__builtin_cpu_supports("{feature}")' for feature in each.features),
+            tuple(_asked(each.features)),
             getter(model, each.suffix),
         )
         for each in reversed(variants[1:])
     )
-    functions: list[tuple[str, ...]] = [
-        (
-            f"int64_t {symbol}_workspace_bytes(int entry, int64_t steps, int64_t batch) {{",
-            "  return chosen()->workspace_bytes(entry, steps, batch);",
-            "}",
+    functions = [
+        _passed_on(
+            f"int64_t {symbol}_workspace_bytes(int entry, int64_t steps, int64_t batch)",
+            "workspace_bytes(entry, steps, batch)",
         ),
-        (
-            f"int {symbol}_pack(const {symbol}_weights *plain, void *packed) {{",
-            "  return chosen()->pack(plain, packed);",
-            "}",
-        ),
+        _passed_on(f"int {symbol}_pack(const {symbol}_weights *plain, void *packed)", "pack(plain, packed)"),
     ]
     if "initial" in first.plans:
-        head = f"int {symbol}_initial_optimizer(void *optimizer) {{"
-        functions.append((head, "  return chosen()->initial_optimizer(optimizer);", "}"))
+        head = f"int {symbol}_initial_optimizer(void *optimizer)"
+        functions.append(_passed_on(head, "initial_optimizer(optimizer)"))
     for entry in ENTRIES:
         if entry in first.plans:
             functions.append(tuple(typed(model, entry, f"chosen()->{entry}")))
@@ -93,6 +88,27 @@ def _chooser(variants: Sequence[Variant], source: str) -> Chooser:
         getter(model, first.suffix),
         tuple(functions),
     )
+
+
+def _asked(features: Sequence[str]) -> list[str]:
+    """`  if (__builtin_cpu_supports("avx2") && …)`, one below the other where they do not fit one line."""
+    asked = [f'__builtin_cpu_supports("{feature}")' for feature in features]
+    one = f"  if ({' && '.join(asked)})"
+    if len(one) <= COLUMNS:
+        return [one]
+    lines = ["  if ("]
+    for number, each in enumerate(asked):
+        piece = each + (")" if number == len(asked) - 1 else " &&")
+        if len(lines[-1]) + 1 + len(piece) > COLUMNS:
+            lines.append(" " * 6)
+        lines[-1] += piece if lines[-1].endswith(("(", " " * 6)) else f" {piece}"
+    return lines
+
+
+def _passed_on(head: str, call: str) -> tuple[str, ...]:
+    """A function that asks the chosen variant."""
+    one = f"{head} {{ return chosen()->{call}; }}"
+    return (one,) if len(one) <= COLUMNS else (f"{head} {{", f"  return chosen()->{call};", "}")
 
 
 def _widest(headers: Sequence[str]) -> str:

@@ -55,10 +55,25 @@ class Kernel:
 
 @dataclass(frozen=True, slots=True)
 class Printed:
-    """A kernel function as it stands in the file."""
+    """A kernel function: its name, the comment that stands before it, its parameters and its body. `inline` as in `Kernel`."""
 
     name: str
-    lines: tuple[str, ...]
+    origin: tuple[str, ...]
+    parameters: tuple[str, ...]
+    body: tuple[str, ...]
+    inline: bool
+
+    def lines(self, shared: bool = False) -> tuple[str, ...]:
+        """The function in the only file that calls it, or, `shared`, as another file calls it."""
+        kind = "SEQC_INLINE " if self.inline else "" if shared else "SEQC_KERNEL static "
+        return (*self.origin, *self._head(kind, ") {"), *self.body, "}")
+
+    def declaration(self) -> tuple[str, ...]:
+        """What a file has to know that calls a shared one."""
+        return tuple(self._head("", ");"))
+
+    def _head(self, kind: str, tail: str) -> list[str]:
+        return call(0, f"{kind}void {self.name}", ["int64_t rows", *self.parameters], tail)
 
 
 def short(name: str) -> str:
@@ -95,10 +110,10 @@ class Shelf:
         if key not in self._by_body:
             name = self._names.name(short(kernel.wanted))
             self._by_body[key] = name
-            self.printed.append(Printed(name, tuple(self._print(name, kernel))))
+            self.printed.append(self._print(name, kernel))
         return self._by_body[key]
 
-    def _print(self, name: str, kernel: Kernel) -> list[str]:
+    def _print(self, name: str, kernel: Kernel) -> Printed:
         namer = Namer(
             frozenset(
                 {
@@ -115,11 +130,9 @@ class Shelf:
             )
         )
         names = [namer.name(short(parameter.wanted)) for parameter in kernel.parameters]
-        signature = [declared(p, n) for p, n in zip(kernel.parameters, names, strict=True)]
-        kind = "SEQC_INLINE" if kernel.inline else "SEQC_KERNEL static"
-        head = call(0, f"{kind} void {name}", ["int64_t rows", *signature], ") {")
-        origin = comment(kernel.origin) if kernel.origin else []
-        return [*origin, *head, *kernel.body(names), "}"]
+        signature = tuple(declared(p, n) for p, n in zip(kernel.parameters, names, strict=True))
+        origin = tuple(comment(kernel.origin)) if kernel.origin else ()
+        return Printed(name, origin, signature, tuple(kernel.body(names)), kernel.inline)
 
 
 @dataclass(frozen=True, slots=True)

@@ -72,3 +72,14 @@ def commented(rows: Sequence[tuple[str, str]], indent: int) -> list[str]:
     """Elements of a list, one on each line, each with what it means; the comments stand below each other."""
     width = max((len(text) for text, _ in rows), default=0) + 1
     return [f"{' ' * indent}{(text + ',').ljust(width)} // {about}" for text, about in rows]
+
+
+def tidy(text: str) -> str:
+    """No two empty lines in a row, none before a closing brace: as a formatter would leave it."""
+    lines: list[str] = []
+    for line in text.split("\n"):
+        line = line.rstrip()
+        if line == "" and lines and lines[-1] == "":
+            continue
+        lines.append(line)
+    return "\n".join(lines).rstrip("\n") + "\n"

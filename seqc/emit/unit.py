@@ -8,12 +8,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from seqc.emit.contexts import EntryText, Unit
+from seqc.emit.divide import divide
 from seqc.emit.entry import EntryPrinter
 from seqc.emit.interface import exported, hyper_values, interface, steps_quickly
 from seqc.emit.kernel import Shelf
-from seqc.emit.layout import comment, commented
+from seqc.emit.layout import comment, commented, tidy
 from seqc.emit.memory import Numbers, read_inputs, written_buffers
 from seqc.emit.model import ENTRIES, Model, bytes_of, only_sizes
+from seqc.emit.names import mangle
 from seqc.emit.packing import packing
 from seqc.emit.render import render
 from seqc.flow.types import Axis, Type
@@ -72,8 +74,18 @@ def includes(model: Model, plans: Mapping[str, Plan]) -> tuple[str, ...]:
     )
 
 
-def unit(model: Model, plans: Mapping[str, Plan], source: str, variant: str = "") -> str:
-    """The text of `<name>.cpp`, or of a variant of it for one instruction set."""
+def opening(model: Model, plans: Mapping[str, Plan]) -> tuple[str, ...]:
+    """The lines that include the model's header and those of the runtime."""
+    wide = f"#define SEQC_VECTOR_BYTES {model.target.vector_bytes}"
+    headers = [f'#include "{name}"' for name in includes(model, plans)]
+    return wide, f'#include "{model.options.name}.h"', "", *headers
+
+
+def unit(
+    model: Model, plans: Mapping[str, Plan], source: str, variant: str = "", apart: bool = False
+) -> Mapping[str, str]:
+    """`<name>.cpp`, or a variant of it for one instruction set. With `apart` kernels that take a while to compile stand in
+    files of their own, see `divide`."""
     shelf = Shelf()
     numbers = numbers_of(model)
     entries = []
@@ -82,14 +94,15 @@ def unit(model: Model, plans: Mapping[str, Plan], source: str, variant: str = ""
             lines = EntryPrinter(model, plans[name], shelf, numbers).run()
             entries.append(EntryText(name, ABOUT[name], tuple(lines)))
     heading = f"{model.program.name}, compiled by seqc from {source}. Generated: change the source instead."
-    context = Unit(
+    stem = f"{model.options.name}_{variant}" if variant else model.options.name
+    whole = Unit(
         tuple(comment(heading)),
-        f"{model.options.name}.h",
-        model.target.vector_bytes,
-        includes(model, plans),
+        opening(model, plans),
         "double" if model.options.real == "f64" else "float",
         model.target.lanes,
-        tuple(kernel.lines for kernel in shelf.printed),
+        False,
+        f"{mangle(stem)}_kernels",
+        tuple(kernel.lines() for kernel in shelf.printed),
         tuple(entries),
         tuple(tuple(table) for table in tables(model, plans)),
         tuple(packing(model, plans)),
@@ -97,18 +110,9 @@ def unit(model: Model, plans: Mapping[str, Plan], source: str, variant: str = ""
         tuple(interface(model, plans)),
         tuple(exported(model, plans, variant)),
     )
-    return tidy(render("cpp/unit.cpp.jinja", context))
-
-
-def tidy(text: str) -> str:
-    """No two empty lines in a row, none before a closing brace: as a formatter would leave it."""
-    lines: list[str] = []
-    for line in text.split("\n"):
-        line = line.rstrip()
-        if line == "" and lines and lines[-1] == "":
-            continue
-        lines.append(line)
-    return "\n".join(lines).rstrip("\n") + "\n"
+    if apart:
+        return divide(whole, shelf.printed, stem)
+    return {f"{stem}.cpp": tidy(render("cpp/unit.cpp.jinja", whole))}
 
 
 # ---- tables -------------------------------------------------------------------------------------------------------
