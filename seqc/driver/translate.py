@@ -56,7 +56,7 @@ class Translation:
 def translate(
     path: Path, options: Options, emits: tuple[str, ...], note: Callable[[str], None], apart: bool = True
 ) -> Translation:
-    """Everything up to the text of the generated files; not `apart`, all kernels stand in one file, to be read."""
+    """Everything up to the text of the generated files; not `apart`, each library is one file, to be read."""
     reader = Reader(path)
     program = pipeline.program(reader, options)
     profile = pipeline.profile(program, options)
@@ -113,8 +113,8 @@ def translate(
 
 
 def _is_unit(file: str, stem: str) -> bool:
-    """Whether a file is that of a library, or one of those that its kernels stand in."""
-    return file == f"{stem}.cpp" or (file.startswith(f"{stem}_kernels_") and file.endswith(".cpp"))
+    """Whether a file is that of a library, or a part of it."""
+    return file == f"{stem}.cpp" or (file.startswith(f"{stem}_part_") and file.endswith(".cpp"))
 
 
 def _emit_options(program: Program, options: Options, name: str, real: str, reader: Reader) -> EmitOptions:

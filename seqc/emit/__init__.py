@@ -41,7 +41,7 @@ def emit(
 
     `<name>.cpp` (with `<name>_weights.c` where weights are built in) becomes the library, `<name>_main.cpp` the
     program; `__init__.py` and `__init__.pyi` belong into the package beside a copy of the manifest as `model.json`.
-    With `apart` kernels of a large library stand in files of their own: `<name>_kernels_1.cpp` and so on.
+    With `apart` a large library has more files: `<name>_part_1.cpp` and so on.
     """
     model = model_of(program, plans, target, options)
     name = options.name

@@ -10,10 +10,11 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class EntryText:
-    """One entry point: `lines` are its function."""
+    """One entry point: `lines` are its function, `linkage` is what stands before it."""
 
     name: str
     about: str
+    linkage: str
     lines: tuple[str, ...]
 
 
@@ -21,15 +22,14 @@ class EntryText:
 class Unit:
     """`cpp/unit.cpp.jinja`: the translation unit of a model. Blocks of lines are formatted already.
 
-    `opening`: what it includes. With `apart` kernels stand in files of their own, in the namespace `space`, and here those only
-    that are so short that a call counts.
+    `opening`: what it includes. With `divided` most kernels stand in files of their own, in the namespace `space`.
     """
 
     heading: tuple[str, ...]
     opening: tuple[str, ...]
     real: str
     lanes: int
-    apart: bool
+    divided: bool
     space: str
     kernels: tuple[tuple[str, ...], ...]
     entries: tuple[EntryText, ...]
@@ -41,25 +41,28 @@ class Unit:
 
 
 @dataclass(frozen=True, slots=True)
-class KernelHeader:
-    """`cpp/kernels.hpp.jinja`: what the files of a divided library have in common."""
+class Parts:
+    """`cpp/parts.hpp.jinja`: what the files of a divided unit have in common. `kernels` are inlined, others are declared."""
 
     heading: tuple[str, ...]
     opening: tuple[str, ...]
     real: str
     lanes: int
     space: str
+    kernels: tuple[tuple[str, ...], ...]
     declarations: tuple[tuple[str, ...], ...]
+    entries: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Kernels:
-    """`cpp/kernels.cpp.jinja`: some of the kernels of a divided library."""
+class Part:
+    """`cpp/part.cpp.jinja`: some of the functions of a divided unit."""
 
     heading: tuple[str, ...]
     header: str
     space: str
     kernels: tuple[tuple[str, ...], ...]
+    entries: tuple[EntryText, ...]
 
 
 @dataclass(frozen=True, slots=True)

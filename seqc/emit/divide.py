@@ -1,16 +1,15 @@
-"""A large translation unit in several files, which compilers work on side by side: kernels in some, all else in the main one.
+"""A large translation unit in several files, which compilers work on side by side.
 
-Takes the record of the whole unit and its kernels; gives the files of the library, the main one first. Who calls a kernel
-does not matter to it, since none is inlined but those that are so short that a call counts: they stay with their callers.
+Takes the record of the whole unit and its kernels; gives the files of the library, the main one first. Kernels are not
+inlined but those that are so short that a call counts: these stand in a header.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
-from itertools import accumulate
+from dataclasses import dataclass, replace
 
-from seqc.emit.contexts import KernelHeader, Kernels, Unit
+from seqc.emit.contexts import EntryText, Part, Parts, Unit
 from seqc.emit.kernel import Printed
 from seqc.emit.layout import tidy
 from seqc.emit.render import render
@@ -19,38 +18,72 @@ LINES = 200
 """Lines of kernels that a file holds, about. It takes a second or two, a third of a second of it for the headers."""
 
 FEW = 100
-"""Lines of kernels up to which they stay with their callers."""
+"""Lines of kernels up to which all stand in one file."""
+
+CALLS = 3
+"""So many lines of an entry point, which are calls, take as long as one of a kernel."""
+
+MOVED = frozenset({"evaluate", "gradients", "apply", "update"})
+"""Entry points of which the whole function is called; that of a step becomes a part of its caller."""
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A function, and how many lines of kernels take as long to compile."""
+
+    function: Printed | EntryText
+    weight: float
 
 
 def divide(whole: Unit, printed: Sequence[Printed], stem: str) -> Mapping[str, str]:
-    """`<stem>.cpp`, and `<stem>_kernels.hpp` with `<stem>_kernels_1.cpp` and so on where there are more than a few."""
-    shared = [kernel for kernel in printed if not kernel.inline]
-    if sum(len(kernel.body) for kernel in shared) <= FEW:
+    """`<stem>.cpp`; where there are more than a few kernels, `<stem>_parts.hpp` and `<stem>_part_1.cpp` and so on, too."""
+    kernels = [kernel for kernel in printed if not kernel.inline]
+    if sum(len(kernel.body) for kernel in kernels) <= FEW:
         return {f"{stem}.cpp": tidy(render("cpp/unit.cpp.jinja", whole))}
-    header = f"{stem}_kernels.hpp"
-    include = (f'#include "{header}"',)
-    short = tuple(kernel.lines() for kernel in printed if kernel.inline)
-    main = replace(whole, opening=include, apart=True, kernels=short)
-    declarations = tuple(kernel.declaration() for kernel in shared)
-    common = KernelHeader(whole.heading, whole.opening, whole.real, whole.lanes, whole.space, declarations)
+    entries = [entry for entry in whole.entries if entry.name in MOVED]
+    header = f"{stem}_parts.hpp"
+    main = replace(
+        whole,
+        opening=(f'#include "{header}"',),
+        divided=True,
+        kernels=(),
+        entries=tuple(entry for entry in whole.entries if entry.name not in MOVED),
+    )
+    common = Parts(
+        whole.heading,
+        whole.opening,
+        whole.real,
+        whole.lanes,
+        whole.space,
+        tuple(kernel.lines() for kernel in printed if kernel.inline),
+        tuple(kernel.declaration() for kernel in kernels),
+        tuple(entry.name for entry in entries),
+    )
     files = {
         f"{stem}.cpp": render("cpp/unit.cpp.jinja", main),
-        header: render("cpp/kernels.hpp.jinja", common),
+        header: render("cpp/parts.hpp.jinja", common),
     }
-    for number, kernels in enumerate(_shelves(shared), start=1):
-        lines = tuple(kernel.lines(shared=True) for kernel in kernels)
-        context = Kernels(whole.heading, header, whole.space, lines)
-        files[f"{stem}_kernels_{number}.cpp"] = render("cpp/kernels.cpp.jinja", context)
+    pieces = [Piece(entry, len(entry.lines) / CALLS) for entry in entries]
+    pieces += [Piece(kernel, len(kernel.body)) for kernel in kernels]
+    for number, functions in enumerate(_shelves(pieces), start=1):
+        part = Part(
+            whole.heading,
+            header,
+            whole.space,
+            tuple(each.lines(shared=True) for each in functions if isinstance(each, Printed)),
+            tuple(each for each in functions if isinstance(each, EntryText)),
+        )
+        files[f"{stem}_part_{number}.cpp"] = render("cpp/part.cpp.jinja", part)
     return {name: tidy(text) for name, text in files.items()}
 
 
-def _shelves(kernels: Sequence[Printed]) -> list[list[Printed]]:
-    """Neighbours together, about equally many lines in each file."""
-    lengths = [len(kernel.body) for kernel in kernels]
-    total = sum(lengths)
+def _shelves(pieces: Sequence[Piece]) -> list[list[Printed | EntryText]]:
+    """Neighbours together, about as much work in each file."""
+    total = sum(piece.weight for piece in pieces)
     count = max(1, round(total / LINES))
-    shelves: list[list[Printed]] = [[] for _ in range(count)]
-    for kernel, length, end in zip(kernels, lengths, accumulate(lengths), strict=True):
-        middle = end - length / 2
-        shelves[min(count - 1, int(middle * count / total))].append(kernel)
+    shelves: list[list[Printed | EntryText]] = [[] for _ in range(count)]
+    end = 0.0
+    for piece in pieces:
+        middle, end = end + piece.weight / 2, end + piece.weight
+        shelves[min(count - 1, int(middle * count / total))].append(piece.function)
     return [shelf for shelf in shelves if shelf]

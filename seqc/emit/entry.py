@@ -1,6 +1,6 @@
 """One entry point as text: its memory, its uniforms, and its kernels in running order.
 
-Takes a Plan; gives the lines of `static int <entry>_nodes(const Frame &frame)`. Kernels that other entry points print
+Takes a Plan; gives the lines of `int <entry>_nodes(const Frame &frame, const Share &share)`. Kernels that other entry points print
 already are only called.
 """
 
@@ -87,11 +87,10 @@ class EntryPrinter:
             f"const {kind} &{name if mentions(inside, name) else ''}"
             for kind, name in (("Frame", "frame"), ("Share", "share"))
         ]
-        kind = "SEQC_INLINE" if self.plan.entry == "step" else "static"
-        head = call(0, f"{kind} int {self.plan.entry}_nodes", known, ") {")
+        head = f"int {self.plan.entry}_nodes({', '.join(known)}) {{"
         if mentions([*ranges, *self.lines], "alive"):
             sizes.append("  const Alive &alive = frame.alive;")
-        return [*head, *sizes, *body, "  return SEQC_OK;", "}"]
+        return [head, *sizes, *body, "  return SEQC_OK;", "}"]
 
     def _make_team(self) -> Team:
         """Whole sequences are shared among a team, and so are the rules of an update."""

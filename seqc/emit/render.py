@@ -13,8 +13,8 @@ from seqc.emit import contexts
 
 TEMPLATES: dict[str, type[Any]] = {
     "cpp/unit.cpp.jinja": contexts.Unit,
-    "cpp/kernels.hpp.jinja": contexts.KernelHeader,
-    "cpp/kernels.cpp.jinja": contexts.Kernels,
+    "cpp/parts.hpp.jinja": contexts.Parts,
+    "cpp/part.cpp.jinja": contexts.Part,
     "cpp/header.h.jinja": contexts.Header,
     "cpp/chooser.cpp.jinja": contexts.Chooser,
     "python/init.py.jinja": contexts.Package,

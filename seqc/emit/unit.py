@@ -84,15 +84,15 @@ def opening(model: Model, plans: Mapping[str, Plan]) -> tuple[str, ...]:
 def unit(
     model: Model, plans: Mapping[str, Plan], source: str, variant: str = "", apart: bool = False
 ) -> Mapping[str, str]:
-    """`<name>.cpp`, or a variant of it for one instruction set. With `apart` kernels that take a while to compile stand in
-    files of their own, see `divide`."""
+    """`<name>.cpp`, or a variant of it for one instruction set. With `apart` a large one comes in several files, see `divide`."""
     shelf = Shelf()
     numbers = numbers_of(model)
     entries = []
     for name in (*ENTRIES, "initial"):
         if name in plans:
             lines = EntryPrinter(model, plans[name], shelf, numbers).run()
-            entries.append(EntryText(name, ABOUT[name], tuple(lines)))
+            linkage = "SEQC_INLINE " if name == "step" else "static "
+            entries.append(EntryText(name, ABOUT[name], linkage, tuple(lines)))
     heading = f"{model.program.name}, compiled by seqc from {source}. Generated: change the source instead."
     stem = f"{model.options.name}_{variant}" if variant else model.options.name
     whole = Unit(
@@ -101,7 +101,7 @@ def unit(
         "double" if model.options.real == "f64" else "float",
         model.target.lanes,
         False,
-        f"{mangle(stem)}_kernels",
+        f"{mangle(stem)}_parts",
         tuple(kernel.lines() for kernel in shelf.printed),
         tuple(entries),
         tuple(tuple(table) for table in tables(model, plans)),

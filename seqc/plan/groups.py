@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 
 from seqc.flow.types import Axis, Kind
 from seqc.plan.buffers import Operand, Statement
+from seqc.plan.direct import TOGETHER
 from seqc.plan.graph import Graph
 from seqc.plan.storage import Storage
 from seqc.plan.types import Pointwise, Uniform
@@ -171,6 +172,23 @@ def build_group(
         group.stores += [(number, operand) for operand in storage.extra.get(index, ())]
     last = members[-1]
     return finish(group, graph.local_axes(last), graph.size(last), graph.origin(last))
+
+
+def store_by_store(kernel: Pointwise) -> list[Pointwise]:
+    """A loop that fills many elements of several buffers with what is the same for all, as one for each buffer: these have equal
+    bodies, and one loop over tens of buffers would take seconds to compile."""
+    if kernel.loads or kernel.draws or kernel.axes or kernel.size <= TOGETHER:
+        return [kernel]
+    return [replace(kernel, statements=needed(kernel, each[0]), stores=(each,)) for each in kernel.stores]
+
+
+def needed(kernel: Pointwise, number: int) -> tuple[Statement, ...]:
+    """The statements that a value takes."""
+    found = {number}
+    for statement in reversed(kernel.statements):
+        if statement.id in found:
+            found.update(statement.args)
+    return tuple(statement for statement in kernel.statements if statement.id in found)
 
 
 def build_copy(storage: Storage, uniforms: Uniforms, index: int, out: Operand, in_scan: bool) -> Pointwise:

@@ -14,7 +14,7 @@ from seqc.plan.buffers import Operand
 from seqc.plan.direct import Groups, find_direct, find_groups
 from seqc.plan.fuse import Levels, find_levels
 from seqc.plan.graph import Graph, collect_uses, make_graph
-from seqc.plan.groups import Uniforms, build_copy, build_group
+from seqc.plan.groups import Uniforms, build_copy, build_group, store_by_store
 from seqc.plan.keep import find_recomputed
 from seqc.plan.kernels import Packs, build_kernels, build_product
 from seqc.plan.order import soon_used
@@ -84,9 +84,9 @@ def add_groups(made: Schedule, groups: Groups) -> None:
     for (phase, level, _, _), parts in groups.items():
         again = frozenset(made.recomputed.get(phase, ()))
         for members in parts:
-            kernel = build_group(made.storage, made.uniforms, members, again)
             last = len(graph.phases) if members[0] in made.storage.direct else phase
-            made.put(last, (level, 1, graph.position[members[0]]), kernel)
+            for kernel in store_by_store(build_group(made.storage, made.uniforms, members, again)):
+                made.put(last, (level, 1, graph.position[members[0]]), kernel)
 
 
 def add_kernels(made: Schedule) -> None:

@@ -61,16 +61,15 @@ def test_every_kernel_stands_in_one_file(tmp_path: Path) -> None:
     whole, files = translated(tmp_path, False), translated(tmp_path, True)
     assert [name for name, _ in whole.units] == ["plant.cpp"]
     names = [name for name, _ in files.units]
-    assert (
-        names == ["plant.cpp", *(f"plant_kernels_{k}.cpp" for k in range(1, len(names)))] and len(names) > 2
-    )
-    parts = [kernels(files.texts[name]) for name in names[1:]]
-    together = [kernel for part in parts for kernel in part]
-    assert all(parts) and together == kernels(whole.texts["plant.cpp"])
-    declared = DECLARATION.findall(files.texts["plant_kernels.hpp"])
+    assert names == ["plant.cpp", *(f"plant_part_{k}.cpp" for k in range(1, len(names)))] and len(names) > 2
+    together = [kernel for name in names for kernel in kernels(files.texts[name])]
+    assert together == kernels(whole.texts["plant.cpp"])
+    declared = DECLARATION.findall(files.texts["plant_parts.hpp"])
     assert [name for name, _ in declared] == [name for name, _, _ in together]
-    lengths = [sum(body.count("\n") for _, _, body in part) for part in parts]
-    assert max(lengths) < 2 * min(lengths)
+    lengths = [files.texts[name].count("\n") for name in names[1:]]
+    assert max(lengths) < 3 * min(lengths)
+    for entry in ("evaluate", "gradients", "apply", "update", "infer", "step"):
+        assert sum(files.texts[name].count(f" {entry}_nodes(const Frame") for name in names) == 1
 
 
 def test_a_small_library_has_one_file(tmp_path: Path) -> None:

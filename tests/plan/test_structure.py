@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from seqc.flow.types import ONCE, STREAM, Axis, Kind, Type
-from seqc.passes import apply_flow, flow_for
+from seqc.passes import apply_flow, flow_for, initial_optimizer
 from seqc.plan import PlanOptions, StrategyError, counts, pack_layout, plain_layout, plan, print_plan
 from seqc.plan.types import Gather, Outer, Pack, Plan, Pointwise, Product, Reduce, Scan
 from tests.numeric.hand_models import MODELS, Maker
@@ -98,6 +98,26 @@ def test_update_writes_in_place_behind_the_guard() -> None:
         isinstance(node, Pointwise) and not node.statements and node.size > 16 for node in made.nodes
     )
     assert "plain" in after
+
+
+def test_buffers_are_filled_one_by_one() -> None:
+    """First states of an optimizer: loops of equal bodies, not one over as many buffers as there are parameters."""
+    program = lower_text(
+        """
+        use std.cells: LSTM
+        use std.optim: Adam
+        model Track {
+          input x: real[3]
+          output y = x |> LSTM(20)
+          loss = mean(mean(y ^ 2) over time, batch)
+        }
+        train Track { update = Adam() }
+        """
+    )
+    nodes = plan(initial_optimizer(program), program, "initial", TARGET).nodes
+    sizes = [node.size for node in nodes if isinstance(node, Pointwise) and len(node.stores) == 1]
+    assert len(sizes) == len(nodes)
+    assert sorted(sizes) == [20] * 12 + [60] * 8 + [400] * 8, "two states of six vectors and eight matrices"
 
 
 def test_tied_weights_are_packed_at_run_time() -> None:
