@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -60,6 +61,7 @@ def build(
     from seqc.driver.build import build as run
 
     start = time.perf_counter()
+    note: Callable[[str], None] = (lambda _: None) if quiet else say
     chosen = options(dim, real, model, deploy, march, compiler, name, weights)
     wanted = names(emit, "--emit") or None
     if trained is not None:
@@ -69,8 +71,8 @@ def build(
     if tune:
         from seqc.driver.tune import tune as find
 
-        chosen = find(path, chosen, (lambda _: None) if quiet else say)
-    written = run(path, out, emit=wanted, options=chosen, note=say, depfile=depfile)
+        chosen = find(path, chosen, note)
+    written = run(path, out, emit=wanted, options=chosen, note=note, depfile=depfile)
     if not quiet and not as_json:
         for each in sorted({_shown(target, out) for target in written}):
             say(f"wrote {each}")

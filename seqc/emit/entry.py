@@ -19,7 +19,7 @@ from seqc.emit.kernel import ROWS, Kernel, Place, Pointer, Scalar, Shelf, axes_o
 from seqc.emit.layout import call, mentions
 from seqc.emit.memory import ELEMENTS, Numbers, address, written_buffers
 from seqc.emit.model import Model, only_sizes, pack_key
-from seqc.emit.names import Namer
+from seqc.emit.names import TEXT, Namer
 from seqc.emit.outers import gradient_kernel
 from seqc.emit.packing import print_rule
 from seqc.emit.pointwise import pointwise_kernel
@@ -36,7 +36,9 @@ from seqc.plan.types import Plan
 LOCALS = frozenset(
     {"frame", "t", "steps", "batch", "key", "runs", "outer", "inner", "turns", "sources", "gates", "kernels"}
     | {"share", "rows", "cells", "lot", "part", "alone", "stretch", "from", "to", "run", "count", "later"}
-    | {"first", *ROWS.values()}
+    | {"first", *ROWS.values(), *(f"u{n}" for n in range(1, 100))}
+    | SORTED_LOCALS
+    | TEXT
 )
 SHORT = 64
 """Elements that a kernel works on sooner than it is called."""
@@ -62,8 +64,6 @@ class EntryPrinter:
 
     def run(self) -> list[str]:
         """The whole function."""
-        if self.plan.length:
-            self._namer = Namer(LOCALS | SORTED_LOCALS)
         self._written = frozenset(written_buffers(self.plan))
         self.team = self._make_team()
         uniform_lines = self._print_uniforms()

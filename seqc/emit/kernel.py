@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from seqc.emit.layout import call, comment
-from seqc.emit.names import Namer
+from seqc.emit.names import TEXT, Namer
 from seqc.flow.types import Axis
 from seqc.plan.buffers import Buffer, Operand
 from seqc.plan.chain import LOCAL
@@ -98,7 +98,7 @@ def declared(parameter: Parameter, name: str) -> str:
 class Shelf:
     """The kernels of one file, in the order in which they are first called."""
 
-    _names: Namer = field(default_factory=Namer)
+    _names: Namer = field(default_factory=lambda: Namer(TEXT))
     _by_body: dict[str, str] = field(default_factory=dict)
     printed: list[Printed] = field(default_factory=list)
 
@@ -115,19 +115,17 @@ class Shelf:
 
     def _print(self, name: str, kernel: Kernel) -> Printed:
         namer = Namer(
-            frozenset(
-                {
-                    "x",
-                    "v",
-                    "R",
-                    "T",
-                    "K",
-                    name,
-                    *(f"x{n}" for n in range(200)),
-                    *(f"v{n}" for n in range(400)),
-                    *(f"{kind}{n}" for kind in ("fold", "line", "r") for n in range(40)),
-                }
-            )
+            TEXT
+            | {
+                "x",
+                "v",
+                "T",
+                "K",
+                name,
+                *(f"x{n}" for n in range(200)),
+                *(f"v{n}" for n in range(400)),
+                *(f"{kind}{n}" for kind in ("fold", "line", "r", "d") for n in range(40)),
+            }
         )
         names = [namer.name(short(parameter.wanted)) for parameter in kernel.parameters]
         signature = tuple(declared(p, n) for p, n in zip(kernel.parameters, names, strict=True))

@@ -49,8 +49,8 @@ def block_comment(text: str, indent: int = 0) -> list[str]:
 
 
 def mentions(lines: Sequence[str], name: str) -> bool:
-    """Whether the identifier `name` occurs, outside of comments."""
-    word = re.compile(rf"\b{re.escape(name)}\b")
+    """Whether the identifier `name` occurs, outside of comments and not as a name of a namespace: `kernels::end` is no `end`."""
+    word = re.compile(rf"(?<!::)\b{re.escape(name)}\b")
     return any(word.search(line.partition("//")[0]) for line in lines)
 
 

@@ -10,7 +10,7 @@ import re
 
 _C = """alignas alignof auto bool break case char const constexpr continue default do double else enum extern false float
 for goto if inline int long nullptr register restrict return short signed sizeof static static_assert struct switch
-thread_local true typedef typeof typeof_unqual union unsigned void volatile while"""
+thread_local true typedef typeof typeof_unqual union unsigned void volatile while int32_t int64_t uint8_t uint32_t uint64_t"""
 
 _CPP = """and and_eq asm atomic_cancel atomic_commit atomic_noexcept bitand bitor catch char16_t char32_t char8_t class co_await
 co_return co_yield compl concept const_cast consteval constinit decltype delete dynamic_cast explicit export friend
@@ -38,12 +38,24 @@ _OWN = """seqc real row rows i t steps batch frame which call key where size lan
 opposite number whole Vec Mask sigmoid quick_tanh quick_sigmoid coarse_tanh coarse_sigmoid softplus root0 magnitude sign divide_floor modulo_floor smaller larger keep fold less greater
 equal unequal segments segment later block width draw packed sum_rows sums then back min max pack step infer evaluate gradients apply update generate get weights state inputs outputs grads scores"""
 
+# What kernels and entry points take from the runtime or declare for themselves, beside that. The header is free of it.
+_TEXT = """Alive Beside Bf16Segment Column DrawKey EitherSegment ExactSegment Folded Half Innermost Int8Segment Largest Loop Lot
+Pair PairSegment Paired R Range Rounded RoundedSegment Run Sequence Share Smallest Sum Turn Twin alone beside clear_ended
+find_largest folded_across gate gates kernels load_lanes ones outer outer_tiles outers outers_tiles pack_bf16 pack_columns
+pack_gates pack_int8 pack_others pack_pair_columns pack_pair_gates pack_weights pick_index picked product_each_row
+product_either_rows product_gates product_plain product_rows product_segments product_with quick_step renew_columns
+renew_pair_columns renew_pair_rows renew_rows rights round_values row_of runs settle slot sources spot store_lanes store_late
+sums_rows sweep_in_turn tile_few tile_outer turns unit weight"""
+
 MACROS = "SEQC_"
 """What the macros of the runtime begin with, and no other name in generated text."""
 
 RESERVED: frozenset[str] = frozenset(
     word.lower() for text in (_C, _CPP, _CUDA, _PYTHON, _MACROS, _LIBM, _OWN) for word in text.split()
 )
+
+TEXT: frozenset[str] = frozenset(_TEXT.lower().split())
+"""Names that no kernel and no operand gets, in small letters."""
 
 
 def mangle(name: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any
 
 from .engine import EngineFault, Manifest
@@ -101,6 +101,21 @@ def explain(fault: EngineFault, manifest: Manifest, entry: str, batched: bool = 
     }
     text = texts.get(fault.code, f"`{entry}` refused the call (code {fault.code})")
     return ModelError(text, fault.code, fault.where)
+
+
+def missing(entry: str, entries: Collection[str]) -> str:
+    """Why a model with these entry points lacks another."""
+    if entry == "step":
+        return "it cannot stream, because an output depends on steps to come"
+    if entry == "generate":
+        return "no input says what it is where none is given (`input x: … = prev y`)"
+    if "infer" not in entries:
+        return "it was built with `mode = streaming`, to run step by step"
+    if "gradients" in entries:
+        return "its source has no `train` record"
+    if "evaluate" in entries:
+        return "it was built with `weights` of fewer bits; train a build of reals and load what it saves"
+    return "its source has no loss"
 
 
 def _only(manifest: Manifest, entry: str) -> str:

@@ -17,7 +17,7 @@ import numpy as np
 
 from .arguments import WRT, Binder, Call, count_of, seed_of, wrt_of
 from .engine import Array, Engine, EngineFault, Manifest
-from .fault import ModelError, explain
+from .fault import ModelError, explain, missing
 from .initial import initial
 from .layout import aligned, real_dtype
 from .results import Results, by_name, zeros_like
@@ -323,14 +323,7 @@ class Model:
     def _need(self, entry: str) -> None:
         if entry in self._entries:
             return
-        reasons = {
-            "step": "it cannot stream, because an output depends on steps to come",
-            "generate": "no input says what it is where none is given (`input x: … = prev y`)",
-        }
-        reason = reasons.get(entry, "its source has no loss" if entry != "infer" else "it has no output")
-        if entry in ("apply", "update") and "gradients" in self._entries:
-            reason = "its source has no `train` record"
-        raise ModelError(f"{self.name} has no entry point `{entry}`: {reason}", 6)
+        raise ModelError(f"{self.name} has no entry point `{entry}`: {missing(entry, self._entries)}", 6)
 
     def _binder(self, entry: str) -> Binder:
         self._need(entry)

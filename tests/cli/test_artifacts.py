@@ -52,6 +52,15 @@ def test_a_package_is_a_folder_to_load_and_to_move(here: Path) -> None:
     assert np.array_equal(doors.load(moved).infer(x), doors.load(here / "tiny.seq").infer(x))
 
 
+def test_quiet_builds_say_nothing(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither what was written nor a remark on the way."""
+    monkeypatch.setenv("SEQC_CACHE", str(here / "tiny.seq"))  # no folder
+    words = ("build", "tiny.seq", "-o", "made", "--emit", "header")
+    assert "the cache folder" in seqc(*words).err
+    quiet = seqc(*words, "--quiet")
+    assert (quiet.code, quiet.out, quiet.err) == (0, "", "")
+
+
 def test_names_with_blanks_and_quotes(here: Path) -> None:
     folder = here / 'a folder\'s "name" $HOME'
     folder.mkdir()

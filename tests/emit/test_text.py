@@ -114,3 +114,9 @@ def test_a_name_in_a_comment_declares_nothing() -> None:
     """The loop of `last(…)` says its name above it."""
     lines = ["  // loop over time, forward: z.last", "  move(end);  // last"]
     assert mentions(lines, "end") and not mentions(lines, "last")
+
+
+def test_a_kernel_named_like_a_place_declares_nothing() -> None:
+    """An output may be called as the text calls the last step, or the rows of a member."""
+    lines = ["  kernels::end(rows.count, end_last + last * 5);"]
+    assert mentions(lines, "last") and not mentions(lines, "end")
