@@ -209,8 +209,12 @@ def equation(body: Body, node: tree.Equation) -> None:
         first = body.entries.get(name.text)
         if first is not None and first.state is not None and first.definition is None:
             first.definition = definition
-        else:
+            continue
+        try:
             body.define(Entry(name.text, "equation", name.span, definition))
+        except SeqError as error:  # the other names are known, but have no value
+            body.shop.problems.add(error)
+            definition.status = Status.POISON
 
 
 def finish_states(body: Body, names: Iterable[str]) -> None:
