@@ -100,8 +100,18 @@ def _single_arrays(paths: Sequence[Path]) -> dict[str, Any]:
 
 
 def _npy(path: Path) -> Any:
+    found = _loaded(path)
+    if isinstance(found, dict):
+        raise ModelError(f"{path} holds arrays by name; expected one array, or a name that ends in `.npz`")
+    return found
+
+
+def _loaded(path: Path) -> Any:
+    """One array, or several by name, whatever the file is called."""
     try:
-        return np.load(path, allow_pickle=False)
+        with path.open("rb") as raw:
+            found = np.load(raw, allow_pickle=False)
+            return found if isinstance(found, np.ndarray) else {name: found[name] for name in found.files}
     except OSError as error:
         raise ModelError(f"cannot read {path}: {error.strerror or error}") from None
     except DAMAGED as error:
@@ -110,13 +120,12 @@ def _npy(path: Path) -> Any:
 
 def read_npz(path: Path) -> dict[str, Any]:
     """Arrays by name; `x.0`, `x.1`, … are the sequences of `x`."""
-    try:
-        with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
-            found = {name: file[name] for name in file.files}
-    except OSError as error:
-        raise ModelError(f"cannot read {path}: {error.strerror or error}") from None
-    except DAMAGED as error:
-        raise ModelError(f"{path} does not hold plain arrays: {error}") from None
+    found = _loaded(path)
+    if not isinstance(found, dict):
+        raise ModelError(f"{path} holds one array; expected arrays by name, or a name that ends in `.npy`")
+    for name, each in found.items():
+        if not isinstance(each, np.ndarray):
+            raise ModelError(f"{path}: `{name}` is not an array; expected what `numpy.savez` writes")
     lists: dict[str, dict[int, Any]] = {}
     for name in list(found):
         match = NUMBERED.fullmatch(name)
