@@ -164,6 +164,14 @@ def test_formatting_behind_a_link(here: Path) -> None:
     assert (here / "link.seq").is_symlink() and "  window = 4" in (here / "real.seq").read_text()
 
 
+def test_formatting_a_file_of_two_names(here: Path) -> None:
+    loose = (here / "tiny.seq").read_text().replace("  window = 4", "  window   =   4")
+    (here / "one.seq").write_text(loose)
+    (here / "two.seq").hardlink_to(here / "one.seq")
+    assert seqc("fmt", "one.seq").code == 0
+    assert (here / "one.seq").samefile(here / "two.seq") and "  window = 4" in (here / "two.seq").read_text()
+
+
 @pytest.mark.parametrize("kind", kinds())
 def test_starters(here: Path, kind: str) -> None:
     path = here / f"my {kind}.seq"
