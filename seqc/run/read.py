@@ -26,6 +26,8 @@ DAMAGED = (
     *(SyntaxError, TokenError, zlib.error, zipfile.BadZipFile),
 )
 """What numpy raises where a file is not what its name says."""
+MAGIC = (b"\x93NUMPY", b"PK\x03\x04", b"PK\x05\x06")
+"""What a file of one array begins with, and an archive of several; numpy takes all else for pickled objects."""
 NUMBERED = re.compile(r"(.+)\.(\d+)")
 
 Found = str | dict[str, Any] | Table
@@ -110,6 +112,10 @@ def _loaded(path: Path) -> Any:
     """One array, or several by name, whatever the file is called."""
     try:
         with path.open("rb") as raw:
+            begin = raw.read(6)
+            if begin and not begin.startswith(MAGIC):
+                raise ValueError("it is no file of numpy")
+            raw.seek(0)
             found = np.load(raw, allow_pickle=False)
             return found if isinstance(found, np.ndarray) else {name: found[name] for name in found.files}
     except OSError as error:

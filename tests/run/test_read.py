@@ -356,5 +356,8 @@ def test_a_file_of_arrays_under_the_other_name_is_told(tmp_path: Path) -> None:
         read_data(tmp_path / "y.npz")
     with zipfile.ZipFile(tmp_path / "z.npz", "w") as archive:
         archive.writestr("notes.txt", "none")
+    (tmp_path / "noise.npz").write_bytes(b"noise of any kind")
+    with pytest.raises(ModelError, match=r"noise\.npz does not hold plain arrays: it is no file of numpy"):
+        read_data(tmp_path / "noise.npz")
     with pytest.raises(ModelError, match=r"z\.npz: `notes\.txt` is not an array"):
         read_data(tmp_path / "z.npz")
