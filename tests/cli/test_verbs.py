@@ -119,6 +119,7 @@ def test_imports_stay_inside_the_folder(here: Path) -> None:
         ("explain", "S9999"),
         ("new", "x.seq", "--kind", "opera"),
         ("new", "tiny.seq"),
+        ("check", "a" * 300 + ".seq"),
         ("fmt", "nothing.seq"),
         ("fmt", "."),
         ("train", "tiny.seq"),
