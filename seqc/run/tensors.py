@@ -77,6 +77,8 @@ def read_tensors(
     """All arrays and the metadata of a file; with `wanted`, its weights, names and shapes checked before the data is read."""
     if not isinstance(path, str | Path):
         raise ModelError(f"expected the path of a file of weights, found a {type(path).__name__}")
+    if "\0" in str(path):
+        raise ModelError(f"expected the path of a file of weights, found {str(path)!r}")
     path = Path(path)
     try:
         with path.open("rb") as file:
