@@ -1,5 +1,6 @@
 // Reads a safetensors file into a weight arena: names, element types and shapes are checked, and a file that
-// is cut, padded or contradicts itself is refused before anything is written. Needs the C library only.
+// is cut, padded, damaged or contradicts itself is refused before anything is computed. Needs the C
+// library only.
 #pragma once
 
 #include <stdint.h>
@@ -121,18 +122,48 @@ static inline void take_tensor(Cursor &cursor, Found &found) {
   found.end = offsets[1];
 }
 
-// The free text of a file: names and strings, which are stepped over.
-static inline void skip_metadata(Cursor &cursor) {
+// A text of the file, without its quotes.
+struct Text {
+  const char *at;
+  int64_t length;
+};
+
+// The free text of a file: names and strings, of which only the checksum of the data is of use here.
+static inline void take_metadata(Cursor &cursor, Text &checksum) {
   take(cursor, '{');
   for (int seen = 0; cursor.good && !next_is(cursor, '}'); ++seen) {
     int64_t length = 0;
     if (seen > 0)
       take(cursor, ',');
-    take_string(cursor, length);
+    const char *const key = take_string(cursor, length);
+    const bool wanted = same(key, length, "data_crc32");
     take(cursor, ':');
-    take_string(cursor, length);
+    const char *const value = take_string(cursor, length);
+    if (wanted)
+      checksum = {value, length};
   }
   take(cursor, '}');
+}
+
+// The CRC-32 of zlib and PNG, a byte at a time.
+static inline uint32_t crc32_of(const char *data, int64_t size) {
+  uint32_t table[256];
+  for (uint32_t byte = 0; byte < 256; ++byte) {
+    table[byte] = byte;
+    for (int bit = 0; bit < 8; ++bit)
+      table[byte] = (table[byte] >> 1) ^ (table[byte] & 1 ? 0xEDB88320u : 0u);
+  }
+  uint32_t value = 0xFFFFFFFFu;
+  for (int64_t i = 0; i < size; ++i)
+    value = table[(value ^ static_cast<unsigned char>(data[i])) & 255] ^ (value >> 8);
+  return value ^ 0xFFFFFFFFu;
+}
+
+// Whether the data is what was written, by a checksum as text.
+static inline bool is_sound(const Text &checksum, const char *data, int64_t size) {
+  char found[16];
+  snprintf(found, sizeof found, "%08lx", static_cast<unsigned long>(crc32_of(data, size)));
+  return same(checksum.at, checksum.length, found);
 }
 
 // What is wrong with a file: a sentence, null if nothing is, and the tensor that it speaks of, if any.
@@ -193,6 +224,7 @@ static inline Wrong place_tensors(Cursor cursor, const char *data, int64_t data_
                                   int count, int64_t real_bytes, char *plain, Place *places) {
   take(cursor, '{');
   int64_t last = 0;
+  Text checksum = {nullptr, 0};
   for (int seen = 0; cursor.good && !next_is(cursor, '}'); ++seen) {
     Found found = {};
     if (seen > 0)
@@ -200,7 +232,7 @@ static inline Wrong place_tensors(Cursor cursor, const char *data, int64_t data_
     found.name = take_string(cursor, found.name_length);
     take(cursor, ':');
     if (same(found.name, found.name_length, "__metadata__")) {
-      skip_metadata(cursor);
+      take_metadata(cursor, checksum);
       continue;
     }
     take_tensor(cursor, found);
@@ -233,6 +265,8 @@ static inline Wrong place_tensors(Cursor cursor, const char *data, int64_t data_
     return {"there are holes between its tensors, or some overlap", nullptr};
   if (last < data_bytes)
     return {"there is more behind its last tensor", nullptr};
+  if (checksum.at && !is_sound(checksum, data, data_bytes))
+    return {"its checksum does not fit, so it was damaged", nullptr};
   return {nullptr, nullptr};
 }
 

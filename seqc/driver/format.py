@@ -26,7 +26,10 @@ def format_file(path: Path, *, write: bool) -> bool:
         return False
     if write:
         try:
-            write_atomically(path.resolve(), after, path.stat().st_mode & 0o777)
+            if path.stat().st_nlink > 1:  # a new file in its place would leave its other names the old text
+                path.write_bytes(after)
+            else:
+                write_atomically(path.resolve(), after, path.stat().st_mode & 0o777)
         except OSError as error:
             raise disk_fault(error, path) from None
     return True

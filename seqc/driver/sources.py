@@ -11,10 +11,8 @@ from pathlib import Path
 
 from seqc.driver import resources
 from seqc.driver.fault import UserFault
-from seqc.source.decode import from_bytes
+from seqc.source.decode import SIZE_LIMIT, from_bytes
 from seqc.source.text import Source
-
-LARGEST = 4 * 1024 * 1024
 
 
 class Reader:
@@ -24,7 +22,11 @@ class Reader:
     """
 
     def __init__(self, path: Path) -> None:
-        if not path.exists():
+        try:
+            there = path.exists()
+        except OSError as error:  # a name that no file can have, a folder that nobody may enter
+            raise UserFault("S0801", f"cannot read `{path}`", error.strerror or str(error)) from None
+        if not there:
             raise UserFault(
                 "S0801",
                 f"there is no file `{path}`",
@@ -63,8 +65,8 @@ class Reader:
     def _load(self, path: Path, name: str) -> Source:
         if not path.is_file():
             raise FileNotFoundError(f"there is no file `{name}`")
-        if path.stat().st_size > LARGEST:
-            raise OSError(f"`{name}` is larger than {LARGEST // 1024**2} MB")
+        if (size := path.stat().st_size) > SIZE_LIMIT:
+            raise OSError(f"`{name}` has {size:,} bytes; a file has at most {SIZE_LIMIT:,}")
         data = path.read_bytes()
         self.files[str(path)] = hashlib.sha256(data).hexdigest()
         return from_bytes(name, data)

@@ -178,7 +178,7 @@ def operands(
         wanted: Kind | None = real or Kind.REAL
     elif real is not None:
         wanted = real
-    elif kinds:
+    elif kinds and kinds[0] is not Kind.BOOL:  # a number beside a bool stays one, and is refused as such
         wanted = Kind.INT if kinds[0] is Kind.INDEX else kinds[0]
     else:
         wanted = None

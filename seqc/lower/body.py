@@ -203,6 +203,8 @@ def twice(entry: Entry, first: Entry) -> SeqError:
     hint = "each name is defined once; rename one of them"
     if entry.kind == "equation" and first.kind in ("equation", "state"):
         hint = f"each name has one equation; for the value of the last step write `prev {entry.name}`"
+    elif entry.kind == "equation" and first.kind in ("output", "metric"):
+        hint = f"`{first.kind} {entry.name} = …` is its equation already; choose another name for one of them"
     elif entry.kind == "equation":
         hint = f"`{entry.name}` is {article(first.kind)} and has no equation; choose another name"
     elif first.kind == "port":

@@ -41,7 +41,7 @@ def call(body: Body, node: tree.Call) -> Meaning:
         return cell_value(body, function, node)
     if isinstance(function, OptimizerName):
         raise fail("S0204", "an optimizer stands in a `train` record only", node.span, "not here", hint=None)
-    if node.overrides:
+    if node.overrides and not isinstance(function, Number | Dynamic):
         each = node.overrides[0]
         raise fail(
             "S0303",

@@ -254,7 +254,7 @@ def deep_check(body: Body) -> None:
             span,
             "begins here",
             notes=(f"the innermost are {names}",),
-            hint="a cell or function cannot contain itself",
+            hint="a function cannot contain itself, and a cell only where an `if` over its sizes ends it",
         )
     if shop.instances > INSTANCE_LIMIT:
         shop.stopped = True

@@ -106,6 +106,14 @@ def misplaced(body: Body, statement: tree.Statement) -> SeqError:
 def params(body: Body, node: tree.Param) -> None:
     """`param W, U: real[H, D] = glorot`"""
     for name in node.names:
+        if body.dotted(name.text) == "__metadata__":
+            raise fail(
+                "S0110",
+                "`__metadata__` is no name of a parameter",
+                name.span,
+                "files of weights have it for something else",
+                hint="choose another, such as `metadata`",
+            )
 
         def compute(definition: Definition) -> tuple[Meaning, ...]:
             return (param_value(body, node, definition.names[0]),)
@@ -209,8 +217,12 @@ def equation(body: Body, node: tree.Equation) -> None:
         first = body.entries.get(name.text)
         if first is not None and first.state is not None and first.definition is None:
             first.definition = definition
-        else:
+            continue
+        try:
             body.define(Entry(name.text, "equation", name.span, definition))
+        except SeqError as error:  # the other names are known, but have no value
+            body.shop.problems.add(error)
+            definition.status = Status.POISON
 
 
 def finish_states(body: Body, names: Iterable[str]) -> None:

@@ -10,7 +10,7 @@ import math
 
 from seqc.flow.types import Kind, Type
 from seqc.lower import scope
-from seqc.lower.arithmetic import as_value, brief, type_of
+from seqc.lower.arithmetic import as_value, brief, shown, type_of
 from seqc.lower.body import Body
 from seqc.lower.meaning import Builtin, Dynamic, Meaning, Number, Numbers
 from seqc.lower.program import Init
@@ -75,6 +75,7 @@ def draw(body: Body, name: str, node: tree.Call) -> Meaning:
             hint=f"write `{hint}`; without a shape it is a scalar",
         )
     values = [real_scalar(body, meaning, span, name) for meaning, span in meanings]
+    check_shapes(body, name, dims, list(zip(values, (span for _, span in meanings), strict=True)))
     if name == "bernoulli":
         return Dynamic(shop.builder.cast(shop.builder.lt(fresh(body, dims), values[0]), Kind.REAL))
     if name == "uniform":
@@ -83,6 +84,21 @@ def draw(body: Body, name: str, node: tree.Call) -> Meaning:
     deviation = values[-1]
     scaled = shop.builder.mul(gaussian(body, dims), deviation)
     return Dynamic(scaled if mean is None else shop.builder.plus(values[0], scaled))
+
+
+def check_shapes(body: Body, name: str, dims: tuple[int, ...], values: list[tuple[int, Span]]) -> None:
+    """Refuses an argument of another shape than the draw, or than the arguments before it."""
+    for value, span in values:
+        type = body.shop.builder.type(value)
+        if type.dims and dims and type.dims != dims:
+            raise fail(
+                "S0304",
+                f"`{name}` takes scalars, or what has the shape of the draw",
+                span,
+                f"found {shown(type)}",
+                hint=f"the draw has the shape {list(dims)}",
+            )
+        dims = dims or type.dims
 
 
 def real_scalar(body: Body, meaning: Meaning, span: Span, name: str) -> int:

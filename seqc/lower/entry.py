@@ -21,6 +21,7 @@ from seqc.lower.model import evaluate_model
 from seqc.lower.names import Library, Module, Read, load
 from seqc.lower.program import Deploy, Input, Program, Rule, Train
 from seqc.lower.prune import prune
+from seqc.lower.scope import KNOWN
 from seqc.lower.shop import Problems, Shop
 from seqc.lower.train import train_of
 from seqc.source.diagnostic import Collector, Diagnostic, Label, SeqError, fail
@@ -63,7 +64,7 @@ def check(
     chosen = options or LowerOptions()
     problems = Collector()
     with deep_recursion(file):
-        library = load(file, source, read, problems)
+        library = load(file, source, read, problems, KNOWN)
         models = models_of(library.main, file, chosen, problems)
         broken = bool(problems.errors)
         found = [one(library, model, chosen, problems, broken) for model in models]

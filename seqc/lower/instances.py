@@ -24,7 +24,7 @@ from seqc.lower.meaning import (
 from seqc.lower.names import Module
 from seqc.lower.order import run
 from seqc.lower.ports import bind_ports, check_count, results
-from seqc.lower.sizes import referred
+from seqc.lower.sizes import inferred, referred
 from seqc.lower.statics import fit_static, signature
 from seqc.source.diagnostic import fail
 from seqc.source.span import Span
@@ -121,11 +121,7 @@ def waiting_names(ports: tuple[tree.Port, ...], module: Module, known: set[str])
         if port.type is None:
             continue
         for each in (*port.type.sizes, *((port.type.bound,) if port.type.bound is not None else ())):
-            found.update(
-                name
-                for name in referred(each)
-                if name not in known and name not in module.consts and name not in module.imports
-            )
+            found.update(name for name in referred(each) if name not in known and inferred(module, name))
     return found
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator
 from dataclasses import dataclass, field
 
 from seqc.lower.meaning import CellName, Meaning, OptimizerName, UserFunction
@@ -53,17 +53,22 @@ class Library:
 
     def shelf(self, name: str) -> str | None:
         """The file of the standard library that defines a name, without `std.`; for messages."""
-        if re.fullmatch(r"[A-Za-z_]\w*", name, re.ASCII) is None:
-            return None
-        pattern = re.compile(rf"^(?:fn|cell|optimizer) {name}\(", re.MULTILINE)
-        for shelf in SHELVES:
-            try:
-                text = self.read(standard_path(("std", shelf))).text
-            except OSError:
-                continue
-            if pattern.search(text):
-                return shelf
+        return shelf_of(self.read, name)
+
+
+def shelf_of(read: Read, name: str) -> str | None:
+    """The file of the standard library that defines a name, without `std.`."""
+    if re.fullmatch(r"[A-Za-z_]\w*", name, re.ASCII) is None:
         return None
+    pattern = re.compile(rf"^(?:fn|cell|optimizer) {name}\(", re.MULTILINE)
+    for shelf in SHELVES:
+        try:
+            text = read(standard_path(("std", shelf))).text
+        except OSError:
+            continue
+        if pattern.search(text):
+            return shelf
+    return None
 
 
 def standard_path(parts: Iterable[str]) -> str:
@@ -71,9 +76,11 @@ def standard_path(parts: Iterable[str]) -> str:
     return "/".join(parts) + ".seq"
 
 
-def load(file: tree.File, source: Source, read: Read, problems: Collector) -> Library:
-    """All files that the first one needs; problems with them are collected."""
-    loader = _Loader(read, problems)
+def load(
+    file: tree.File, source: Source, read: Read, problems: Collector, known: Container[str] = ()
+) -> Library:
+    """All files that the first one needs; problems with them are collected. `known` is what needs no import."""
+    loader = _Loader(read, problems, known)
     prelude = loader.module(parse(read(PRELUDE)), PRELUDE)
     if source.name == PRELUDE:
         return Library(prelude, prelude, read)
@@ -84,6 +91,7 @@ def load(file: tree.File, source: Source, read: Read, problems: Collector) -> Li
 class _Loader:
     read: Read
     problems: Collector
+    known: Container[str]
     done: dict[str, Module | None] = field(default_factory=dict)
     open: list[str] = field(default_factory=list)
 
@@ -115,7 +123,7 @@ class _Loader:
                 module.imports[wanted.text] = (module, "")
                 continue
             if wanted.text not in set(found.public()):
-                self.problems.add(missing(found, wanted))
+                self.problems.add(self.missing(found, wanted))
                 module.imports[wanted.text] = (module, "")
                 continue
             module.imports[wanted.text] = (found, wanted.text)
@@ -163,6 +171,29 @@ class _Loader:
         except SeqError as error:
             self.problems.add(error)
             return None
+
+    def missing(self, found: Module, wanted: tree.Name) -> SeqError:
+        """The error where a file lacks a name."""
+        names, hint, notes = list(found.public()), None, ("it defines nothing that can be imported",)
+        prelude, near = self.done.get(PRELUDE), nearest(wanted.text, names)
+        shelf = shelf_of(self.read, wanted.text) if found.name.startswith("std/") else None
+        if wanted.text in self.known or (prelude is not None and wanted.text in prelude.meanings):
+            hint = f"leave it out: `{wanted.text}` needs no `use`"
+        elif shelf is not None:
+            hint = f"write `use std.{shelf}: {wanted.text}`"
+        elif near:
+            hint = f"did you mean `{near}`?"
+        elif names:
+            more = f" and {len(names) - 20} more" if len(names) > 20 else ""
+            notes = ("it defines " + ", ".join(f"`{name}`" for name in names[:20]) + more,)
+        return fail(
+            "S0702",
+            f"`{found.name}` does not define `{wanted.text}`",
+            wanted.span,
+            "not in that file",
+            notes=() if hint else notes,
+            hint=hint,
+        )
 
 
 def _file_hint(name: str) -> str:
@@ -220,25 +251,6 @@ def target(importing: str, item: tree.Use) -> tuple[str, Span]:
             hint="rename the folder; the library is `use std.cells: …`",
         )
     return name, place
-
-
-def missing(found: Module, wanted: tree.Name) -> SeqError:
-    """The error where a file lacks a name."""
-    names = list(found.public())
-    near = nearest(wanted.text, names)
-    listed = ", ".join(f"`{name}`" for name in names[:20])
-    return fail(
-        "S0702",
-        f"`{found.name}` does not define `{wanted.text}`",
-        wanted.span,
-        "not in that file",
-        notes=()
-        if near
-        else (f"it defines {listed}",)
-        if names
-        else ("it defines nothing that can be imported",),
-        hint=f"did you mean `{near}`?" if near else None,
-    )
 
 
 def claim(module: Module, name: tree.Name) -> None:

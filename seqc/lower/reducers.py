@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from seqc.flow.types import NO_AXES, STREAM, Axis, Kind, Type
 from seqc.lower.arithmetic import as_value, brief, describe, shown, type_of
-from seqc.lower.body import Body
+from seqc.lower.body import Body, article
 from seqc.lower.builtins import REDUCERS, Given, not_lifted, number, one
 from seqc.lower.meaning import Builtin, Dynamic, Meaning, Number
-from seqc.source.diagnostic import fail
+from seqc.source.diagnostic import Label, fail
 from seqc.source.span import Span
 from seqc.source.suggest import nearest
 from seqc.syntax import tree
@@ -73,12 +73,15 @@ def reduce(body: Body, node: tree.Reduce) -> Meaning:
     function = shop.evaluate(body, node.function)
     if not isinstance(function, Builtin) or function.name not in REDUCERS:
         listed = ", ".join(f"`{each}`" for each in REDUCERS)
+        name = node.function.name if isinstance(node.function, tree.Reference) else ""
+        hidden = body.entries.get(name) if name in REDUCERS else None
         raise fail(
             "S0505",
             f"`{brief(node.function.span)}` does not reduce an axis",
             node.function.span,
             "not a reducer",
-            hint=f"reducers are {listed}",
+            others=(Label(hidden.span, f"`{name}` is {article(hidden.kind)} here"),) if hidden else (),
+            hint=f"rename it: `{name}` is a reducer of the language" if hidden else f"reducers are {listed}",
         )
     if shop.rule or body.kind == "file":
         raise fail(

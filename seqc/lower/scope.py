@@ -21,6 +21,8 @@ from seqc.syntax import tree
 CONSTANTS: dict[str, float | bool] = {"pi": math.pi, "true": True, "false": False}
 SUGGESTED = 20
 COUNTERS = ("step", "steps", "training")
+KNOWN = frozenset((*CONSTANTS, *COUNTERS, *FUNCTIONS, *REDUCERS, *INITIALISERS))
+"""What every file sees without an import, beside the prelude."""
 
 
 HABITS = {

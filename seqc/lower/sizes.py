@@ -11,6 +11,7 @@ from seqc.flow.types import NO_AXES, Kind, Type
 from seqc.lower.arithmetic import as_value, brief, describe, shown, type_of
 from seqc.lower.body import Body
 from seqc.lower.meaning import Dynamic, Meaning, NotYet, Number
+from seqc.lower.names import Module
 from seqc.source.diagnostic import Label, SeqError, fail
 from seqc.source.span import Span
 from seqc.source.suggest import nearest
@@ -192,10 +193,12 @@ def referred(node: tree.Expression) -> list[str]:
 
 def unknown(body: Body, name: str) -> bool:
     """Whether a name in a port's type is a size still to be inferred."""
-    if name in body.entries:
-        return False
-    module = body.module
-    return not (name in module.consts or name in module.meanings or name in module.imports or name in ("pi",))
+    return name not in body.entries and inferred(body.module, name)
+
+
+def inferred(module: Module, name: str) -> bool:
+    """Whether a name in a port's type of this file is a size that the argument brings."""
+    return not (name in module.consts or name in module.meanings or name in module.imports or name == "pi")
 
 
 def fits_error(

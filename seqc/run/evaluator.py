@@ -6,9 +6,7 @@ compiled code, and is not copied into packages.
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,30 +15,13 @@ from seqc.flow.types import Flow
 from seqc.ops.evaluate import compile_flow
 
 from .engine import Arenas, Array, EngineFault, Manifest, StateArrays
-from .fault import BAD_INDEX, BAD_LENGTH, BUSY, COUNTED_LABEL, NOT_FINITE
+from .fault import BAD_INDEX, BAD_LENGTH, NOT_FINITE
+from .guard import Guard
+from .labels import missing_label, within
 from .layout import make_arenas, real_dtype, tensor
 from .weights import parameters
 
 Leaves = dict[tuple[str, str], Any]
-
-
-class Guard:
-    """Lets several calls read at once, or one write; anything else is a fault."""
-
-    def __init__(self) -> None:
-        self._lock, self._readers, self._writing = threading.Lock(), 0, False
-
-    @contextmanager
-    def hold(self, writes: bool) -> Iterator[None]:
-        with self._lock:
-            if self._writing or (writes and self._readers):
-                raise EngineFault(BUSY)
-            self._writing, self._readers = writes, self._readers + (not writes)
-        try:
-            yield
-        finally:
-            with self._lock:
-                self._writing, self._readers = False, self._readers - (not writes)
 
 
 class EvaluatorEngine:
@@ -114,7 +95,7 @@ class EvaluatorEngine:
                 timed = "time" in each["axes"] and steps is not None
                 bad = array >= each["bound"] if each["target"] else (array < 0) | (array >= each["bound"])
                 if timed and lengths is not None:
-                    bad &= _within(array, lengths)
+                    bad &= within(array, lengths)
                 if timed and given is not None and each["default"]:
                     bad[given:] = False
                 self._refuse(BAD_INDEX, number, array, bad, timed)
@@ -130,17 +111,8 @@ class EvaluatorEngine:
         names = ["loss", *(f"metric.{name}" for name in self.manifest["metrics"])]
         scores = np.array([float(found[name]) for name in names], np.float64)
         if np.isnan(scores[0]):
-            self._missing_label(inputs)
+            missing_label(self.manifest, inputs)
         return scores
-
-    def _missing_label(self, inputs: Sequence[Array | None]) -> None:
-        """A loss that is no number although a label is missing: say that it counted one."""
-        lengths = self._length(inputs)
-        for number, (each, array) in enumerate(zip(self.manifest["inputs"], inputs, strict=True)):
-            if array is not None and each["target"] and each["kind"] == "index":
-                timed = "time" in each["axes"]
-                bad = (array < 0) & _within(array, lengths) if timed and lengths is not None else array < 0
-                self._refuse(COUNTED_LABEL, number, array, bad, timed)
 
     def _run(
         self,
@@ -364,9 +336,3 @@ def _masked(value: Array, active: Array) -> Array:
     """Zero in rows that have ended."""
     mask = active.reshape(-1, *[1] * (value.ndim - 1))
     return np.where(mask, value, np.zeros((), value.dtype))
-
-
-def _within(array: Array, lengths: Array) -> Array:
-    """Which elements of [T, B, …] lie before their row's end."""
-    inside: Array = np.arange(len(array))[:, None] < lengths[None, :]
-    return inside.reshape(*inside.shape, *[1] * (array.ndim - 2))

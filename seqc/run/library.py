@@ -37,7 +37,8 @@ def _open(path: Path, manifest: Manifest) -> tuple[Any, Any]:
         from . import _host  # type: ignore[attr-defined,unused-ignore]
     except ImportError as error:
         raise ModelError(
-            f"the host extension `_host` is missing or does not fit this Python: {error}"
+            f"the host extension `_host` is missing or does not fit this Python: {error}; in a folder of sources, "
+            "which have none, start `python -P`, which takes what is installed"
         ) from error
     try:
         library = _host.Library(str(path), symbol_of(manifest))

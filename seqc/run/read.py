@@ -26,6 +26,8 @@ DAMAGED = (
     *(SyntaxError, TokenError, zlib.error, zipfile.BadZipFile),
 )
 """What numpy raises where a file is not what its name says."""
+MAGIC = (b"\x93NUMPY", b"PK\x03\x04", b"PK\x05\x06")
+"""What a file of one array begins with, and an archive of several; numpy takes all else for pickled objects."""
 NUMBERED = re.compile(r"(.+)\.(\d+)")
 
 Found = str | dict[str, Any] | Table
@@ -100,8 +102,22 @@ def _single_arrays(paths: Sequence[Path]) -> dict[str, Any]:
 
 
 def _npy(path: Path) -> Any:
+    found = _loaded(path)
+    if isinstance(found, dict):
+        raise ModelError(f"{path} holds arrays by name; expected one array, or a name that ends in `.npz`")
+    return found
+
+
+def _loaded(path: Path) -> Any:
+    """One array, or several by name, whatever the file is called."""
     try:
-        return np.load(path, allow_pickle=False)
+        with path.open("rb") as raw:
+            begin = raw.read(6)
+            if begin and not begin.startswith(MAGIC):
+                raise ValueError("it is no file of numpy")
+            raw.seek(0)
+            found = np.load(raw, allow_pickle=False)
+            return found if isinstance(found, np.ndarray) else {name: found[name] for name in found.files}
     except OSError as error:
         raise ModelError(f"cannot read {path}: {error.strerror or error}") from None
     except DAMAGED as error:
@@ -110,13 +126,12 @@ def _npy(path: Path) -> Any:
 
 def read_npz(path: Path) -> dict[str, Any]:
     """Arrays by name; `x.0`, `x.1`, … are the sequences of `x`."""
-    try:
-        with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
-            found = {name: file[name] for name in file.files}
-    except OSError as error:
-        raise ModelError(f"cannot read {path}: {error.strerror or error}") from None
-    except DAMAGED as error:
-        raise ModelError(f"{path} does not hold plain arrays: {error}") from None
+    found = _loaded(path)
+    if not isinstance(found, dict):
+        raise ModelError(f"{path} holds one array; expected arrays by name, or a name that ends in `.npy`")
+    for name, each in found.items():
+        if not isinstance(each, np.ndarray):
+            raise ModelError(f"{path}: `{name}` is not an array; expected what `numpy.savez` writes")
     lists: dict[str, dict[int, Any]] = {}
     for name in list(found):
         match = NUMBERED.fullmatch(name)

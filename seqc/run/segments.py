@@ -2,7 +2,7 @@
 
 Takes the engine of a model and those of its parts (see `passes.segment`); a call whose workspace would not fit is
 run in segments of time: forwards with the states between segments kept, then backwards, each segment computed again.
-Results are those of one piece up to the order of sums.
+Results are those of one piece up to the order of sums, and training excludes every other call from first to last segment.
 """
 
 from __future__ import annotations
@@ -14,7 +14,9 @@ from typing import Any
 import numpy as np
 
 from .engine import Arenas, Array, Engine, EngineFault, Manifest, StateArrays
-from .fault import BAD_INDEX, BAD_LENGTH, COUNTED_LABEL, NOT_FINITE, ModelError
+from .fault import BAD_INDEX, BAD_LENGTH, NOT_FINITE, ModelError
+from .guard import Guard
+from .labels import missing_label
 from .layout import aligned, dtype_of, is_real, make_state
 
 EVALUATE, GRADIENTS, INFER, UPDATE = 1, 2, 0, 4
@@ -55,6 +57,7 @@ class SegmentedEngine:
         self.whole, self._make, self.budget = whole, make, budget
         self.manifest: Manifest = whole.manifest
         self._parts: Parts | None = None
+        self._guard = Guard()
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.whole, name)
@@ -124,16 +127,18 @@ class SegmentedEngine:
         seed: int,
         call: int,
     ) -> Array:
-        if self.fits(EVALUATE, steps, batch):
-            return np.asarray(self.whole.evaluate(inputs, state, steps, batch, seed, call))
-        moment = Moment(inputs, steps, batch, seed, call)
-        parts = self.parts
-        carried = self._begun(parts, state, batch)
-        cuts = self._forward(parts.score, moment, carried, self.segment_steps(steps, batch, False), None)
-        scores = parts.close.evaluate([*self._once(moment), *cuts], None, steps, batch, seed, call)
-        missing_label(self.manifest, scores, moment)
-        self._put(parts, state, carried)
-        return scores
+        with self._guard.hold(False):
+            if self.fits(EVALUATE, steps, batch):
+                return np.asarray(self.whole.evaluate(inputs, state, steps, batch, seed, call))
+            moment = Moment(inputs, steps, batch, seed, call)
+            parts = self.parts
+            carried = self._begun(parts, state, batch)
+            cuts = self._forward(parts.score, moment, carried, self.segment_steps(steps, batch, False), None)
+            scores = parts.close.evaluate([*self._once(moment), *cuts], None, steps, batch, seed, call)
+            if np.isnan(scores[0]):
+                missing_label(self.manifest, moment.inputs)
+            self._put(parts, state, carried)
+            return scores
 
     def gradients(
         self,
@@ -149,34 +154,40 @@ class SegmentedEngine:
         call: int,
         accumulate: bool,
     ) -> Array:
-        wanted = (parameters, hypers, input_gradients, state_gradients)
-        if self.fits(GRADIENTS, steps, batch):
-            return np.asarray(
-                self.whole.gradients(inputs, *wanted, state, steps, batch, seed, call, accumulate)
-            )
-        if not accumulate:
-            for each in (parameters, hypers, *input_gradients, *state_gradients):
-                if each is not None:
-                    each[...] = 0
-        moment = Moment(inputs, steps, batch, seed, call)
-        scores, carried = self._both_ways(moment, wanted, state, self.segment_steps(steps, batch, True))
-        self._put(self.parts, state, carried)
-        return scores
+        with self._guard.hold(False):
+            wanted = (parameters, hypers, input_gradients, state_gradients)
+            if self.fits(GRADIENTS, steps, batch):
+                return np.asarray(
+                    self.whole.gradients(inputs, *wanted, state, steps, batch, seed, call, accumulate)
+                )
+            if not accumulate:
+                for each in (parameters, hypers, *input_gradients, *state_gradients):
+                    if each is not None:
+                        each[...] = 0
+            moment = Moment(inputs, steps, batch, seed, call)
+            scores, carried = self._both_ways(moment, wanted, state, self.segment_steps(steps, batch, True))
+            self._put(self.parts, state, carried)
+            return scores
 
     def update(
         self, inputs: Sequence[Array | None], state: StateArrays | None, steps: int, batch: int, seed: int
     ) -> Array:
-        if self.fits(UPDATE, steps, batch):
-            return np.asarray(self.whole.update(inputs, state, steps, batch, seed))
-        moment = Moment(inputs, steps, batch, seed, int(self.whole.arenas.updates[0]))
-        arena = aligned(self.manifest["plain_bytes"])
-        wanted = (arena, None, [None] * len(inputs), [None] * len(self.manifest["states"]))
-        scores, carried = self._both_ways(moment, wanted, state, self.segment_steps(steps, batch, True))
-        if not np.isfinite(scores[0]):
-            raise EngineFault(NOT_FINITE)
-        self.whole.apply(arena)
-        self._put(self.parts, state, carried)
-        return scores
+        with self._guard.hold(True):
+            if self.fits(UPDATE, steps, batch):
+                return np.asarray(self.whole.update(inputs, state, steps, batch, seed))
+            moment = Moment(inputs, steps, batch, seed, int(self.whole.arenas.updates[0]))
+            arena = aligned(self.manifest["plain_bytes"])
+            wanted = (arena, None, [None] * len(inputs), [None] * len(self.manifest["states"]))
+            scores, carried = self._both_ways(moment, wanted, state, self.segment_steps(steps, batch, True))
+            if not np.isfinite(scores[0]):
+                raise EngineFault(NOT_FINITE)
+            self.whole.apply(arena)
+            self._put(self.parts, state, carried)
+            return scores
+
+    def apply(self, gradients: Array) -> None:
+        with self._guard.hold(True):
+            self.whole.apply(gradients)
 
     # ---- the two sweeps
 
@@ -188,7 +199,8 @@ class SegmentedEngine:
         kept: list[StateArrays] = []
         cuts = self._forward(parts.advance, moment, carried, length, kept)
         scores, seeds = self._close(parts.close, moment, cuts, wanted)
-        missing_label(self.manifest, scores, moment)
+        if np.isnan(scores[0]):
+            missing_label(self.manifest, moment.inputs)
         self._backward(parts, moment, wanted, seeds, kept, length)
         return scores, carried
 
@@ -378,23 +390,3 @@ def later(fault: EngineFault, first: int) -> EngineFault:
     if fault.code in (BAD_INDEX, BAD_LENGTH) and step >= 0:
         return EngineFault(fault.code, (number, step + first, row, value))
     return fault
-
-
-def missing_label(manifest: Manifest, scores: Array, moment: Moment) -> None:
-    """A loss that is no number because it counted a label that is missing says so."""
-    if not np.isnan(scores[0]):
-        return
-    ports = list(zip(manifest["inputs"], moment.inputs, strict=True))
-    lengths = next((array for port, array in ports if port["length"]), None)
-    for number, (port, array) in enumerate(ports):
-        if array is None or not port["target"] or port["kind"] != "index":
-            continue
-        bad = array < 0
-        timed = "time" in port["axes"]
-        if timed and lengths is not None:
-            inside = np.arange(len(array))[:, None] < lengths[None, :]
-            bad &= inside.reshape(*inside.shape, *[1] * (array.ndim - 2))
-        if bad.any():
-            found = tuple(int(each) for each in np.argwhere(bad)[0])
-            step, row = found[:2] if timed else (-1, found[0])
-            raise EngineFault(COUNTED_LABEL, (number, step, row, int(array[found])))

@@ -34,7 +34,8 @@ _NAMES = {np.dtype(dtype): name for name, dtype in _DTYPES.items()}
 def write_tensors(
     path: str | Path, tensors: Mapping[str, Array], metadata: Mapping[str, str] | None = None
 ) -> None:
-    """Writes arrays in the order given. The metadata gains a checksum over header and arrays."""
+    """Writes arrays in the order given. The metadata gains a checksum over header and arrays, and one
+    over the arrays alone for readers without JSON."""
     header: dict[str, Any] = {"__metadata__": dict(metadata or {})}
     arrays, first = [], 0
     # Larger elements first, as the format's own writer does, so that every array lies at a multiple of its element.
@@ -48,6 +49,7 @@ def write_tensors(
         }
         arrays.append(array)
         first = end
+    header["__metadata__"]["data_crc32"] = f"{_crc32(arrays):08x}"
     header["__metadata__"]["crc32"] = f"{_checksum(header, arrays):08x}"
     text = json.dumps(header, ensure_ascii=False, separators=(",", ":")).encode()
     text += b" " * (-len(text) % 8)
@@ -60,7 +62,10 @@ def write_tensors(
 def _checksum(header: Mapping[str, Any], arrays: list[Any]) -> int:
     metadata = {key: value for key, value in header["__metadata__"].items() if key != "crc32"}
     plain = json.dumps({**header, "__metadata__": metadata}, sort_keys=True, separators=(",", ":"))
-    value = zlib.crc32(plain.encode())
+    return _crc32(arrays, zlib.crc32(plain.encode()))
+
+
+def _crc32(arrays: list[Any], value: int = 0) -> int:
     for array in arrays:
         value = zlib.crc32(array.tobytes() if isinstance(array, np.ndarray) else array, value)
     return value
@@ -72,6 +77,8 @@ def read_tensors(
     """All arrays and the metadata of a file; with `wanted`, its weights, names and shapes checked before the data is read."""
     if not isinstance(path, str | Path):
         raise ModelError(f"expected the path of a file of weights, found a {type(path).__name__}")
+    if "\0" in str(path):
+        raise ModelError(f"expected the path of a file of weights, found {str(path)!r}")
     path = Path(path)
     try:
         with path.open("rb") as file:

@@ -63,6 +63,8 @@ _PARTS = {
     ),
 }
 
+_SHELVES = {"CELL": "cells", "LOSS": "losses", "OPTIMIZER": "optim"}
+
 
 def _misspelt(stuck: Stuck) -> Diagnostic | None:
     """`inptu x: real` — the parser stops one token behind the wrong word, at the top of a file at the word itself."""
@@ -124,8 +126,11 @@ def _wrong_place(stuck: Stuck) -> Diagnostic | None:
         return None
     if stuck.item in ("TRAIN", "DEPLOY") and token.kind in STATEMENTS:
         if stuck.ahead().kind == "EQUAL":
-            cpu = "the processor is `cpu`" if token.kind == "TARGET" else None
-            return stuck.say("S0110", f"`{token.text}` is no key of `{stuck.item.lower()}`", token, hint=cpu)
+            title = f"`{token.text}` is no key of `{stuck.item.lower()}`"
+            hint = (
+                "the processor is `cpu`" if token.kind == "TARGET" else f"a `{token.text}` stands in a model"
+            )
+            return stuck.say("S0110", title, token, hint=hint)
         title = f"`{token.text}` inside `{stuck.item.lower()}`"
         return stuck.say("S0101", title, token, "stands in a model", hint="here stand lines `key = value`")
     if stuck.item == "FN" and token.kind in STATEMENTS:
@@ -150,6 +155,8 @@ def _reserved_name(stuck: Stuck) -> Diagnostic | None:
     hint = f"choose another, such as `{token.text}_`"
     if token.kind == "TARGET" and stuck.item == "DEPLOY":
         hint = "the processor is `cpu`"
+    if token.kind in _SHELVES and stuck.item == "USE" and stuck.back().kind == "DOT":
+        hint = f"write `std.{_SHELVES[token.kind]}`"
     return stuck.say("S0110", f"`{token.text}` is a reserved word", token, "not a name", hint=hint)
 
 

@@ -121,6 +121,8 @@ def _malformed(source: Source, start: int, end: int, text: str) -> Diagnostic:
         title, hint = f"`{text}` is not a decimal number", "numbers are decimal: `255`, `1e-3`, `20_000`"
     elif re.fullmatch(r"[0-9_]+(\.[0-9]+)?[eE][+-]?", text):
         title, hint = f"`{text}` lacks its exponent", f"write `{text}3` or the like"
+    elif re.fullmatch(r"[0-9_.]+[eE][+-]?[0-9_]*\.[0-9_]*", text):
+        title, hint = f"the exponent of `{text}` is not whole", "write the number out, or `2e-3` and the like"
     elif text.count(".") > 1:
         title, hint = f"`{text}` has two points", "a slice is written `a:b`"
     elif unit := re.fullmatch(r"([0-9][0-9_.]*)([A-Za-z][A-Za-z0-9_]*)", text):

@@ -119,6 +119,7 @@ def test_imports_stay_inside_the_folder(here: Path) -> None:
         ("explain", "S9999"),
         ("new", "x.seq", "--kind", "opera"),
         ("new", "tiny.seq"),
+        ("check", "a" * 300 + ".seq"),
         ("fmt", "nothing.seq"),
         ("fmt", "."),
         ("train", "tiny.seq"),
@@ -162,6 +163,14 @@ def test_formatting_behind_a_link(here: Path) -> None:
     (here / "link.seq").symlink_to("real.seq")
     assert seqc("fmt", "link.seq").code == 0
     assert (here / "link.seq").is_symlink() and "  window = 4" in (here / "real.seq").read_text()
+
+
+def test_formatting_a_file_of_two_names(here: Path) -> None:
+    loose = (here / "tiny.seq").read_text().replace("  window = 4", "  window   =   4")
+    (here / "one.seq").write_text(loose)
+    (here / "two.seq").hardlink_to(here / "one.seq")
+    assert seqc("fmt", "one.seq").code == 0
+    assert (here / "one.seq").samefile(here / "two.seq") and "  window = 4" in (here / "two.seq").read_text()
 
 
 @pytest.mark.parametrize("kind", kinds())

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
+from seqc.run.tensors import write_tensors
 from tests.compiled.client import FLAGS, RUNTIME, STRICT
 from tests.compiled.compare import Pair, make
 from tests.numeric.hand_models import MODELS
@@ -156,6 +157,22 @@ def with_header(good: bytes, change: Callable[[Any], None]) -> bytes:
     change(found)
     text = json.dumps(found).encode()
     return len(text).to_bytes(8, "little") + text + good[8 + size :]
+
+
+def test_a_number_that_was_damaged_is_refused(gru: Program, tmp_path: Path) -> None:
+    path = tmp_path / "w.safetensors"
+    tensors = {name: array.copy() for name, array in gru.pair.client.parameters().items()}
+    write_tensors(path, tensors, {"symbols": json.dumps(["é", '"', "\\"])})
+    command = [str(gru.path), "--weights", str(path)]
+    done = subprocess.run(command, input=b"1,2,3\n", capture_output=True, check=False)
+    assert done.stdout == gru.run("1,2,3\n").stdout != b""
+    good = path.read_bytes()
+    for place in (-1, -40, -4 * sum(array.size for array in tensors.values())):
+        data = bytearray(good)
+        data[place] ^= 1
+        path.write_bytes(data)
+        done = subprocess.run(command, input=b"1,2,3\n", capture_output=True, check=False)
+        assert (done.returncode, done.stdout) == (2, b"") and b"checksum" in done.stderr, place
 
 
 def test_broken_weights_are_refused(gru: Program, tmp_path: Path) -> None:

@@ -177,3 +177,24 @@ def test_models_that_cannot_be_cut_say_so(tmp_path: Path) -> None:
         with pytest.raises(UserFault) as found:
             seqc.load(file, memory=1_000)
         assert reason in " ".join(found.value.diagnostic.notes)
+
+
+def test_training_shuts_others_out_between_segments(source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole, cut = pair(source, 45_000)
+    arrays = data()
+    part = cut.engine.parts.advance
+    run, refused = part.infer, 0
+
+    def while_running(*given: Any) -> None:
+        nonlocal refused
+        for call in (cut.update, cut.evaluate, cut.gradients):
+            with pytest.raises(seqc.ModelError, match="being trained by another thread"):
+                call(*arrays)
+            refused += 1
+        run(*given)
+
+    monkeypatch.setattr(part, "infer", while_running)
+    assert_equal(float(cut.update(*arrays)), float(whole.update(*arrays)), "loss")
+    assert refused > 3 and cut.updates == 1
+    for name, value in whole.params.items():
+        assert_equal(cut.params[name], value, name)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 import wave
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -342,3 +343,21 @@ def test_archives_that_cannot_be_opened_are_named(tmp_path: Path, place: int, va
     (tmp_path / "x.npz").write_bytes(data)
     with pytest.raises(ModelError, match=r"x\.npz does not hold plain arrays"):
         read_data(tmp_path / "x.npz")
+
+
+def test_a_file_of_arrays_under_the_other_name_is_told(tmp_path: Path) -> None:
+    np.savez(tmp_path / "x.npz", x=np.zeros((3, 2), np.float32))
+    np.save(tmp_path / "y.npy", np.zeros((3, 2), np.float32))
+    (tmp_path / "x.npz").rename(tmp_path / "x.npy")
+    (tmp_path / "y.npy").rename(tmp_path / "y.npz")
+    with pytest.raises(ModelError, match=r"x\.npy holds arrays by name; expected one array, or .* `\.npz`"):
+        read_data(tmp_path / "x.npy")
+    with pytest.raises(ModelError, match=r"y\.npz holds one array; expected arrays by name, or .* `\.npy`"):
+        read_data(tmp_path / "y.npz")
+    with zipfile.ZipFile(tmp_path / "z.npz", "w") as archive:
+        archive.writestr("notes.txt", "none")
+    (tmp_path / "noise.npz").write_bytes(b"noise of any kind")
+    with pytest.raises(ModelError, match=r"noise\.npz does not hold plain arrays: it is no file of numpy"):
+        read_data(tmp_path / "noise.npz")
+    with pytest.raises(ModelError, match=r"z\.npz: `notes\.txt` is not an array"):
+        read_data(tmp_path / "z.npz")

@@ -129,6 +129,7 @@ MISTAKES = [
     (lambda m: m.fit(**DATA, out=3), "`out`: expected the path of a folder, found 3"),
     (lambda m: m.save(""), "expected the path of a file to write, found ''"),
     (lambda m: m.save("a\0b"), "expected the path of a file to write"),
+    (lambda m: m.load("a\0b"), "expected the path of a file of weights"),
 ]
 
 
