@@ -98,6 +98,8 @@ def use_hint(meaning: Meaning) -> str | None:
     word = kind_word(meaning)
     if word == "a cell":
         return "give it its sizes and its input: `x |> Dense(8)`"
+    if word == "an initialiser":
+        return "it stands right of `=` in a `param`; a state starts from a number or a parameter"
     if word in ("a layer", "a function"):
         return "call it: `f(x)` or `x |> f`"
     if word.endswith("results"):

@@ -52,7 +52,6 @@ OTHERS = (
 )
 FUNCTIONS = (*POINTWISE, *EITHER, *CONVERSIONS, *WHOLE, *OTHERS)
 REDUCERS = ("sum", "mean", "max", "min", "norm", "last")
-INITIALISERS = ("zeros", "ones", "glorot", "orthogonal", "legendre")
 
 
 def apply(body: Body, name: str, given: Given, node: tree.Expression) -> Meaning:

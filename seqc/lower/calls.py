@@ -8,7 +8,7 @@ from __future__ import annotations
 from seqc.lower import draws, reducers
 from seqc.lower.arithmetic import brief, describe
 from seqc.lower.body import Body
-from seqc.lower.builtins import INITIALISERS, REDUCERS, Given, apply, extreme
+from seqc.lower.builtins import REDUCERS, Given, apply, extreme
 from seqc.lower.cells import cell_value
 from seqc.lower.functions import call_function
 from seqc.lower.instances import (
@@ -17,6 +17,7 @@ from seqc.lower.instances import (
 )
 from seqc.lower.labels import peek
 from seqc.lower.meaning import (
+    INITIALISERS,
     Builtin,
     CellName,
     CellValue,

@@ -21,7 +21,7 @@ from seqc.syntax import tree
 
 SIGNS = {"+": "add", "-": "sub", "*": "mul", "/": "div"}
 DRAWS = {"bernoulli": 1, "normal": 1, "uniform": 2}
-FIXED = ("zeros", "ones", "glorot", "orthogonal")
+FIXED = ("zeros", "ones", "eye", "glorot", "orthogonal")
 COMPUTED = ("legendre",)
 WORDS = {
     "bernoulli": "its probability",
@@ -228,7 +228,7 @@ def initialiser(body: Body, node: tree.Expression) -> Init:
         )
     if isinstance(meaning, Number) and not isinstance(meaning.value, bool):
         return ("constant", float(meaning.value))
-    names = "`zeros`, `ones`, `glorot`, `orthogonal`, `normal(deviation)` and `uniform(low, high)`"
+    names = "`zeros`, `ones`, `eye`, `glorot`, `orthogonal`, `normal(deviation)` and `uniform(low, high)`"
     found = "a vector" if isinstance(meaning, Numbers) else "not one of these"
     raise fail(
         "S0310",
@@ -295,12 +295,14 @@ def drawn_start(body: Body, name: str, node: tree.Call) -> Init:
 
 
 def check_size(init: Init, type: Type, span: Span) -> None:
-    """Refuses `legendre` for a parameter that is neither a square matrix nor a vector."""
+    """Refuses `eye` for what is no matrix, and `legendre` for what is neither a square matrix nor a vector."""
     pending: list[object] = [init]
     while pending:
         each = pending.pop()
         if isinstance(each, tuple):
             pending += each
+        elif each == "eye" and len(type.dims) != 2:
+            raise fail("S0304", "`eye` fills a matrix", span, f"the parameter is {type}", hint=None)
         elif each in COMPUTED and not (
             len(type.dims) == 1 or (len(type.dims) == 2 and len({*type.dims}) == 1)
         ):

@@ -172,26 +172,49 @@ def check_range(
 
 
 def callers(body: Body) -> dict[str, list[Definition]]:
-    """For each layer the definitions that call it."""
+    """For each layer the definitions that call it; who calls a layer may call those that it was given, too."""
     found: dict[str, list[Definition]] = {}
-    for entry in body.entries.values():
+    holders: dict[str, list[str]] = {}
+    for name, entry in body.entries.items():
         definition = entry.definition
         if definition is None or not hasattr(definition.node, "value"):
             continue
-        for each in walk.nodes(definition.node.value):
-            called = (
-                (each.function,)
-                if isinstance(each, tree.Call)
-                else each.stages
-                if isinstance(each, tree.Pipe)
-                else ()
-            )
-            for function in called:
-                if isinstance(function, tree.Reference) and function.name in body.entries:
-                    users = found.setdefault(function.name, [])
-                    if definition not in users:
-                        users.append(definition)
+        called, given = used(body, definition.node.value)
+        if entry.kind == "layer":
+            for each in given:
+                holders.setdefault(each, []).append(name)
+            given = []
+        for each in dict.fromkeys((*called, *given)):
+            users = found.setdefault(each, [])
+            if definition not in users:
+                users.append(definition)
+    for name in holders:
+        pending, seen = [name], {name}
+        while pending:
+            for each in holders.get(pending.pop(), ()):
+                if each not in seen:
+                    seen.add(each)
+                    pending.append(each)
+                    users = found.setdefault(name, [])
+                    users += [user for user in found.get(each, ()) if user not in users]
     return found
+
+
+def used(body: Body, value: tree.Expression) -> tuple[list[str], list[str]]:
+    """The names of this body that an expression calls, and the layers that it gives to what it calls."""
+    called: list[tree.Expression] = []
+    given: list[tree.Expression] = []
+    for each in walk.nodes(value):
+        if isinstance(each, tree.Call):
+            called.append(each.function)
+            given += [*each.positional, *(override.value for override in each.overrides)]
+        elif isinstance(each, tree.Pipe):
+            called += each.stages
+    names = [
+        [each.name for each in some if isinstance(each, tree.Reference) and each.name in body.entries]
+        for some in (called, given)
+    ]
+    return names[0], [name for name in names[1] if body.entries[name].kind == "layer"]
 
 
 def call_instance(

@@ -54,6 +54,9 @@ class Several:
     items: tuple[Meaning, ...]
 
 
+INITIALISERS = ("zeros", "ones", "eye", "glorot", "orthogonal", "legendre")
+
+
 @dataclass(frozen=True, slots=True)
 class Builtin:
     """A function, reducer or initialiser that the compiler knows."""
@@ -138,6 +141,8 @@ def kind_word(meaning: Meaning) -> str:
         return "a value"
     if isinstance(meaning, Several):
         return f"{len(meaning.items)} results"
+    if isinstance(meaning, Builtin) and meaning.name in INITIALISERS:
+        return "an initialiser"
     if isinstance(meaning, Builtin | UserFunction):
         return "a function"
     if isinstance(meaning, CellName | CellValue):

@@ -16,7 +16,7 @@ from seqc.source.span import Span
 
 Init = tuple["str | float | int | Init", ...]
 """An initialiser as a nested tuple: ("zeros",), ("ones",), ("constant", v), ("uniform", low, high), ("normal", mean, deviation),
-("glorot",), ("orthogonal",), ("legendre", theta), ("add" | "sub" | "mul" | "div", a, b), ("neg", a). Numbers stand as ("constant", v)."""
+("eye",), ("glorot",), ("orthogonal",), ("legendre", theta), ("add" | "sub" | "mul" | "div", a, b), ("neg", a). Numbers stand as ("constant", v)."""
 
 
 @dataclass(frozen=True, slots=True)

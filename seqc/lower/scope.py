@@ -9,8 +9,8 @@ import math
 
 from seqc.flow.types import NO_AXES, STREAM, Kind, Type
 from seqc.lower.body import Body, Definition, Entry, article
-from seqc.lower.builtins import FUNCTIONS, INITIALISERS, REDUCERS
-from seqc.lower.meaning import Builtin, Dynamic, Meaning, NotYet, Number, Numbers, Poisoned
+from seqc.lower.builtins import FUNCTIONS, REDUCERS
+from seqc.lower.meaning import INITIALISERS, Builtin, Dynamic, Meaning, NotYet, Number, Numbers, Poisoned
 from seqc.lower.names import Module
 from seqc.lower.states import loose, slot
 from seqc.source.diagnostic import SeqError, fail
@@ -38,6 +38,26 @@ HABITS = {
     "None": "there is no empty value",
     "dot": "write `a @ b`",
     "matmul": "write `A @ b`",
+    "einsum": "write `A @ b`, `outer(a, b)` and `transpose(A)`",
+    "diag": "a matrix with `d` on its diagonal is `outer(d, one) * same`, where `one` and `same` start from `ones` and `eye`",
+    "pow": "write `x ^ y`",
+    "square": "write `x ^ 2`",
+    "rsqrt": "write `1 / sqrt(x)`",
+    "clamp": "write `min(max(x, low), high)`",
+    "clip": "write `min(max(x, low), high)`",
+    "round": "write `floor(x + 0.5)`",
+    "ceil": "write `-floor(-x)`",
+    "sinh": "write `0.5 * (exp(x) - exp(-x))`",
+    "cosh": "write `0.5 * (exp(x) + exp(-x))`",
+    "swish": "write `silu`",
+    "cumsum": "a running sum is a state: `state s = 0  s = prev s + x`",
+    "inverse": "there is none: that of a small matrix is written out, that of a larger one kept up as a state",
+    "inv": "there is none: that of a small matrix is written out, that of a larger one kept up as a state",
+    "solve": "there is none: small systems are written out, larger ones take steps of an iteration",
+    "logsigmoid": "write `-softplus(-x)`",
+    "log_sigmoid": "write `-softplus(-x)`",
+    "inf": "write a large number, such as `1e30`",
+    "infinity": "write a large number, such as `1e30`",
     "sigma": "write `sigmoid`",
     "xavier": "write `glorot`",
     "kaiming": "write `normal(deviation)`",
@@ -159,7 +179,8 @@ def unknown_name(body: Body, name: str, span: Span) -> SeqError:
         *COUNTERS,
     ]
     near = nearest(name, known) if body.shop.problems.count < SUGGESTED else None
-    hint = f"did you mean `{near}`?" if near else HABITS.get(name)
+    habit = None if near in body.entries else HABITS.get(name)
+    hint = habit or (f"did you mean `{near}`?" if near else None)
     patient = body.shop.problems.count < SUGGESTED
     shelf = body.shop.library.shelf(name) if patient and name not in known else None
     if shelf is not None:

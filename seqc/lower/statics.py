@@ -10,6 +10,7 @@ from seqc.lower.meaning import (
     CellName,
     CellValue,
     Dynamic,
+    LayerOf,
     Meaning,
     Number,
     UserFunction,
@@ -103,7 +104,7 @@ def fit_static(
             hint="write `true` or `false`",
         )
     if static.kind == "fn":
-        if isinstance(meaning, Builtin | UserFunction):
+        if isinstance(meaning, Builtin | UserFunction | LayerOf):
             return meaning
         raise fail(
             "S0204",

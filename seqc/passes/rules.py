@@ -97,7 +97,7 @@ def run_of(value: Value) -> tuple[int, ...]:
     """First and end of the indices of a `place` if they follow each other, else nothing."""
     indices = value.attr("indices")
     assert isinstance(indices, tuple)
-    return (indices[0], indices[-1] + 1) if indices == tuple(range(indices[0], indices[-1] + 1)) else ()
+    return (indices[0], indices[-1] + 1) if follows(indices) else ()
 
 
 def sub(builder: Builder, value: Value, args: tuple[int, ...]) -> int | None:
@@ -302,29 +302,41 @@ def pick(builder: Builder, value: Value, args: tuple[int, ...]) -> int | None:
 def pick_of_concat(
     builder: Builder, source: Value, dim: int, indices: tuple[int, ...], drop: bool
 ) -> int | None:
-    """Positions that lie within one part are positions of that part."""
+    """Positions that lie within one part are positions of that part; a run over several, as in a window, joins less."""
     start = 0
+    pieces: list[int] = []
     for part in source.args:
         size = builder.type(part).dims[dim]
-        if all(start <= index < start + size for index in indices):
-            own = tuple(index - start for index in indices)
-            if not drop and own == tuple(range(size)):
-                return part
-            return builder.pick(part, dim, own, drop)
+        own = tuple(index - start for index in indices if start <= index < start + size)
+        if own:
+            whole = not drop and own == tuple(range(size))
+            pieces.append(part if whole else builder.pick(part, dim, own, drop))
+        if len(own) == len(indices):
+            return pieces[0]
         start += size
-    return None
+    return builder.concat(*pieces, dim=dim) if follows(indices) else None
 
 
 def pick_of_place(
     builder: Builder, source: Value, dim: int, indices: tuple[int, ...], drop: bool
 ) -> int | None:
-    """The positions that were placed, each once."""
+    """The positions that were placed, each once; of a run that was placed in part, that part is placed."""
     placed = source.attr("indices")
     assert isinstance(placed, tuple)
-    if len(set(placed)) != len(placed) or not set(indices) <= set(placed):
+    if len(set(placed)) != len(placed):
         return None
-    own = tuple(placed.index(index) for index in indices)
-    return builder.pick(source.args[0], dim, own, drop)
+    kept = tuple(place for place, index in enumerate(indices) if index in placed)
+    if not kept or (len(kept) < len(indices) and not (follows(indices) and follows(placed))):
+        return None
+    part = builder.pick(source.args[0], dim, tuple(placed.index(indices[place]) for place in kept), drop)
+    if len(kept) == len(indices):
+        return part
+    return builder.add("place", part, dim=dim, indices=kept, size=len(indices), drop=False)
+
+
+def follows(indices: tuple[int, ...]) -> bool:
+    """Whether each index is the one after that before it."""
+    return indices == tuple(range(indices[0], indices[0] + len(indices)))
 
 
 def reshape(builder: Builder, value: Value, args: tuple[int, ...]) -> int | None:

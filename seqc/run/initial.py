@@ -59,6 +59,8 @@ def _value(init: Any, dims: tuple[int, ...], draws: Draws) -> Array:
         return np.asarray(centred * reach)
     if how == "orthogonal":
         return _orthogonal(dims, draws)
+    if how == "eye":
+        return np.eye(dims[0], dims[1])
     if how == "legendre":
         return legendre(dims, float(_number(rest[0])))
     values = [_value(each, dims, draws) for each in rest]

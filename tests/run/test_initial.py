@@ -1,4 +1,4 @@
-"""The initialiser `legendre`: a memory that can be read back, the exact step of its equation, and mistakes in its use."""
+"""The initialisers `legendre` (a memory that can be read back, the exact step of its equation) and `eye`, and mistakes in their use."""
 
 from __future__ import annotations
 
@@ -45,6 +45,12 @@ def test_it_is_an_initialiser_like_others() -> None:
     np.testing.assert_array_equal(initial(init, (3,), 0, "w"), 2.0 * legendre((3,), 8.0))
 
 
+def test_eye_has_ones_on_its_diagonal() -> None:
+    np.testing.assert_array_equal(initial(("eye",), (2, 3), 0, "w"), [[1, 0, 0], [0, 1, 0]])
+    init = ("add", ("mul", ("constant", 0.5), ("eye",)), ("constant", 1.0))
+    np.testing.assert_array_equal(initial(init, (2, 2), 0, "w"), [[1.5, 1], [1, 1.5]])
+
+
 MODEL = """
 model M {
   input x: real[3]
@@ -58,6 +64,8 @@ model M {
     ("dims", "start", "code", "words"),
     [
         ("2, 3", "legendre(4)", "S0304", "square matrix or a vector"),
+        ("3", "2 * eye", "S0304", "fills a matrix"),
+        ("3, 3", "eye(3)", "S0303", "takes no arguments"),
         ("3, 3", "2 * legendre(0)", "S0310", "longer than nothing"),
         ("3, 3", "legendre", "S0303", "number of steps"),
         ("3, 3", "legendre(1, 2)", "S0303", "found 2 arguments"),

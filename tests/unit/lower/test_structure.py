@@ -155,6 +155,39 @@ def test_recursion_by_numbers_ends() -> None:
     assert len(program(CELLS + text).parameters) == 6
 
 
+TIMES = """
+    cell Times(f: fn, n)(x: real[D]) -> y: real[D] {
+      y = if n == 1 then f(x) else f(x) |> Times(f, n - 1)
+    }
+"""
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        "layer g = Dense(3)  y = x |> Times(g, 3)",
+        "layer g = Dense(3)  y = x |> Times(n = 3, f = g)",
+        "layer far = Times(g, 3)  layer g = Dense(3)  y = far(x)",
+        "layer farther = Times(far, 2)  layer far = Times(g, 3)  layer g = Dense(3)  y = farther(x)",
+    ],
+)
+def test_a_layer_given_as_a_function_shares_its_parameters(lines: str) -> None:
+    text = f"model M {{ input x: real[3]  size = sum(g.W ^ 2)  {lines}  output y  output size }}"
+    flow = program(CELLS + TIMES + text)
+    assert [each.name for each in flow.parameters] == ["g.W", "g.b"]
+    products = [
+        value for value in flow.flow.values if value.op == "contract" and value.attr("spec") == "az,z->a"
+    ]
+    assert len(products) == (6 if "far, 2" in lines else 3)
+
+
+def test_a_layer_with_memory_given_as_a_function_is_called_once() -> None:
+    text = TIMES + "model M { input x: real[3]  layer g = Delay(2)  y = x |> Times(g, %d)  output y }"
+    assert len(program("use std.cells: Delay" + text % 1).flow.states) == 1
+    with pytest.raises(SeqError, match="S0401"):
+        program("use std.cells: Delay" + text % 2)
+
+
 def test_thousands_of_equations_in_a_row() -> None:
     lines = "\n".join(f"a{i} = a{i + 1} + 1" for i in range(5000))
     model = program(f"model M {{ input x: real\n{lines}\na5000 = x\noutput a0 }}")
