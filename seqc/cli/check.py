@@ -14,4 +14,5 @@ def check(path: ModelFile, dim: Dims = None, as_json: Json = False, quiet: Quiet
     warnings = run(path, options=options(dims=dim))
     show(warnings)
     if not quiet and not as_json:
-        say(f"{path}: no mistakes" + (f", {len(warnings)} warnings" if warnings else ""))
+        count = "one warning" if len(warnings) == 1 else f"{len(warnings)} warnings"
+        say(f"{path}: no mistakes" + (f", {count}" if warnings else ""))

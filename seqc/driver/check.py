@@ -12,8 +12,12 @@ from seqc.source.diagnostic import Diagnostic
 def check(path: str | Path, *, options: Options = Options()) -> tuple[Diagnostic, ...]:  # noqa: B008 - frozen
     """The warnings of a correct program; SeqError with all errors of a wrong one."""
     from seqc.driver import pipeline
+    from seqc.lower.idle import unread
+    from seqc.syntax.parse import parse
 
     warnings: list[Diagnostic] = []
-    for model in pipeline.programs(Reader(Path(path)), options, warnings.append):
+    reader = Reader(Path(path))
+    for model in pipeline.programs(reader, options, warnings.append):
         pipeline.flows(model)
-    return tuple(warnings)
+    idle = unread(parse(reader.first()))
+    return (*warnings, *([idle] if idle else []))
