@@ -11,6 +11,7 @@ from types import MappingProxyType
 
 from seqc.flow.types import Axis, Kind, Type, Value
 from seqc.ops.build import Builder
+from seqc.ops.product import parse_spec
 from seqc.passes.turned import concat, contract, pick_of_transpose, transpose
 
 Rule = Callable[[Builder, Value, tuple[int, ...]], int | None]
@@ -237,13 +238,17 @@ def broadcast(builder: Builder, value: Value, args: tuple[int, ...]) -> int | No
 
 
 def reduce(builder: Builder, value: Value, args: tuple[int, ...]) -> int | None:
-    """Nothing reduced; a value repeated along all that is reduced: its multiple, or itself."""
+    """Nothing reduced; outer products added up, which are one product; a value repeated along all that is reduced: its
+    multiple, or itself."""
     source = args[0]
     type, removed = builder.type(source), value.attr("dims")
     assert isinstance(removed, tuple)
     gone = type.axes - value.type.axes
     if not gone and not removed:
         return source
+    if not removed and value.attr("how") == "sum" and is_outer(builder, source, gone):
+        a, b = builder.args(source)
+        return builder.contract(builder.text(source, "spec"), a, b, axes=value.type.axes)
     inner = below(builder, source)
     own = builder.type(inner)
     if inner == source and not (builder.value(inner).op == "const" and own.dims and not gone):
@@ -259,6 +264,18 @@ def reduce(builder: Builder, value: Value, args: tuple[int, ...]) -> int | None:
     if value.attr("how") != "sum":
         return inner
     return builder.mul(inner, count(builder, type, gone, removed))
+
+
+def is_outer(builder: Builder, index: int, gone: frozenset[Axis]) -> bool:
+    """Whether a value is an outer product of two that both have these axes."""
+    value = builder.value(index)
+    if value.op != "contract":
+        return False
+    spec = parse_spec(str(value.attr("spec")))
+    sums_nothing = set(spec.first + spec.second) == set(spec.result) and not set(spec.first) & set(
+        spec.second
+    )
+    return sums_nothing and all(gone <= builder.type(arg).axes for arg in value.args)
 
 
 def count(builder: Builder, type: Type, gone: frozenset[Axis], removed: tuple[int, ...]) -> int:
