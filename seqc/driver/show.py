@@ -81,5 +81,5 @@ def _plan(program: Program, options: Options, entry: str, sizes: tuple[int, int]
 def _code(path: Path, options: Options) -> str:
     from seqc.driver.translate import translate
 
-    texts = translate(path, with_tuned(path, options), ("shared",), lambda _: None, apart=False).texts
+    texts = translate(path, with_tuned(path, options), ("shared",), lambda _: None, divided=False).texts
     return next(text for name, text in texts.items() if name.endswith(".cpp"))

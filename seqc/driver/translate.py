@@ -54,9 +54,9 @@ class Translation:
 
 
 def translate(
-    path: Path, options: Options, emits: tuple[str, ...], note: Callable[[str], None], apart: bool = True
+    path: Path, options: Options, emits: tuple[str, ...], note: Callable[[str], None], divided: bool = True
 ) -> Translation:
-    """Everything up to the text of the generated files; not `apart`, each library is one file, to be read."""
+    """Everything up to the text of the generated files; not `divided`, each library is one file, to be read."""
     reader = Reader(path)
     program = pipeline.program(reader, options)
     profile = pipeline.profile(program, options)
@@ -96,12 +96,12 @@ def translate(
             Variant(march, features, model_of(program, plans, target, chosen), plans)
             for (march, features), (_, target, plans) in zip(toolchain.LEVELS, planned, strict=True)
         ]
-        texts = emit_fat(variants, path.name, apart)
+        texts = emit_fat(variants, path.name, divided)
         units = [(f"{name}.cpp", levels[0])]
         for each, level in zip(variants, levels, strict=True):
             units += [(file, level) for file in texts if _is_unit(file, f"{name}_{each.suffix}")]
     else:
-        texts = emit(program, plans, target, chosen, path.name, apart)
+        texts = emit(program, plans, target, chosen, path.name, divided)
         units = [(file, tools) for file in texts if _is_unit(file, name)]
     low = profile is not None and (target.weights, target.math) != ("real", "real") and march == "native"
     shown = sorted((Path(file).name, value) for file, value in reader.files.items())

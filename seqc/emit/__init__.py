@@ -35,23 +35,23 @@ def emit(
     target: Target,
     options: EmitOptions,
     source: str = "",
-    apart: bool = False,
+    divided: bool = False,
 ) -> Mapping[str, str]:
     """The files of a model; `plans` holds one plan for each entry point, and `initial` where there is `apply`.
 
     `<name>.cpp` (with `<name>_weights.c` where weights are built in) becomes the library, `<name>_main.cpp` the
     program; `__init__.py` and `__init__.pyi` belong into the package beside a copy of the manifest as `model.json`.
-    With `apart` a large library has more files: `<name>_part_1.cpp` and so on.
+    `divided`, a large library has more files: `<name>_part_1.cpp` and so on.
     """
     model = model_of(program, plans, target, options)
     name = options.name
-    files = unit(model, plans, source or f"{name}.seq", apart=apart)
+    files = unit(model, plans, source or f"{name}.seq", divided=divided)
     return {**files, f"{name}.h": header(model, plans), **_companions(model)}
 
 
-def emit_fat(variants: Sequence[Variant], source: str, apart: bool = False) -> Mapping[str, str]:
+def emit_fat(variants: Sequence[Variant], source: str, divided: bool = False) -> Mapping[str, str]:
     """The files of a model for several instruction sets, the widest last; `<name>.cpp` chooses at run time."""
-    return {**fat_files(variants, source, apart), **_companions(widest_model(variants))}
+    return {**fat_files(variants, source, divided), **_companions(widest_model(variants))}
 
 
 def _companions(model: Model) -> dict[str, str]:

@@ -35,11 +35,14 @@ class Piece:
     weight: float
 
 
+def is_large(printed: Sequence[Printed]) -> bool:
+    """Whether a unit with these kernels is worth more files than one."""
+    return sum(len(kernel.body) for kernel in printed if not kernel.inline) > FEW
+
+
 def divide(whole: Unit, printed: Sequence[Printed], stem: str) -> Mapping[str, str]:
-    """`<stem>.cpp`; where there are more than a few kernels, `<stem>_parts.hpp` and `<stem>_part_1.cpp` and so on, too."""
+    """`<stem>.cpp`, `<stem>_parts.hpp`, which all include, `<stem>_part_1.cpp` and so on."""
     kernels = [kernel for kernel in printed if not kernel.inline]
-    if sum(len(kernel.body) for kernel in kernels) <= FEW:
-        return {f"{stem}.cpp": tidy(render("cpp/unit.cpp.jinja", whole))}
     entries = [entry for entry in whole.entries if entry.name in MOVED]
     header = f"{stem}_parts.hpp"
     main = replace(

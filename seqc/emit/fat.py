@@ -38,13 +38,13 @@ class Variant:
         return re.sub(r"\W", "_", self.march)
 
 
-def fat_files(variants: Sequence[Variant], source: str, apart: bool) -> Mapping[str, str]:
+def fat_files(variants: Sequence[Variant], source: str, divided: bool) -> Mapping[str, str]:
     """`<name>.cpp`, which chooses, `<name>_<set>.cpp` for each variant, and the header that fits all."""
     model = variants[-1].model
     name = model.options.name
     files = {f"{name}.cpp": tidy(render("cpp/chooser.cpp.jinja", _chooser(variants, source)))}
     for each in variants:
-        files |= unit(each.model, each.plans, source, each.suffix, apart)
+        files |= unit(each.model, each.plans, source, each.suffix, divided)
     files[f"{name}.h"] = _widest([header(each.model, each.plans) for each in variants])
     return files
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from seqc.emit.contexts import EntryText, Unit
-from seqc.emit.divide import divide
+from seqc.emit.divide import divide, is_large
 from seqc.emit.entry import EntryPrinter
 from seqc.emit.interface import exported, hyper_values, interface, steps_quickly
 from seqc.emit.kernel import Shelf
@@ -82,9 +82,9 @@ def opening(model: Model, plans: Mapping[str, Plan]) -> tuple[str, ...]:
 
 
 def unit(
-    model: Model, plans: Mapping[str, Plan], source: str, variant: str = "", apart: bool = False
+    model: Model, plans: Mapping[str, Plan], source: str, variant: str = "", divided: bool = False
 ) -> Mapping[str, str]:
-    """`<name>.cpp`, or a variant of it for one instruction set. With `apart` a large one comes in several files, see `divide`."""
+    """`<name>.cpp`, or a variant of it for one instruction set. `divided`, a large one comes in several files."""
     shelf = Shelf()
     numbers = numbers_of(model)
     entries = []
@@ -110,7 +110,7 @@ def unit(
         tuple(interface(model, plans)),
         tuple(exported(model, plans, variant)),
     )
-    if apart:
+    if divided and is_large(shelf.printed):
         return divide(whole, shelf.printed, stem)
     return {f"{stem}.cpp": tidy(render("cpp/unit.cpp.jinja", whole))}
 

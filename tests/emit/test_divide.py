@@ -40,10 +40,10 @@ KERNEL = re.compile(r"^(?:SEQC_KERNEL static )?void (\w+)\(([^{;]*?)\) \{\n(.*?)
 DECLARATION = re.compile(r"^void (\w+)\(([^{;]*?)\);$", re.S | re.M)
 
 
-def translated(folder: Path, apart: bool, march: str = "native") -> Translation:
+def translated(folder: Path, divided: bool, march: str = "native") -> Translation:
     source = folder / "plant.seq"
     source.write_text(PLANT, encoding="utf-8")
-    return translate(source, Options(march=march), ("shared",), lambda _: None, apart)
+    return translate(source, Options(march=march), ("shared",), lambda _: None, divided)
 
 
 def kernels(text: str) -> list[tuple[str, str, str]]:
@@ -112,9 +112,9 @@ def test_results_are_the_same_bits(tmp_path: Path) -> None:
     draw = np.random.default_rng(4)
     u, y = draw.normal(size=(9, 3, 2)).astype(np.float32), draw.normal(size=(9, 3)).astype(np.float32)
     found = []
-    for apart in (False, True):
-        made = translated(tmp_path, apart)
-        folder = tmp_path / f"apart {apart}"
+    for divided in (False, True):
+        made = translated(tmp_path, divided)
+        folder = tmp_path / f"divided {divided}"
         folder.mkdir()
         made.make(folder)
         model = Model(LibraryEngine(json.loads(made.texts["plant.json"]), folder / "libplant.so"), 5)
