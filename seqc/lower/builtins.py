@@ -203,6 +203,9 @@ def _concat(body: Body, given: Given, node: tree.Expression) -> Meaning:
     not_lifted(body, node.span, "`concat` joins vectors")
     values = [as_value(body.shop, meaning, None, span) for meaning, span in given]
     first = body.shop.builder.type(values[0])
+    if len(values) == 1 and len(first.dims) > 1:
+        rows, size, *rest = first.dims
+        return Dynamic(body.shop.builder.reshape(values[0], (rows * size, *rest)))
     for value, (_, span) in zip(values, given, strict=True):
         type = body.shop.builder.type(value)
         if not type.dims:

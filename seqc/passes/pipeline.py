@@ -17,6 +17,7 @@ from seqc.passes.commute import commute
 from seqc.passes.differentiate import differentiate
 from seqc.passes.distribute import distribute
 from seqc.passes.factor import factor
+from seqc.passes.merge import merge
 from seqc.passes.prune import prune
 from seqc.passes.ragged import ragged
 from seqc.passes.reassociate import reassociate
@@ -37,6 +38,7 @@ PASSES = (
     "update",
     "stream",
     "simplify",
+    "merge",
     "reassociate",
     "distribute",
     "factor",
@@ -47,6 +49,7 @@ PASSES = (
 
 LAST: Mapping[str, Callable[[Flow], Flow]] = {
     "simplify": simplify,
+    "merge": merge,
     "reassociate": reassociate,
     "distribute": distribute,
     "factor": factor,

@@ -9,38 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 
-from seqc.flow.types import Axis, Kind, Type, Value
+from seqc.flow.types import Axis, Kind, Value
 from seqc.ops.build import Builder
-from seqc.ops.product import parse_spec
+from seqc.passes.known import below, equals, is_op, known
+from seqc.passes.sums import reduce
 from seqc.passes.turned import concat, contract, pick_of_transpose, transpose
 
 Rule = Callable[[Builder, Value, tuple[int, ...]], int | None]
-
-
-def below(builder: Builder, index: int) -> int:
-    """The value below broadcasts."""
-    while builder.value(index).op == "broadcast":
-        index = builder.args(index)[0]
-    return index
-
-
-def known(builder: Builder, index: int) -> float | int | bool | None:
-    """The number of a constant, of any kind, seen through broadcasts."""
-    value = builder.value(below(builder, index))
-    if value.op != "const":
-        return None
-    number = value.attr("value")
-    return number if isinstance(number, int | float) else None
-
-
-def is_op(builder: Builder, index: int, op: str) -> bool:
-    """Whether a value is made by this operation."""
-    return builder.value(index).op == op
-
-
-def equals(builder: Builder, index: int, number: float | bool) -> bool:
-    """Whether a value is this constant."""
-    return known(builder, index) == number
 
 
 def add(builder: Builder, value: Value, args: tuple[int, ...]) -> int | None:
@@ -235,61 +210,6 @@ def broadcast(builder: Builder, value: Value, args: tuple[int, ...]) -> int | No
             return None
         return builder.const(number, inner.type.kind, value.type.dims)
     return None
-
-
-def reduce(builder: Builder, value: Value, args: tuple[int, ...]) -> int | None:
-    """Nothing reduced; outer products added up, which are one product; a value repeated along all that is reduced: its
-    multiple, or itself."""
-    source = args[0]
-    type, removed = builder.type(source), value.attr("dims")
-    assert isinstance(removed, tuple)
-    gone = type.axes - value.type.axes
-    if not gone and not removed:
-        return source
-    if not removed and value.attr("how") == "sum" and is_outer(builder, source, gone):
-        a, b = builder.args(source)
-        return builder.contract(builder.text(source, "spec"), a, b, axes=value.type.axes)
-    inner = below(builder, source)
-    own = builder.type(inner)
-    if inner == source and not (builder.value(inner).op == "const" and own.dims and not gone):
-        return None
-    number = known(builder, inner)
-    if number is not None and own.dims:
-        inner = builder.const(number, own.kind)
-        own = builder.type(inner)
-    if own.axes & gone or (removed and own.dims) or own.kind is Kind.INDEX:
-        return None
-    if 0 in type.dims:
-        return None
-    if value.attr("how") != "sum":
-        return inner
-    return builder.mul(inner, count(builder, type, gone, removed))
-
-
-def is_outer(builder: Builder, index: int, gone: frozenset[Axis]) -> bool:
-    """Whether a value is an outer product of two that both have these axes."""
-    value = builder.value(index)
-    if value.op != "contract":
-        return False
-    spec = parse_spec(str(value.attr("spec")))
-    sums_nothing = set(spec.first + spec.second) == set(spec.result) and not set(spec.first) & set(
-        spec.second
-    )
-    return sums_nothing and all(gone <= builder.type(arg).axes for arg in value.args)
-
-
-def count(builder: Builder, type: Type, gone: frozenset[Axis], removed: tuple[int, ...]) -> int:
-    """How many elements a reduction joins, in the kind of its operand."""
-    size = 1
-    for place in removed:
-        size *= type.dims[place]
-    total = builder.const(size, Kind.INT)
-    for axis, op in ((Axis.TIME, "steps"), (Axis.BATCH, "rows")):
-        if axis in gone:
-            factor = builder.add(op, type=Type(Kind.INT))
-            total = factor if known(builder, total) == 1 else builder.mul(total, factor)
-    number = known(builder, total)
-    return builder.const(number, type.kind) if number is not None else builder.cast(total, type.kind)
 
 
 def pick(builder: Builder, value: Value, args: tuple[int, ...]) -> int | None:

@@ -29,8 +29,9 @@ from seqc.ops.op import Call
 from seqc.ops.rewrite import Rebuilder
 from seqc.ops.rule import result_type
 from seqc.ops.table import ELEMENTWISE_NAMES, TABLE
+from seqc.passes.known import below, known
 from seqc.passes.prune import prune
-from seqc.passes.rules import RULES, below, known
+from seqc.passes.rules import RULES
 
 ROUNDS = 8
 """At most so many walks; one or two reach the end, a cycle of rules would be a fault."""
