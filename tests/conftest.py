@@ -16,9 +16,25 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
+    """The tests of one file run in one worker, so that what its fixtures compile is compiled once; those of `runtime`, which
+    share nothing and take long, run where there is room."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Files(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            file = nodeid.split("::")[0]
+            return nodeid if "/runtime/" in file else file
+
+    config.option.loadscopereorder = False  # the order is that of `pytest_collection_modifyitems`
+    return Files(config, log)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests that compile for half a minute and more come first: at the end one worker would wait for the other."""
-    items.sort(key=lambda item: item.path.parent.name != "runtime")
+    """What compiles longest comes first: at the end one worker would wait for the other."""
+    first = ("runtime", "compiled", "cli")
+    items.sort(key=lambda item: [item.path.parent.name != folder for folder in first])
 
 
 @pytest.fixture

@@ -103,14 +103,20 @@ def _compiled(path: Path, options: Options, seed: int, note: Callable[[str], Non
     from seqc.run.model import Model
 
     asked, options = options, replace(options, memory=None)
+    if asked.memory is not None:
+        from seqc.driver.segments import check_budget
+
+        check_budget(path, options, asked.memory)
     built = prepare(path, options, ("shared",), note)
     sources = sources_of(path, built.files)
     manifest = json.loads((built.folder / f"{built.name}.json").read_text(encoding="utf-8"))
     engine: Any = LibraryEngine(manifest, built.folder / manifest["library"])
     budget = asked.memory if asked.memory is not None else (manifest["train"] or {}).get("memory")
     if budget is not None:
-        from seqc.driver.segments import within
+        from seqc.driver.segments import check_budget, within
 
+        if asked.memory is None:
+            check_budget(path, options, budget)
         engine = within(engine, path, sources, options, budget, note)
     model = Model(engine, seed)
     model.picture, model.origin = _draw, origin(path, sources, asked, "library")

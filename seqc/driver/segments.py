@@ -25,13 +25,8 @@ from seqc.run.segments import Parts, SegmentedEngine
 Note = Callable[[str], None]
 
 
-def within(
-    engine: LibraryEngine, path: Path, sources: Mapping[str, str], options: Options, budget: int, note: Note
-) -> SegmentedEngine:
-    """The engine, kept within `budget` bytes; UserFault S0915 if the model cannot be cut into segments.
-
-    `sources` are those of the engine: its parts are built from them, whatever the files hold by then.
-    """
+def check_budget(path: Path, options: Options, budget: int) -> None:
+    """UserFault S0906 or S0915 where no budget can be obeyed: the model cannot be cut into segments."""
     if budget < 1:
         raise UserFault("S0906", f"`memory` is {budget}", "expected a number of bytes")
     try:
@@ -43,6 +38,15 @@ def within(
             f"the sequence cannot be cut into segments: {reason}",
             "leave `memory` out, or give `window` for truncated backpropagation",
         ) from None
+
+
+def within(
+    engine: LibraryEngine, path: Path, sources: Mapping[str, str], options: Options, budget: int, note: Note
+) -> SegmentedEngine:
+    """The engine, kept within `budget` bytes, which have been checked.
+
+    `sources` are those of the engine: its parts are built from them, whatever the files hold by then.
+    """
 
     def make(arenas: Arenas) -> Parts:
         with as_loaded(path, sources) as first:

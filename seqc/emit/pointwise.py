@@ -162,7 +162,7 @@ def collect(group: Group, parameters: list[Parameter], index: dict[object, int])
     for key, operand in [*reads, *((_stored(group, operand), operand) for _, operand in node.stores)]:
         if key not in index:
             buffer = plan.buffers[operand.buffer]
-            bare = replace(operand, gate=None, lookup=None, spread=0)
+            bare = replace(operand, gate=None, lookup=None, spread=None)
             index[key] = len(parameters)
             parameters.append(Pointer(element_type(buffer), bare, key in written, buffer.name))
     if any(statement.op == "instant" for statement in node.statements):
@@ -327,12 +327,14 @@ def where_text(group: Group, form: Form, scope: Scope, operand: Operand) -> list
 
 def element_of(operand: Operand, size: int) -> str:
     """The number of the element that element `i` of a loop over `size` of them reads."""
-    if operand.spread == 1:
-        return f"i % {operand.size}"
-    if operand.spread:
-        around = "" if operand.size * operand.spread == size else f" % {operand.size}"
-        return f"i / {operand.spread}{around}"
-    return "i"
+    spread = operand.spread
+    if spread is None:
+        return "i"
+    within = spread.block or size
+    text = f"i / {spread.each}" if spread.each > 1 else "i"
+    if spread.each * spread.round < within or spread.block:
+        text += f" % {spread.round}"
+    return f"i / {spread.block} * {spread.round} + {text}" if spread.block else text
 
 
 def load_text(group: Group, form: Form, scope: Scope, operand: Operand, kind: Kind, name: str) -> str:
@@ -340,7 +342,7 @@ def load_text(group: Group, form: Form, scope: Scope, operand: Operand, kind: Ki
     if form is Form.ROWS and scope is not Scope.KERNEL:
         return _lanes_text(group, "load", operand, [name, *terms])
     if scope is Scope.ELEMENT and form is not Form.SCALAR:
-        if operand.spread > 1:
+        if operand.spread is not None and operand.spread.each > 1:
             return f"broadcast({name}[{' + '.join(terms)}])"
         return f"load({' + '.join([name, *terms])}, which)"
     read = f"{name}[{' + '.join(terms) or '0'}]"

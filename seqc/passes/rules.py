@@ -12,8 +12,8 @@ from types import MappingProxyType
 from seqc.flow.types import Axis, Kind, Value
 from seqc.ops.build import Builder
 from seqc.passes.known import below, equals, is_op, known
-from seqc.passes.sums import reduce
-from seqc.passes.turned import concat, contract, pick_of_transpose, transpose
+from seqc.passes.sums import contract, reduce
+from seqc.passes.turned import concat, pick_of_transpose, transpose
 
 Rule = Callable[[Builder, Value, tuple[int, ...]], int | None]
 

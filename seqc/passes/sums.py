@@ -1,4 +1,5 @@
-"""The rule of `simplify` about reductions: what a contraction can sum by itself, and what is the same all along.
+"""The rules of `simplify` about sums: what a contraction can sum by itself, what a sum needs no product for, and what is the
+same all along.
 
 reduce sum [0]  contract baz,bz->ba  W, x  ->  contract baz,bz->a  W, x
 reduce sum [1]  transpose(x)               ->  reduce sum [0]  x
@@ -10,6 +11,7 @@ from seqc.flow.types import Axis, Kind, Type, Value
 from seqc.ops.build import Builder
 from seqc.ops.product import parse_spec
 from seqc.passes.known import below, is_op, known
+from seqc.passes.turned import contract as turned
 
 
 def reduce(builder: Builder, value: Value, args: tuple[int, ...]) -> int | None:
@@ -84,3 +86,23 @@ def count(builder: Builder, type: Type, gone: frozenset[Axis], removed: tuple[in
             total = factor if known(builder, total) == 1 else builder.mul(total, factor)
     number = known(builder, total)
     return builder.const(number, type.kind) if number is not None else builder.cast(total, type.kind)
+
+
+def contract(builder: Builder, value: Value, args: tuple[int, ...]) -> int | None:
+    """Of what is the same all along what is summed: a sum, times that number; of a transpose."""
+    spec, (first, second) = parse_spec(str(value.attr("spec"))), args
+    for source, letters, other, others in (
+        (first, spec.first, second, spec.second),
+        (second, spec.second, first, spec.first),
+    ):
+        number = known(builder, other)
+        gone = set(letters) - set(spec.result)
+        left = "".join(letter for letter in letters if letter not in gone)
+        if number is None or not others or set(others) != gone or left != spec.result:
+            continue
+        if not value.type.axes <= builder.type(source).axes:
+            continue
+        places = tuple(place for place, letter in enumerate(letters) if letter in gone)
+        total = builder.reduce("sum", source, places, value.type.axes)
+        return total if number == 1 else builder.mul(total, float(number))
+    return turned(builder, value, args)

@@ -74,13 +74,23 @@ class Lookup:
 
 
 @dataclass(frozen=True, slots=True)
+class Spread:
+    """Element e of a loop reads element e // each % round: `each` neighbours read one, again and again the first `round` of the
+    operand; or, with a `block`, those of round e // block."""
+
+    each: int
+    round: int
+    block: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Operand:
     """A part of a buffer: `size` elements from `offset` on (contiguous), or row `gate` of an interleaved one.
 
     `at` "first" or "last" (buffers with TIME only) stands for the instant 0 or T - 1 + slots whatever t is; such an operand
     has no TIME, and `shift` is 0. With `lookup` the buffer is a table without axes, `offset` counts from the start of the row
-    that is looked up; loads of loops that run on the sums of a product may have it. With `spread` element e of a loop
-    reads element e // spread % size: so many neighbours read one, and whole vectors either one or neighbours.
+    that is looked up; loads of loops that run on the sums of a product may have it. With a `spread` several elements of a
+    loop read one, and whole vectors either one or neighbours.
     """
 
     buffer: int
@@ -90,7 +100,7 @@ class Operand:
     gate: int | None = None
     at: str = ""
     lookup: Lookup | None = None
-    spread: int = 0
+    spread: Spread | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from itertools import pairwise
 from seqc.flow.order import Block, order, reachable, state_of
 from seqc.flow.types import Attribute, Axis, Flow, Kind, Type, Way
 from seqc.ops.table import ELEMENTWISE_NAMES
+from seqc.plan.buffers import Spread
 
 MEMORY = frozenset({"input", "param", "prev", "final", "carried", "fresh", "started", "active"})
 """Values that lie in memory already: they are read, never computed."""
@@ -50,7 +51,7 @@ class Use:
 class Graph:
     """`ref` leads from a value to (the value that holds its elements, offset of the first); `position` is a running
     order of all live values; `settled` are uniforms that must lie in memory for a kernel. `spread`: for each argument of some
-    elementwise values, how many neighbours read one element of it (`Operand.spread`)."""
+    elementwise values, which elements of it they read (`Operand.spread`)."""
 
     flow: Flow
     phases: tuple[Block, ...]
@@ -62,7 +63,7 @@ class Graph:
     uniform: list[bool]
     position: list[int]
     settled: set[int] = field(default_factory=set)
-    spread: dict[int, tuple[int, ...]] = field(default_factory=dict)
+    spread: dict[int, tuple[Spread | None, ...]] = field(default_factory=dict)
     segments: dict[int, tuple[Segment, ...]] = field(default_factory=dict)
     uses: list[list[Use]] = field(default_factory=list)
 
@@ -147,9 +148,9 @@ class Graph:
             return tuple(part for each in self.segments[index] for part in (each.matrix, each.vector))
         return self.args[index]
 
-    def spreads(self, index: int) -> tuple[int, ...]:
+    def spreads(self, index: int) -> tuple[Spread | None, ...]:
         """For each source of a value how many neighbours read one element of it; 0 where each reads its own."""
-        return self.spread.get(index) or (0,) * len(self.sources(index))
+        return self.spread.get(index) or (None,) * len(self.sources(index))
 
     def before(self, index: int) -> tuple[int, ...]:
         """What must have run before a value can be read: its sources, or what makes the state that it reads."""
@@ -264,7 +265,7 @@ def collect_uses(graph: Graph, recomputed: dict[int, list[int]] | None = None) -
     inlined = recomputed or {}
     marks = {phase: set(values) for phase, values in inlined.items()}
 
-    def add(source: int, user: int, phase: int, spread: int = 0) -> None:
+    def add(source: int, user: int, phase: int, spread: Spread | None = None) -> None:
         base, offset = graph.ref[source]
         if user >= 0 and graph.is_pointwise(user) and graph.inline_always(base):
             return

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from seqc.flow.types import Axis, Kind
-from seqc.plan.buffers import Operand, Statement
+from seqc.plan.buffers import Operand, Spread, Statement
 from seqc.plan.direct import TOGETHER
 from seqc.plan.graph import Graph
 from seqc.plan.storage import Storage
@@ -97,7 +97,7 @@ class Group:
             self.loads.append((self.loaded[key], operand, kind))
         return self.loaded[key]
 
-    def argument(self, source: int, spread: int = 0) -> int:
+    def argument(self, source: int, spread: Spread | None = None) -> int:
         """The id of what a member reads."""
         graph = self.storage.graph
         base, offset = graph.ref[source]
@@ -108,8 +108,9 @@ class Group:
         if base in self.inside and offset == 0 and graph.size(base) == graph.size(source):
             return self.inside[base]
         operand = self.storage.read(source)
-        spread = spread if operand.size > 1 else 0
-        return self.load(replace(operand, spread=spread), graph.type(source).kind)
+        return self.load(
+            replace(operand, spread=spread if operand.size > 1 else None), graph.type(source).kind
+        )
 
     def number(self, index: int) -> int:
         """The id of a constant, the step or a scalar of the call."""

@@ -136,7 +136,8 @@ def operand_text(plan: Plan, operand: Operand) -> str:
     if operand.lookup:
         text += f"(b{operand.lookup.index})"
     if operand.spread:
-        text += f" each {operand.spread}" if operand.spread > 1 else " round"
+        each, block = operand.spread.each, operand.spread.block
+        text += (f" each {each}" if each > 1 else " round") + (f" in {block}" if block else "")
     if operand.at:
         return f"{text}@{operand.at}"
     return f"{text}@t+{operand.shift}" if operand.shift else text

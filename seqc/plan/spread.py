@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 
 from seqc.flow.types import Axis, Kind
+from seqc.plan.buffers import Spread
 from seqc.plan.graph import Graph
 from seqc.plan.stack import letters
 
@@ -24,9 +25,8 @@ def spread_operands(graph: Graph, lanes: int) -> None:
         *operands, result = letters(graph, index)
         dims = dict(zip(result, graph.type(index).dims, strict=True))
         found = [spread_of(each, result, dims, lanes) for each in operands]
-        spreads = tuple(each for each in found if each is not None)
-        if len(spreads) == len(operands):
-            graph.op[index], graph.spread[index] = "mul", spreads
+        if all(fits for fits, _ in found):
+            graph.op[index], graph.spread[index] = "mul", tuple(spread for _, spread in found)
 
 
 def differs_by_row(graph: Graph, index: int) -> bool:
@@ -36,14 +36,19 @@ def differs_by_row(graph: Graph, index: int) -> bool:
     return Axis.BATCH in axes and all(each.kind is Kind.REAL and each.axes <= axes for each in types)
 
 
-def spread_of(operand: str, result: str, dims: dict[str, int], lanes: int) -> int | None:
-    """How many neighbours of the result read one element of an operand, whose letters are side by side in both; 0 where each has its
-    own; None where a vector would read elements that are neither one nor neighbours."""
-    start = result.find(operand)
-    if not operand or start < 0 or len(set(result)) < len(result):
-        return None
-    inner = math.prod(dims[each] for each in result[start + len(operand) :])
-    size = math.prod(dims[each] for each in operand)
-    if size == math.prod(dims.values()):
-        return 0
-    return inner if (inner if inner > 1 else size) % lanes == 0 else None
+def spread_of(operand: str, result: str, dims: dict[str, int], lanes: int) -> tuple[bool, Spread | None]:
+    """Whether whole vectors of the result read neighbours of an operand or one element of it, and which; its letters stand in
+    the result in at most two runs, of which the first begins it: `cb` in `cab` is a round of `b` for each `c`."""
+    if not operand or len(set(result)) < len(result):
+        return False, None
+    shared = 0 if operand in result else sum(result.startswith(operand[: n + 1]) for n in range(len(operand)))
+    last = operand[shared:]
+    start = result.find(last)
+    if start < 0 or (shared and start < shared):
+        return False, None
+    each = math.prod(dims[letter] for letter in result[start + len(last) :])
+    round = math.prod(dims[letter] for letter in last)
+    block = math.prod(dims[letter] for letter in result[shared:]) if shared else 0
+    if round == math.prod(dims.values()):
+        return True, None
+    return (each if each > 1 else round) % lanes == 0, Spread(each, round, block)

@@ -109,7 +109,15 @@ def check_chain(plan: Plan, node: Chain, position: int) -> None:
 
 def may_load(operand: Operand, size: int) -> bool:
     """Whether a loop over so many elements can read an operand."""
-    return operand.size in (1, size) or (operand.spread > 0 and size % (operand.size * operand.spread) == 0)
+    spread = operand.spread
+    if spread is None:
+        return operand.size in (1, size)
+    if spread.block:
+        return (
+            size * spread.round == operand.size * spread.block
+            and spread.block % (spread.each * spread.round) == 0
+        )
+    return operand.size == spread.round and size % (operand.size * spread.each) == 0
 
 
 def check_known(known: set[int], ids: Iterable[int], position: int) -> None:

@@ -232,7 +232,7 @@ def test_sanitizers_find_nothing(name: str, tmp_path: Path) -> None:
 
 ROOT = str(Path(__file__).resolve().parents[2])
 SANITIZE = (
-    "-O1",
+    "-O0",
     "-g1",
     "-march=native",
     "-fsanitize=address,undefined",

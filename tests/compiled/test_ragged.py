@@ -21,7 +21,7 @@ from seqc.passes import flow_for
 from seqc.plan import PlanOptions, plan
 from seqc.plan.target import Target
 from tests.compiled import test_threads
-from tests.compiled.client import STRICT, Client, build
+from tests.compiled.client import STRICT, Client, build, native
 from tests.compiled.compare import (
     Pair,
     check_evaluate,
@@ -144,8 +144,8 @@ CASES = [
 def pair(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Pair:
     name, real = request.param
     folder = tmp_path_factory.mktemp(name)
-    flags = ("-O1", "-march=native", *STRICT)
-    return make(program_of(name, folder), real, folder, options=PlanOptions(stretch=9), flags=flags)
+    options = PlanOptions(stretch=9)
+    return make(program_of(name, folder), real, folder, options=options, flags=native(real))
 
 
 def with_lengths(pair: Pair, lengths: list[int], steps: int = STEPS) -> list[Any]:
@@ -261,8 +261,8 @@ def test_teams_give_the_same_bits(pair: Pair, team: int, kind: str) -> None:
 def test_sorted_and_padded_rows_agree(tmp_path: Path) -> None:
     """The same model without sorting: equal outputs, gradients equal but for the order of their sums."""
     program = program_of("language", tmp_path)
-    fast = make(program, "f64", tmp_path, "fast")
-    slow = make(program, "f64", tmp_path, "slow", options=PlanOptions(ragged=False))
+    fast = make(program, "f64", tmp_path, "fast", flags=native("f64"))
+    slow = make(program, "f64", tmp_path, "slow", options=PlanOptions(ragged=False), flags=native("f64"))
     slow.client.plain[:] = fast.client.plain
     slow.client.pack()
     fast.client.pack()
@@ -287,7 +287,7 @@ def test_sizes_that_a_profile_fixes(batch: int, tmp_path: Path) -> None:
     plans = {entry: plan(flow, program, entry, target) for entry, flow in flows_of(program).items()}
     options = EmitOptions("fixed", "f64", library="libfixed.so", steps=(STEPS,), batch=(batch,))
     files = emit(program, plans, target, options)
-    library = build(files, tmp_path, "fixed", flags=("-O1", "-march=native", *STRICT))
+    library = build(files, tmp_path, "fixed", flags=native("f64"))
     client = Client(library, files["fixed.json"])
     pair = Pair(program, "f64", client, engine_of(program, client), files, library)
     inputs = with_lengths(pair, [4, 11, 0][:batch])

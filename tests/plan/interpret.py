@@ -184,7 +184,9 @@ class Machine:
         found = self.get(operand, kind)
         if operand.spread:
             assert operand.gate is None and not operand.lookup
-            return found[..., np.arange(size) // operand.spread % operand.size]
+            spread, places = operand.spread, np.arange(size)
+            rounds = places // spread.block * spread.round if spread.block else 0
+            return found[..., rounds + places // spread.each % spread.round]
         assert operand.size in (1, size)
         return found
 

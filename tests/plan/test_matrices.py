@@ -60,8 +60,9 @@ def test_outer_products_run_where_they_are_used(rows: int, columns: int, entry: 
     found = made(rows, columns, entry)
     assert not outers(found)
     loads = [each for _, node in flat(found.nodes) for each in reads_and_writes(found, node)[0]]
-    assert {each.spread for each in loads} == ({columns, 1, 0} if rows > 1 else {0})
-    assert all(each.size == rows for each in loads if each.spread == columns)
+    spreads = {each.spread and each.spread.each for each in loads}
+    assert spreads == ({columns, 1, None} if rows > 1 else {None})
+    assert all(each.size == rows for each in loads if each.spread and each.spread.each == columns)
 
 
 @pytest.mark.parametrize("entry", ENTRIES)

@@ -38,7 +38,7 @@ WIDTHS: dict[str, tuple[str, ...]] = {
     "scalar": ("-O1", "-DSEQC_VECTOR_BYTES=0"),
     "half": ("-O1", "-march=native", "-DSEQC_VECTOR_BYTES=32"),
     "sanitized": (
-        "-O1",
+        "-O0",
         "-march=native",
         "-fsanitize=address,undefined",
         "-fno-sanitize=null,object-size",  # the address sanitizer finds these, too, and compiles sooner alone
@@ -106,7 +106,7 @@ def test_products_agree_with_the_plain_form(compiler: str, width: str, tmp_path:
 def many_sizes(compiler: str, width: str) -> tuple[str, ...]:
     """Flags for a program of many sizes: all of them once, and what takes minutes to compile in less."""
     if compiler == "clang++":
-        return ("-O1",)
+        return ("-O1", "-DSEQC_TEST_FEW")
     if width == "sanitized":
         return ("-DSEQC_TEST_FEW", *CALLS)
     if width in ("plain", "scalar"):
@@ -120,11 +120,13 @@ def test_sums_draws_and_guard(compiler: str, width: str, tmp_path: Path) -> None
 
 
 def test_contractions(compiler: str, width: str, tmp_path: Path) -> None:
+    if width == "sanitized" and compiler != "g++":
+        pytest.skip("one compiler is enough for this width")
     run(build(compiler, "test_contract.cpp", tmp_path / "contract", *WIDTHS[width]))
 
 
 def test_products_with_weights_of_fewer_bits(compiler: str, width: str, tmp_path: Path) -> None:
-    if width == "sanitized" and compiler != "g++":
+    if width != "native" and compiler != "g++":
         pytest.skip("one compiler is enough for this width")
     run(build(compiler, "test_quant.cpp", tmp_path / "quant", *WIDTHS[width]))
 
@@ -138,7 +140,7 @@ def test_products_of_rounded_operands(compiler: str, width: str, tmp_path: Path)
 @pytest.mark.skipif(not COMPILERS, reason="no C++ compiler")
 @pytest.mark.parametrize("source", ["test_bf16.cpp", "test_quant.cpp"])
 def test_matrix_tiles_in_emulation(source: str, tmp_path: Path) -> None:
-    flags = ("-O1", "-DSEQC_VECTOR_BYTES=64", "-DSEQC_EMULATED_TILES", "-Wno-psabi")
+    flags = ("-O0", "-DSEQC_VECTOR_BYTES=64", "-DSEQC_EMULATED_TILES", "-Wno-psabi")
     run(build(COMPILERS[0], source, tmp_path / source, *flags))
 
 
