@@ -3,13 +3,13 @@
 Takes a Flow; gives the same roots. Only views are made, and weights and their gradients laid out anew where that makes a matrix of them.
 
     before
-        %0 : real[8] {time,batch}    = input x
-        %1 : real[2, 4, 8]           = param W
+        %0 : real[2, 4, 8]           = param W
+        %1 : real[8] {time,batch}    = input x
         %2 : real[2, 4] {time,batch} = contract abz,z->ab  W, x
         root output.y = %2
     after
-        %0 : real[8] {time,batch}    = input x
-        %1 : real[2, 4, 8]           = param W
+        %0 : real[2, 4, 8]           = param W
+        %1 : real[8] {time,batch}    = input x
         %2 : real[8, 8]              = reshape W
         %3 : real[8] {time,batch}    = contract az,z->a  %2, x
         %4 : real[2, 4] {time,batch} = reshape %3

@@ -18,6 +18,7 @@ from seqc.passes import (
     differentiate,
     distribute,
     factor,
+    merge,
     prune,
     ragged,
     reassociate,
@@ -152,6 +153,13 @@ def factor_example() -> Example:
     return Example(factor, flow, prune.prune(factor.factor(flow)))
 
 
+def merge_example() -> Example:
+    b = Builder()
+    W = b.add("param", type=Type(Kind.REAL, (2, 4, 8)), name="W")
+    flow = b.finish({"output.y": b.contract("abz,z->ab", W, stream_input(b, "x", 8))})
+    return Example(merge, flow, prune.prune(merge.merge(flow)))
+
+
 def share_example() -> Example:
     b = Builder()
     x = b.add("input", type=Type(Kind.REAL, (), ONCE), name="x")
@@ -178,6 +186,7 @@ EXAMPLES: Mapping[str, Callable[[], Example]] = {
     "reassociate": reassociate_example,
     "distribute": distribute_example,
     "factor": factor_example,
+    "merge": merge_example,
     "share": share_example,
     "prune": prune_example,
 }

@@ -170,3 +170,36 @@ train M { update = SGD(lr = 1e-2) }
         for node in found.nodes:
             if not isinstance(node, Scan) and Axis.TIME in getattr(node, "axes", ()):
                 assert not kept & {each.buffer for each in reads_and_writes(found, node)[0]}
+
+
+HEADS = """
+use std.optim: SGD
+fn written(S: real[N, D], k: real[D], v: real[N]) = 0.9 * S + outer(v - S @ k, k)
+fn read(S: real[N, D], q: real[D]) = S @ q
+model M {{
+  input  x: real[5]
+  target t: real[4]
+  param K: real[{heads}, {columns}, 5] = glorot
+  param V: real[{heads}, {rows}, 5] = glorot
+  param O: real[4, {heads} * {rows}] = glorot
+  state S: real[{heads}, {rows}, {columns}] = 0
+  S = written(prev S, K @ x / 3, V @ x)
+  y = O @ concat(read(S, K @ x))
+  output y
+  loss = mean(sum((y - t) ^ 2) over time, batch)
+}}
+train M {{ update = SGD(lr = 1e-2) }}
+"""
+
+
+@pytest.mark.parametrize("entry", ENTRIES)
+@pytest.mark.parametrize(("heads", "rows", "columns"), [(3, 2, TARGET.lanes), (2, 5, 2 * TARGET.lanes), (2, 3, 5)])
+def test_heads_are_one_letter_more(heads: int, rows: int, columns: int, entry: str) -> None:
+    """Weights of all heads are one product, and outer products run where they are used, each with the vectors of its head."""
+    program = lower_text(HEADS.format(heads=heads, rows=rows, columns=columns))
+    plan = compare(flow_for(program, entry), program, entry, steps=1 if entry == "step" else 4)
+    kernels = [node for _, node in flat(plan.nodes)]
+    assert all(Axis.BATCH in each.axes for each in kernels if isinstance(each, Einsum))  # no gradient of weights
+    loads = [each for node in kernels for each in reads_and_writes(plan, node)[0] if each.spread]
+    whole = columns % TARGET.lanes == 0
+    assert {each.spread.block for each in loads if each.spread.each == 1} == ({rows * columns} if whole else set())
