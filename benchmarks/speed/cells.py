@@ -156,6 +156,24 @@ def _delta_read(f: Functions, p: Arrays, x: Any, s: tuple[Any, ...]) -> Any:
     return f.einsum("bhk,bk->bh", s[0], x[1])
 
 
+def _heads_ahead(f: Functions, p: Arrays, x: Any) -> Any:
+    k, q, v = (f.einsum("hkd,...d->...hk", p[name], x) for name in ("Wk", "Wq", "Wv"))
+    k = _silu(f, k)
+    k = k / (f.sqrt(f.einsum("...k,...k->...", k, k))[..., None] + 1e-4)
+    return k, _silu(f, q), v, f.sigmoid(x @ p["wb"])
+
+
+def _heads(f: Functions, p: Arrays, x: Any, s: tuple[Any, ...]) -> tuple[Any, ...]:
+    k, _, v, beta = x
+    miss = beta[..., None] * (v - f.einsum("bhvk,bhk->bhv", s[0], k))
+    return (s[0] + miss[..., :, None] * k[..., None, :],)
+
+
+def _heads_read(f: Functions, p: Arrays, x: Any, s: tuple[Any, ...]) -> Any:
+    found = f.einsum("bhvk,bhk->bhv", s[0], x[1])
+    return found.reshape(found.shape[0], -1)
+
+
 def _space_ahead(f: Functions, p: Arrays, x: Any) -> Any:
     u = _silu(f, x @ p["Wu"])
     d = f.softplus(u @ p["Wd"] + p["bd"])
@@ -188,6 +206,22 @@ cell DeltaNet(H)(x: real[D]) -> h: real[H] {
   k = raised / (norm(raised) + 1e-4)
   S = prev S + sigmoid(sum(wb * x)) * outer(Wv @ x - prev S @ k, k)
   h = S @ silu(Wq @ x)
+}
+""",
+    "DeltaHeads": """
+fn written(S: real[V, K], k: real[K], v: real[V], beta: real) = S + beta * outer(v - S @ k, k)
+fn unit(raised: real[K]) = raised / (norm(raised) + 1e-4)
+fn read(S: real[V, K], q: real[K]) = S @ q
+
+# The same with four heads, as DeltaNet is built into large models: Yang et al. 2024.
+cell DeltaHeads(H)(x: real[D]) -> h: real[H] {
+  param Wk, Wq: real[4, 16, D]    = normal(0.1)
+  param Wv:     real[4, H / 4, D] = normal(0.1)
+  param wb:     real[4, D]        = normal(0.1)
+  param S0:     real[4, H / 4, 16] = zeros
+  state S = S0
+  S = written(prev S, unit(silu(Wk @ x)), Wv @ x, sigmoid(wb @ x))
+  h = concat(read(S, silu(Wq @ x)))
 }
 """,
     "SelectiveSSM": """
@@ -229,6 +263,7 @@ CELLS = {
     "IndRNN": Cell(("g",), ("u",), ("h",), _indrnn),
     "Leaky": Cell(("g",), ("rate",), ("h",), _leaky),
     "DeltaNet": Cell((), ("Wk", "Wq", "Wv", "wb"), ("S",), _delta, _delta_ahead, _delta_read),
+    "DeltaHeads": Cell((), ("Wk", "Wq", "Wv", "wb"), ("S",), _heads, _heads_ahead, _heads_read),
     "SelectiveSSM": Cell(
         (),
         ("Wu", "Wg", "Wd", "Wb", "Wc", "bd", "rate", "skip"),

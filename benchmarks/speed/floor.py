@@ -13,14 +13,20 @@ from seqc.plan.strategies.product import PRODUCTS
 from speed.work import Work
 
 GATES = {"LSTM": (4, 4), "GRU": (3, 3), "PeepholeLSTM": (4, 4), "MGU": (2, 2), "LayerNormLSTM": (4, 4)}
-GATES |= {"IndRNN": (1, 0), "Leaky": (1, 1), "DeltaNet": (2, 1.5), "SelectiveSSM": (4, 0.5)}
+GATES |= {
+    "IndRNN": (1, 0),
+    "Leaky": (1, 1),
+    "DeltaNet": (2, 1.5),
+    "DeltaHeads": (3, 0.75),
+    "SelectiveSSM": (4, 0.5),
+}
 """For each cell, the matrices [H, D] that see the input and those [H, H] that see the state, or as many multiply-adds for it."""
 
 DOT = {"int8": 4}
 """How many multiply-adds of few bits take the place of one in single precision."""
 
 FUNCTIONS = {"LSTM": 5, "GRU": 3, "PeepholeLSTM": 5, "MGU": 2, "LayerNormLSTM": 5, "IndRNN": 0, "Leaky": 1}
-FUNCTIONS |= {"DeltaNet": 1, "SelectiveSSM": 19}
+FUNCTIONS |= {"DeltaNet": 1, "DeltaHeads": 2, "SelectiveSSM": 19}
 """For each cell, the values of tanh and sigmoid that a unit needs at a step."""
 
 EXACT, TWINS = 3, 2

@@ -138,7 +138,7 @@ def training() -> Iterator[Work]:
 UNTUNED = ("PeepholeLSTM", "MGU", "LayerNormLSTM", "IndRNN", "Leaky")
 
 
-MATRICES = ("DeltaNet", "SelectiveSSM")
+MATRICES = ("DeltaNet", "DeltaHeads", "SelectiveSSM")
 """Cells of a user's own whose states are matrices."""
 
 
