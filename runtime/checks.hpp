@@ -101,6 +101,11 @@ SEQC_INLINE bool usable(const ModelInfo &model, const seqc_trainer *trainer) {
          trainer->updates && (trainer->hyper || model.hypers == 0);
 }
 
+// Whether the kernels were compiled for calls of this size; nothing may be cut from the workspace of another.
+SEQC_INLINE bool serves(const EntryInfo &entry, int64_t steps, int64_t batch) {
+  return (!entry.only_steps || steps == entry.only_steps) && (!entry.only_batch || batch == entry.only_batch);
+}
+
 // Points the frame at what the caller gave, and at stand-ins for what he did not; false if something is
 // missing.
 static inline bool connect(const ModelInfo &model, const EntryInfo &entry, const seqc_call *call,
@@ -164,8 +169,7 @@ static inline int begin(const ModelInfo &model, const EntryInfo &entry, const se
     return SEQC_BAD_CALL;
   if (!given.hyper && model.hypers > 0)
     return SEQC_BAD_CALL;
-  if ((entry.only_steps && steps != entry.only_steps) ||
-      (entry.only_batch && call->batch != entry.only_batch))
+  if (!serves(entry, steps, call->batch))
     return SEQC_BAD_CALL;
   Carver carver = {static_cast<char *>(call->workspace), 0};
   areas = divide(model, entry, steps, call->batch, carver);

@@ -181,7 +181,7 @@ static inline int generate(const ModelInfo &model, const EntryInfo &entry, const
                            Given given) {
   const FlushToZero flush;
   if (!usable(call) || !given.inputs || !given.outputs || call->steps < 1 || call->given < 0 ||
-      call->given > call->steps)
+      call->given > call->steps || !serves(entry, 1, call->batch))
     return SEQC_BAD_CALL;
   for (int i = 0; i < model.inputs; ++i)
     if (entry.reads[i] && !given.inputs[i] && !model.input[i].fed && !model.input[i].length)

@@ -6,6 +6,7 @@ neither a killed build nor a full disk leaves half a file.
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import tempfile
@@ -150,6 +151,8 @@ def install(entry: Path, out: Path) -> list[Path]:
             target = out / name
             target.parent.mkdir(parents=True, exist_ok=True)
             written.append(target)
+            if target.is_dir():  # no rename would take its place, after others had
+                raise IsADirectoryError(errno.EISDIR, f"{os.strerror(errno.EISDIR)}: {target}")
             data = (entry / name).read_bytes()
             if target.is_file() and target.read_bytes() == data:
                 continue

@@ -14,12 +14,14 @@ import shutil
 import stat
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from seqc.driver.fault import ToolFault
 
 CHECKSUMS = "checksums.json"
+DIGEST = "digest"
+"""Where a note keeps its own."""
 
 
 def user_folder() -> Path:
@@ -186,18 +188,21 @@ class Cache:
         finally:
             os.close(handle)
 
-    def remember(self, name: str, value: object) -> None:
-        """Keeps a small note under a name; failing to do so only costs time later."""
+    def remember(self, name: str, value: Mapping[str, object]) -> None:
+        """Keeps a small note under a name, with its digest; failing to do so only costs time later."""
         folder = self.folder / "index"
+        sealed = {**value, DIGEST: digest(json.dumps(value))}
         with contextlib.suppress(OSError):
             folder.mkdir(mode=0o700, exist_ok=True)
-            write_atomically(folder / f"{name}.json", json.dumps(value).encode())
+            write_atomically(folder / f"{name}.json", json.dumps(sealed).encode())
 
     def recall(self, name: str) -> object | None:
-        """The note kept under a name, None if there is none that can be read."""
+        """The note kept under a name, None if there is none or it is damaged. One of an earlier version has no digest."""
         try:
             value: object = json.loads((self.folder / "index" / f"{name}.json").read_text(encoding="utf-8"))
         except (OSError, ValueError):
+            return None
+        if isinstance(value, dict) and DIGEST in value and value.pop(DIGEST) != digest(json.dumps(value)):
             return None
         return value
 

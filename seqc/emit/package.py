@@ -19,6 +19,10 @@ from seqc.lower.program import Hyper, Input
 
 OPTIONS = frozenset({"state", "out", "seed", "steps", "batch", "accumulate", "wrt", "self"})
 
+_TYPES = "Any ArrayLike Callable Gradients Mapping ModelError MutableMapping NDArray NamedTuple Path Score Sequence State"
+NAMED = frozenset(f"{_TYPES} float int list model_class np str tuple".split())
+"""Names that mean something else in `__init__.py` and `__init__.pyi`."""
+
 
 def quoted(text: str) -> str:
     """Text that may stand inside a Python docstring."""
@@ -28,6 +32,18 @@ def quoted(text: str) -> str:
 def python_name(name: str) -> str:
     """A parameter's name: an underscore keeps it apart from options and words of Python."""
     return f"{name}_" if name in OPTIONS or keyword.iskeyword(name) else name
+
+
+def field_name(name: str) -> str:
+    """A field of the tuple of all results (`run.results` names them so, too): a word of Python gets an underscore, and one in
+    front stands behind."""
+    bare = name.lstrip("_")
+    return f"{bare}_" if bare != name or keyword.iskeyword(name) else name
+
+
+def class_name(name: str) -> str:
+    """The class of a model: an underscore keeps it apart from words of Python and from what a package and its types name."""
+    return f"{name}_" if name in NAMED or keyword.iskeyword(name) else name
 
 
 def shape(kind: Type, dtype: str) -> str:
@@ -68,7 +84,7 @@ def _outputs(model: Model) -> tuple[PythonArgument, ...]:
     found = []
     for each in model.outputs:
         dtype = dtype_name(each.type.kind, model)
-        found.append(PythonArgument(python_name(each.name), f"NDArray[np.{dtype}]", shape(each.type, dtype)))
+        found.append(PythonArgument(field_name(each.name), f"NDArray[np.{dtype}]", shape(each.type, dtype)))
     return tuple(found)
 
 
@@ -80,7 +96,14 @@ def package_init(model: Model) -> str:
     doc = quoted(model.program.doc) or f"The model {model.program.name}."
     inputs, targets = _inputs(model, False), _inputs(model, True)
     context = Package(
-        model.program.name, model.options.name, doc, inputs, targets, _outputs(model), parameters, hypers
+        class_name(model.program.name),
+        model.options.name,
+        doc,
+        inputs,
+        targets,
+        _outputs(model),
+        parameters,
+        hypers,
     )
     return render("python/init.py.jinja", context)
 
@@ -115,7 +138,7 @@ def package_stub(model: Model) -> str:
         lengths = PythonArgument("lengths", "NDArray[np.int32]", "int32[B]")
         results.append(StubResult(f"{name}Generated", (*outputs, lengths)))
     context = Stub(
-        name,
+        class_name(name),
         quoted(model.program.doc) or f"The model {name}.",
         dtype_name(Kind.REAL, model),
         tuple(results),

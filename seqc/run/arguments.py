@@ -6,6 +6,7 @@ axis was left out.
 
 from __future__ import annotations
 
+import keyword
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -25,8 +26,8 @@ WRT = ("parameters", "inputs", "states", "hypers")
 
 
 def public(name: str) -> str:
-    """The keyword for an input: its name, with an underscore where this is an option's name."""
-    return name + "_" if name in OPTIONS else name
+    """The keyword for an input: its name, with an underscore where this is an option's name or a word of Python."""
+    return name + "_" if name in OPTIONS or keyword.iskeyword(name) else name
 
 
 @dataclass(slots=True)
@@ -86,7 +87,7 @@ class Binder:
         Arguments by position pass over a length, unless there are enough of them for it, too.
         """
         order = self.wanted
-        rest = [number for number in order if self.inputs[number]["name"] not in named]
+        rest = [number for number in order if public(self.inputs[number]["name"]) not in named]
         if len(args) <= sum(not self.inputs[number]["length"] for number in rest):
             order = [number for number in order if not self.inputs[number]["length"]]
         if len(args) > len(order):
@@ -113,8 +114,9 @@ class Binder:
         return found
 
     def _number(self, name: str) -> int:
-        if name in self.names:
-            return self.names[name]
+        for known in (name, public(name)):
+            if known in self.names:
+                return self.names[known]
         for each in self.inputs:
             if each["name"] == name:
                 raise ModelError(f"`{self.entry}` does not take `{name}`, which is a target or a length")

@@ -16,7 +16,7 @@ from seqc.ops.evaluate import compile_flow
 
 from .engine import Arenas, Array, EngineFault, Manifest, StateArrays
 from .fault import BAD_INDEX, BAD_LENGTH, NOT_FINITE
-from .guard import Guard
+from .guard import Guard, reads, trains
 from .labels import missing_label, within
 from .layout import make_arenas, real_dtype, tensor
 from .weights import parameters
@@ -145,6 +145,7 @@ class EvaluatorEngine:
         for each, out in zip(self.manifest["outputs"], outputs, strict=True):
             out[...] = found[f"output.{each['name']}"]
 
+    @reads
     def infer(
         self,
         inputs: Sequence[Array | None],
@@ -155,12 +156,12 @@ class EvaluatorEngine:
         seed: int,
         call: int,
     ) -> None:
-        with self._guard.hold(False):
-            self._check(inputs, steps)
-            found = self._run("infer", self._leaves(inputs, state), state, (steps, batch, seed, call))
-            self._write(found, outputs)
-            self._advance(found, state, self._count(inputs, steps))
+        self._check(inputs, steps)
+        found = self._run("infer", self._leaves(inputs, state), state, (steps, batch, seed, call))
+        self._write(found, outputs)
+        self._advance(found, state, self._count(inputs, steps))
 
+    @reads
     def evaluate(
         self,
         inputs: Sequence[Array | None],
@@ -170,13 +171,13 @@ class EvaluatorEngine:
         seed: int,
         call: int,
     ) -> Array:
-        with self._guard.hold(False):
-            self._check(inputs, steps)
-            found = self._run("evaluate", self._leaves(inputs, state), state, (steps, batch, seed, call))
-            scores = self._scores(found, inputs)
-            self._advance(found, state, self._count(inputs, steps))
-            return scores
+        self._check(inputs, steps)
+        found = self._run("evaluate", self._leaves(inputs, state), state, (steps, batch, seed, call))
+        scores = self._scores(found, inputs)
+        self._advance(found, state, self._count(inputs, steps))
+        return scores
 
+    @reads
     def gradients(
         self,
         inputs: Sequence[Array | None],
@@ -192,19 +193,18 @@ class EvaluatorEngine:
         accumulate: bool,
     ) -> Array:
         wanted = self._targets(parameters, hypers, input_gradients, state_gradients)
-        with self._guard.hold(False):
-            self._check(inputs, steps)
-            flow = self.flows["gradients"]
-            prefixes = ("loss", "metric.", "state.")
-            roots = [name for name in flow.roots if name.startswith(prefixes) or name in wanted]
-            leaves = self._leaves(inputs, state)
-            found = self._run("gradients", leaves, state, (steps, batch, seed, call), roots)
-            scores = self._scores(found, inputs)
-            for name, array in wanted.items():
-                value = found.get(name, 0)
-                array[...] = array + value if accumulate else value
-            self._advance(found, state, self._count(inputs, steps))
-            return scores
+        self._check(inputs, steps)
+        flow = self.flows["gradients"]
+        prefixes = ("loss", "metric.", "state.")
+        roots = [name for name in flow.roots if name.startswith(prefixes) or name in wanted]
+        leaves = self._leaves(inputs, state)
+        found = self._run("gradients", leaves, state, (steps, batch, seed, call), roots)
+        scores = self._scores(found, inputs)
+        for name, array in wanted.items():
+            value = found.get(name, 0)
+            array[...] = array + value if accumulate else value
+        self._advance(found, state, self._count(inputs, steps))
+        return scores
 
     def _targets(
         self,
@@ -226,9 +226,9 @@ class EvaluatorEngine:
                     wanted[f"grad.{what}.{each['name']}"] = array
         return wanted
 
+    @trains
     def apply(self, gradients: Array) -> None:
-        with self._guard.hold(True):
-            self._use(parameters(self.manifest, gradients))
+        self._use(parameters(self.manifest, gradients))
 
     def _use(self, gradients: Mapping[str, Array]) -> None:
         """One step of the optimizer."""
@@ -246,23 +246,22 @@ class EvaluatorEngine:
                     array[...] = found[f"{kind}.{name}"]
         self.arenas.updates[0] += 1
 
+    @trains
     def update(
         self, inputs: Sequence[Array | None], state: StateArrays | None, steps: int, batch: int, seed: int
     ) -> Array:
-        with self._guard.hold(True):
-            self._check(inputs, steps)
-            moment = (steps, batch, seed, int(self.arenas.updates[0]))
-            found = self._run("update", self._leaves(inputs, state), state, moment)
-            scores = self._scores(found, inputs)
-            if not np.isfinite(scores[0]):
-                raise EngineFault(NOT_FINITE)
-            prefix = "grad."
-            self._use(
-                {name[len(prefix) :]: array for name, array in found.items() if name.startswith(prefix)}
-            )
-            self._advance(found, state, self._count(inputs, steps))
-            return scores
+        self._check(inputs, steps)
+        moment = (steps, batch, seed, int(self.arenas.updates[0]))
+        found = self._run("update", self._leaves(inputs, state), state, moment)
+        scores = self._scores(found, inputs)
+        if not np.isfinite(scores[0]):
+            raise EngineFault(NOT_FINITE)
+        prefix = "grad."
+        self._use({name[len(prefix) :]: array for name, array in found.items() if name.startswith(prefix)})
+        self._advance(found, state, self._count(inputs, steps))
+        return scores
 
+    @reads
     def step(
         self,
         inputs: Sequence[Array | None],
@@ -272,21 +271,21 @@ class EvaluatorEngine:
         seed: int,
         call: int,
     ) -> None:
-        with self._guard.hold(False):
-            self._check(inputs, None)
-            leaves = self._leaves(inputs, state)
-            for each, array in zip(self.manifest["inputs"], inputs, strict=True):
-                if array is None and each["default"]:
-                    self._feed(leaves, each, batch)
-            found = self._run("step", leaves, state, (1, batch, seed, call))
-            self._write(found, outputs)
-            self._advance(found, state, 1)
+        self._check(inputs, None)
+        leaves = self._leaves(inputs, state)
+        for each, array in zip(self.manifest["inputs"], inputs, strict=True):
+            if array is None and each["default"]:
+                self._feed(leaves, each, batch)
+        found = self._run("step", leaves, state, (1, batch, seed, call))
+        self._write(found, outputs)
+        self._advance(found, state, 1)
 
     def _feed(self, leaves: Leaves, entry: Any, batch: int) -> None:
         """Marks an input as not given; the graph then takes the value that the source says."""
         leaves["given", entry["name"]] = np.False_
         leaves["input", entry["name"]] = np.zeros((batch, *entry["dims"]), np.int64)
 
+    @reads
     def generate(
         self,
         inputs: Sequence[Array | None],
@@ -305,26 +304,25 @@ class EvaluatorEngine:
         state = make_state(self.manifest, batch) if state is None else state
         active = np.ones(batch, np.bool_)
         lengths[...] = 0
-        with self._guard.hold(False):
-            self._check(inputs, steps, given)
-            for step in range(steps):
-                leaves = self._leaves([self._now(n, each, step) for n, each in enumerate(inputs)], state)
-                leaves["active", ""] = active
-                for each in self.manifest["inputs"]:
-                    if each["default"] and "time" in each["axes"] and step >= given:
-                        self._feed(leaves, each, batch)
-                found = self._run("generate", leaves, state, (1, batch, seed, call))
-                self._advance(found, state, active.astype(np.int64))
-                if step < first:
-                    continue
-                lengths += active
-                for each, out in zip(self.manifest["outputs"], outputs, strict=True):
-                    value = found[f"output.{each['name']}"]
-                    timed = "time" in each["axes"]
-                    shown = _masked(value, active) if timed and "batch" in each["axes"] else value
-                    (out[step - first : step - first + 1] if timed else out)[...] = shown
-                if "until" in found:
-                    active = active & ~np.broadcast_to(found["until"], (batch,))
+        self._check(inputs, steps, given)
+        for step in range(steps):
+            leaves = self._leaves([self._now(n, each, step) for n, each in enumerate(inputs)], state)
+            leaves["active", ""] = active
+            for each in self.manifest["inputs"]:
+                if each["default"] and "time" in each["axes"] and step >= given:
+                    self._feed(leaves, each, batch)
+            found = self._run("generate", leaves, state, (1, batch, seed, call))
+            self._advance(found, state, active.astype(np.int64))
+            if step < first:
+                continue
+            lengths += active
+            for each, out in zip(self.manifest["outputs"], outputs, strict=True):
+                value = found[f"output.{each['name']}"]
+                timed = "time" in each["axes"]
+                shown = _masked(value, active) if timed and "batch" in each["axes"] else value
+                (out[step - first : step - first + 1] if timed else out)[...] = shown
+            if "until" in found:
+                active = active & ~np.broadcast_to(found["until"], (batch,))
 
     def _now(self, number: int, array: Array | None, step: int) -> Array | None:
         return (

@@ -32,6 +32,17 @@ def _pointers(state: StateArrays | None) -> list[Array] | None:
     return [*pairs, state.started]
 
 
+def _name(path: Path) -> str:
+    """A path of the file under which no other one was ever loaded: the loader answers a path that it knows with the library
+    of then, although a build has put another file there since. The file's number is in it, in steps that lead nowhere."""
+    try:
+        number = path.stat().st_ino
+    except OSError:
+        return str(path)
+    steps = "".join("/." if digit == "1" else "/" for digit in f"{number:b}")
+    return f"{path.parent}{steps}/{path.name}"
+
+
 def _open(path: Path, manifest: Manifest) -> tuple[Any, Any]:
     try:
         from . import _host  # type: ignore[attr-defined,unused-ignore]
@@ -40,10 +51,12 @@ def _open(path: Path, manifest: Manifest) -> tuple[Any, Any]:
             f"the host extension `_host` is missing or does not fit this Python: {error}; in a folder of sources, "
             "which have none, start `python -P`, which takes what is installed"
         ) from error
+    name = _name(path)
     try:
-        library = _host.Library(str(path), symbol_of(manifest))
+        library = _host.Library(name, symbol_of(manifest))
     except RuntimeError as error:
-        raise ModelError(f"cannot load {path.name}: {error}") from error
+        reason = str(error).replace(name, str(path))
+        raise ModelError(f"cannot load {path.name}: {reason}") from error
     return _host, library
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -22,7 +22,7 @@ from .initial import initial
 from .layout import aligned, real_dtype
 from .results import Results, by_name, zeros_like
 from .short import ShortWays
-from .state import State, arrays_of
+from .state import Result, State, arrays_of
 from .views import Gradients, Hypers, Lease, Score, Views, own_gradients, parameter_views
 from .weights import load_weights, parameters, save_weights
 
@@ -147,8 +147,8 @@ class Model:
         call = self._bind("infer", args, named, steps, batch, state)
         outputs = self._results.make(call, call.steps, out, self.engine.arenas.plain)
         key = seed_of(seed)
-        with self._calling("infer", call, state):
-            self.engine.infer(call.inputs, outputs, arrays_of(state), call.steps, call.batch, key, 0)
+        given = (call.inputs, outputs, arrays_of(state), call.steps, call.batch, key, 0)
+        self._called("infer", call, state, lambda: self.engine.infer(*given))
         return self._results.show(outputs, call.single, out)
 
     def step(
@@ -189,8 +189,8 @@ class Model:
         call = self._bind("step", args, named, None, batch, state)
         outputs = self._results.make(call, None, out, self.engine.arenas.plain)
         key = seed_of(seed)
-        with self._calling("step", call, state):
-            self.engine.step(call.inputs, outputs, state.arrays, call.batch, key, 0)
+        given = (call.inputs, outputs, state.arrays, call.batch, key, 0)
+        self._called("step", call, state, lambda: self.engine.step(*given))
         return self._results.show(outputs, call.single, out)
 
     def generate(
@@ -216,9 +216,8 @@ class Model:
         outputs = self._results.make(call, count, None, self.engine.arenas.plain)
         lengths = np.zeros(call.batch, np.int32)
         key = seed_of(seed)
-        with self._calling("generate", call, state):
-            moment = (call.steps, given, call.batch, key, 0)
-            self.engine.generate(call.inputs, outputs, lengths, arrays_of(state), *moment)
+        told = (call.inputs, outputs, lengths, arrays_of(state), call.steps, given, call.batch, key, 0)
+        self._called("generate", call, state, lambda: self.engine.generate(*told))
         return self._results.generated(outputs, lengths, call.single)
 
     # Training
@@ -235,9 +234,10 @@ class Model:
         """Loss and metrics, without dropout and without changing the weights."""
         call = self._bind("evaluate", args, named, steps, batch, state)
         key = seed_of(seed)
-        with self._calling("evaluate", call, state):
-            scores = self.engine.evaluate(call.inputs, arrays_of(state), call.steps, call.batch, key, 0)
-        return Score(scores, self._metrics)
+        given = (call.inputs, arrays_of(state), call.steps, call.batch, key, 0)
+        return Score(
+            self._called("evaluate", call, state, lambda: self.engine.evaluate(*given)), self._metrics
+        )
 
     def gradients(
         self,
@@ -262,9 +262,10 @@ class Model:
         carried: Sequence[Array | None] = [] if state is None else state.arrays.values
         states = zeros_like(carried, self.manifest["states"], "states" in wrt and not add)
         wanted = (plain if "parameters" in wrt else None, hypers if "hypers" in wrt else None)
-        with self._calling("gradients", call, state):
-            given = (call.inputs, *wanted, inputs, states, arrays_of(state))
-            scores = self.engine.gradients(*given, call.steps, call.batch, key, self.updates, add)
+        given = (call.inputs, *wanted, inputs, states, arrays_of(state), call.steps, call.batch, key)
+        scores = self._called(
+            "gradients", call, state, lambda: self.engine.gradients(*given, self.updates, add)
+        )
         views = parameter_views(self.manifest, lambda: plain, "gradient")
         by_input = by_name(inputs, self.manifest["inputs"], call.single)
         by_state = by_name(states, self.manifest["states"], call.single, streams=False)
@@ -296,9 +297,8 @@ class Model:
             return Score(done, self._metrics)
         call = self._bind("update", args, named, steps, batch, state)
         key = seed_of(seed)
-        with self._calling("update", call, state):
-            scores = self.engine.update(call.inputs, arrays_of(state), call.steps, call.batch, key)
-        return Score(scores, self._metrics)
+        given = (call.inputs, arrays_of(state), call.steps, call.batch, key)
+        return Score(self._called("update", call, state, lambda: self.engine.update(*given)), self._metrics)
 
     def fit(self, *args: Any, **options: Any) -> History:
         """Trains on whole data sets; see `fit.fit` for its options."""
@@ -363,11 +363,15 @@ class Model:
         if theirs is not ours and any(theirs[each] != ours[each] for each in ("states", "real")):
             raise ModelError(f"`state` belongs to another model, or to one of another precision: {state!r}")
 
-    @contextmanager
-    def _calling(self, entry: str, call: Call, state: State | None) -> Iterator[None]:
-        with self._faults(entry, not call.single), state.use() if state is not None else nullcontext():
+    def _called(self, entry: str, call: Call, state: State | None, work: Callable[[], Result]) -> Result:
+        """What `work` gives, with the weights packed, the state held and faults explained."""
+
+        def packed() -> Result:
             self._pack()
-            yield
+            return work()
+
+        with self._faults(entry, not call.single):
+            return packed() if state is None else state.using(packed)
 
     @contextmanager
     def _faults(self, entry: str, batched: bool) -> Iterator[None]:

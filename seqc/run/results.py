@@ -5,6 +5,7 @@ Takes the manifest and a bound call; makes arrays as the engine wants them and s
 
 from __future__ import annotations
 
+import keyword
 from collections import namedtuple
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -25,10 +26,10 @@ class Results:
         self.names = [str(each["name"]) for each in self.entries]
         self.dtypes = [dtype_of(each["kind"], manifest) for each in self.entries]
         name = manifest["name"]
-        # `rename` turns names that a tuple cannot have (keywords, repeated ones) into positions.
         make: Any = namedtuple
-        self.several = make(f"{name}Outputs", self.names, rename=True)
-        self._generated = make(f"{name}Generated", [*self.names, "lengths"], rename=True)
+        fields = [_field(each) for each in self.names]  # `rename` makes positions of repeated ones
+        self.several = make(f"{name}Outputs", fields, rename=True)
+        self._generated = make(f"{name}Generated", [*fields, "lengths"], rename=True)
 
     def make(self, call: Call, steps: int | None, out: Any, plain: Array) -> list[Array]:
         """Arrays for the results, with a batch axis; `steps` None: no time axis. `out` is checked and used."""
@@ -74,6 +75,12 @@ class Results:
         if not single:
             return list(outputs)
         return [_squeeze(array, entry) for array, entry in zip(outputs, self.entries, strict=True)]
+
+
+def _field(name: str) -> str:
+    """A name that a tuple can have: a word of Python gets an underscore, and one in front stands behind."""
+    bare = name.lstrip("_")
+    return f"{bare}_" if bare != name or keyword.iskeyword(name) else name
 
 
 def _shape(entry: Any, call: Call, steps: int | None) -> tuple[int, ...]:

@@ -15,7 +15,7 @@ import numpy as np
 
 from .engine import Arenas, Array, Engine, EngineFault, Manifest, StateArrays
 from .fault import BAD_INDEX, BAD_LENGTH, NOT_FINITE, ModelError
-from .guard import Guard
+from .guard import Guard, reads, trains
 from .labels import missing_label
 from .layout import aligned, dtype_of, is_real, make_state
 
@@ -118,6 +118,7 @@ class SegmentedEngine:
 
     # ---- entry points
 
+    @reads
     def evaluate(
         self,
         inputs: Sequence[Array | None],
@@ -127,19 +128,19 @@ class SegmentedEngine:
         seed: int,
         call: int,
     ) -> Array:
-        with self._guard.hold(False):
-            if self.fits(EVALUATE, steps, batch):
-                return np.asarray(self.whole.evaluate(inputs, state, steps, batch, seed, call))
-            moment = Moment(inputs, steps, batch, seed, call)
-            parts = self.parts
-            carried = self._begun(parts, state, batch)
-            cuts = self._forward(parts.score, moment, carried, self.segment_steps(steps, batch, False), None)
-            scores = parts.close.evaluate([*self._once(moment), *cuts], None, steps, batch, seed, call)
-            if np.isnan(scores[0]):
-                missing_label(self.manifest, moment.inputs)
-            self._put(parts, state, carried)
-            return scores
+        if self.fits(EVALUATE, steps, batch):
+            return np.asarray(self.whole.evaluate(inputs, state, steps, batch, seed, call))
+        moment = Moment(inputs, steps, batch, seed, call)
+        parts = self.parts
+        carried = self._begun(parts, state, batch)
+        cuts = self._forward(parts.score, moment, carried, self.segment_steps(steps, batch, False), None)
+        scores = parts.close.evaluate([*self._once(moment), *cuts], None, steps, batch, seed, call)
+        if np.isnan(scores[0]):
+            missing_label(self.manifest, moment.inputs)
+        self._put(parts, state, carried)
+        return scores
 
+    @reads
     def gradients(
         self,
         inputs: Sequence[Array | None],
@@ -154,40 +155,39 @@ class SegmentedEngine:
         call: int,
         accumulate: bool,
     ) -> Array:
-        with self._guard.hold(False):
-            wanted = (parameters, hypers, input_gradients, state_gradients)
-            if self.fits(GRADIENTS, steps, batch):
-                return np.asarray(
-                    self.whole.gradients(inputs, *wanted, state, steps, batch, seed, call, accumulate)
-                )
-            if not accumulate:
-                for each in (parameters, hypers, *input_gradients, *state_gradients):
-                    if each is not None:
-                        each[...] = 0
-            moment = Moment(inputs, steps, batch, seed, call)
-            scores, carried = self._both_ways(moment, wanted, state, self.segment_steps(steps, batch, True))
-            self._put(self.parts, state, carried)
-            return scores
+        wanted = (parameters, hypers, input_gradients, state_gradients)
+        if self.fits(GRADIENTS, steps, batch):
+            return np.asarray(
+                self.whole.gradients(inputs, *wanted, state, steps, batch, seed, call, accumulate)
+            )
+        if not accumulate:
+            for each in (parameters, hypers, *input_gradients, *state_gradients):
+                if each is not None:
+                    each[...] = 0
+        moment = Moment(inputs, steps, batch, seed, call)
+        scores, carried = self._both_ways(moment, wanted, state, self.segment_steps(steps, batch, True))
+        self._put(self.parts, state, carried)
+        return scores
 
+    @trains
     def update(
         self, inputs: Sequence[Array | None], state: StateArrays | None, steps: int, batch: int, seed: int
     ) -> Array:
-        with self._guard.hold(True):
-            if self.fits(UPDATE, steps, batch):
-                return np.asarray(self.whole.update(inputs, state, steps, batch, seed))
-            moment = Moment(inputs, steps, batch, seed, int(self.whole.arenas.updates[0]))
-            arena = aligned(self.manifest["plain_bytes"])
-            wanted = (arena, None, [None] * len(inputs), [None] * len(self.manifest["states"]))
-            scores, carried = self._both_ways(moment, wanted, state, self.segment_steps(steps, batch, True))
-            if not np.isfinite(scores[0]):
-                raise EngineFault(NOT_FINITE)
-            self.whole.apply(arena)
-            self._put(self.parts, state, carried)
-            return scores
+        if self.fits(UPDATE, steps, batch):
+            return np.asarray(self.whole.update(inputs, state, steps, batch, seed))
+        moment = Moment(inputs, steps, batch, seed, int(self.whole.arenas.updates[0]))
+        arena = aligned(self.manifest["plain_bytes"])
+        wanted = (arena, None, [None] * len(inputs), [None] * len(self.manifest["states"]))
+        scores, carried = self._both_ways(moment, wanted, state, self.segment_steps(steps, batch, True))
+        if not np.isfinite(scores[0]):
+            raise EngineFault(NOT_FINITE)
+        self.whole.apply(arena)
+        self._put(self.parts, state, carried)
+        return scores
 
+    @trains
     def apply(self, gradients: Array) -> None:
-        with self._guard.hold(True):
-            self.whole.apply(gradients)
+        self.whole.apply(gradients)
 
     # ---- the two sweeps
 

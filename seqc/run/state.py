@@ -6,10 +6,9 @@ through the state, which then knows that the row is no longer fresh.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -19,6 +18,8 @@ from .engine import Array, Manifest, StateArrays
 from .fault import BUSY, ModelError, unknown
 from .layout import make_state
 from .tensors import read_tensors, write_tensors
+
+Result = TypeVar("Result")
 
 
 class State:
@@ -72,9 +73,12 @@ class State:
         shape = target.shape[1:] if self.single and rows is None else (len(which), *target.shape[1:])
         if given.shape != shape and given.ndim != 0:
             raise ModelError(f"state `{name}`: expected {list(shape)}, found {list(given.shape)}")
-        with self.use():
+
+        def put() -> None:
             target[which] = given
             self.arrays.fresh[index][which] = 0
+
+        self.using(put)
 
     def _rows(self, rows: Sequence[int] | None) -> Array:
         if rows is None:
@@ -87,10 +91,13 @@ class State:
     def reset(self, rows: Sequence[int] | None = None) -> None:
         """Makes rows fresh: they start anew, at step 0."""
         which = self._rows(rows)
-        with self.use():
+
+        def clear() -> None:
             for fresh in self.arrays.fresh:
                 fresh[which] = 1
             self.arrays.started[which] = 0
+
+        self.using(clear)
 
     @property
     def started(self) -> Array:
@@ -116,8 +123,7 @@ class State:
 
     def __reduce__(self) -> tuple[Any, ...]:
         """For `pickle`: sizes and values, nothing of the library that steps it."""
-        with self.use():
-            values = [each.copy() for each in self.flat()]
+        values = self.using(lambda: [each.copy() for each in self.flat()])
         return _revived, (self._manifest, None if self.single else self.batch, values)
 
     def head(self, rows: int) -> State:
@@ -126,9 +132,7 @@ class State:
         if count > self.batch:
             raise ModelError(f"`rows`: expected a whole number from 1 to {self.batch}, found {count}")
         other = State(self._manifest, count)
-        with self.use():
-            for mine, own in zip(other.flat(), self.flat(), strict=True):
-                mine[...] = own[:count]
+        self.using(lambda: _fill(other.flat(), [own[:count] for own in self.flat()]))
         return other
 
     def assign(self, source: State) -> None:
@@ -143,27 +147,28 @@ class State:
                 raise ModelError(
                     f"state `{name}`: expected {expected}, found {found}; expected a state of the same model"
                 )
-        with self.use(), source.use():
-            for mine, other in zip(self.flat(), source.flat(), strict=True):
-                mine[...] = other
+        self.using(lambda: source.using(lambda: _fill(self.flat(), source.flat())))
 
     def flat(self) -> list[Array]:
         """All arrays: values, fresh, started."""
         return [*self.arrays.values, *self.arrays.fresh, self.arrays.started]
 
-    @contextmanager
-    def use(self) -> Iterator[None]:
-        """Holds the state for one call; a second call at the same time is an error, not a race."""
+    def using(self, work: Callable[[], Result]) -> Result:
+        """What `work` gives, which has this state for itself: a second call at the same time is an error, not a race.
+
+        Ctrl-C may strike behind every call, and in `__exit__` of a context manager: so the token moves within calls into
+        C, and what was taken goes back in the first one behind the work.
+        """
+        held: list[None] = []
         try:
-            self.gate.pop()
-        except IndexError:
-            raise ModelError(
-                "this state is in use by another thread; expected one call at a time", BUSY
-            ) from None
-        try:
-            yield
+            try:
+                held.extend(map(self.gate.pop, (0,)))
+            except IndexError:
+                text = "this state is in use by another thread; expected one call at a time"
+                raise ModelError(text, BUSY) from None
+            return work()
         finally:
-            self.gate.append(None)
+            self.gate.extend(held)
 
     def tensors(self) -> dict[str, Array]:
         """Named arrays for a file."""
@@ -187,9 +192,7 @@ class State:
                 )
         if len(tensors) != len(own):
             raise unknown("state", next(name for name in tensors if name not in own), own)
-        with self.use():
-            for name, array in own.items():
-                array[...] = tensors[name]
+        self.using(lambda: _fill(own.values(), [tensors[name] for name in own]))
 
     def save(self, path: str | Path) -> None:
         write_tensors(path, self.tensors(), {"kind": "state", "model": str(self._manifest["name"])})
@@ -207,9 +210,13 @@ class State:
 def _revived(manifest: Manifest, batch: int | None, values: list[Array]) -> State:
     """The state that was pickled."""
     state = State(manifest, batch)
-    for mine, other in zip(state.flat(), values, strict=True):
-        mine[...] = other
+    _fill(state.flat(), values)
     return state
+
+
+def _fill(arrays: Iterable[Array], values: Iterable[Array]) -> None:
+    for array, value in zip(arrays, values, strict=True):
+        array[...] = value
 
 
 def arrays_of(state: State | None) -> StateArrays | None:

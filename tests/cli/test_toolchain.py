@@ -118,6 +118,10 @@ def test_output_that_cannot_be_written(here: Path) -> None:
     done = seqc("build", "tiny.seq", "-o", "made")
     assert done.code == 2 and "error[S0904]" in done.err
     assert (here / "made").read_text() == "a file"
+    (here / "folder" / "tiny.json").mkdir(parents=True)
+    done = seqc("build", "tiny.seq", "-o", "folder", "--emit", "header")
+    assert done.code == 2 and "tiny.json" in done.err and "nothing was changed" in done.err
+    assert [each.name for each in (here / "folder").iterdir()] == ["tiny.json"]
 
 
 @pytest.mark.skipif(os.name != "posix", reason="needs a POSIX system")

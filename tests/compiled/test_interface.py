@@ -351,7 +351,7 @@ def test_a_c_program_needs_the_header_and_the_archive_alone(tmp_path: Path) -> N
 
 
 def test_sizes_of_a_profile_are_constants(tmp_path: Path) -> None:
-    program = MODELS["gru"]()
+    program = MODELS["feedback"]()
     target = Target(vector_bytes=compare.LANES)
     plans = {entry: plan(flow, program, entry, target) for entry, flow in flows_of(program).items()}
     options = EmitOptions("model", batch=(2,), steps=(5,))
@@ -362,12 +362,15 @@ def test_sizes_of_a_profile_are_constants(tmp_path: Path) -> None:
     client = Client(
         build(files, tmp_path, "model", flags=("-O1", "-march=native", *STRICT)), files["model.json"]
     )
-    x = np.zeros((5, 2, 3), np.float32)
+    x = np.zeros((5, 2), np.int32)
     assert client.forward("infer", [x, None], client.outputs(5, 2), None, 5, 2) == 0
     assert client.forward("infer", [x, None], client.outputs(5, 2), None, 5, 1) == BAD_CALL
     assert client.forward("infer", [x, None], client.outputs(5, 2), None, 4, 2) == BAD_CALL
     assert client.forward("step", [x[0], None], client.outputs(1, 2), client.state(2), 1, 2) == 0
     one = [x[0, :1].copy(), None]
     assert client.forward("step", one, client.outputs(1, 1), client.state(1), 1, 1) == BAD_CALL
+    assert client.forward("generate", [x, None], [None, None], None, 3, 2, given=2) == 0
+    assert client.forward("generate", [x, None], [None, None], None, 3, 3, given=2) == BAD_CALL
+    assert (client.workspace == 0xA5).all()  # which may be one of two rows
     assert "call->steps must be 5 and call->batch must be 2." in files["model.h"]
     assert client.manifest["only"] == {"steps": 5, "batch": 2}

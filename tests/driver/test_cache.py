@@ -96,6 +96,16 @@ def test_a_damaged_entry_is_made_again(here: Path, own: Path, harm: str) -> None
     assert again.folder == entry and library.read_bytes() == whole
 
 
+@pytest.mark.parametrize("word", ['"name"', '"tiny"'])
+def test_a_damaged_note_is_not_believed(here: Path, own: Path, word: str) -> None:
+    first = prepare(here / "tiny.seq", OPTIONS, ("header",))
+    (note,) = (own / "index").iterdir()
+    whole = note.read_text()
+    note.write_text(whole.replace(word, word[:2] + "q" + word[3:]))
+    assert prepare(here / "tiny.seq", OPTIONS, ("header",)) == first
+    assert note.read_text() == whole
+
+
 def test_eight_builders_at_once(here: Path, own: Path) -> None:
     running = [
         subprocess.Popen(

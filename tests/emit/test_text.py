@@ -16,7 +16,12 @@ import pytest
 
 from seqc.emit import EmitOptions, emit
 from seqc.emit.layout import mentions
+from seqc.lower import lower
 from seqc.plan.target import Target
+from seqc.run.arguments import Binder
+from seqc.run.results import Results
+from seqc.source.text import Source
+from seqc.syntax.parse import parse
 from tests.compiled.compare import text_of
 from tests.emit import tiny
 from tests.numeric.hand_models import MODELS
@@ -75,6 +80,32 @@ def test_the_package_is_python(name: str) -> None:
     for file in ("__init__.py", "__init__.pyi"):
         tree = ast.parse(files[file])
         assert any(isinstance(node, ast.ClassDef) and node.name == "hand" for node in tree.body)
+
+
+WORDS = """model State {
+  input class: real
+  input seed: real
+  y = class + seed
+  output y
+  output return = 2.0 * y
+  output out = y
+  output _last = y
+}
+"""
+
+
+def test_words_of_python_are_named_alike_in_a_package_and_its_types() -> None:
+    source = Source("words.seq", WORDS)
+    (program,) = lower(parse(source), source, lambda name: source)
+    files = text_of(program, "f32", "model")
+    record = json.loads(files["model.json"])
+    for file in ("__init__.py", "__init__.pyi"):
+        ast.parse(files[file])
+        assert "class State_(" in files[file] or "class State_:" in files[file]
+    for name in Binder(record, "infer", set()).names:
+        assert f"        {name}: ArrayLike,\n" in files["__init__.pyi"]
+    fields = [f"    {name}: NDArray[np.float32]\n" for name in Results(record).several._fields]
+    assert "class StateOutputs(NamedTuple):\n" + "".join(fields) in files["__init__.pyi"]
 
 
 def test_stubs_type_check(tmp_path: Path) -> None:

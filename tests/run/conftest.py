@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -82,3 +84,26 @@ def toy(library: Path) -> Model:
     from seqc.run.library import LibraryEngine
 
     return Model(LibraryEngine(manifest(), library))
+
+
+def interrupted_everywhere(work: Callable[[], object]) -> int:
+    """Does some work again and again, interrupted at a later place each time; how many places there are."""
+    places = 0
+    while True:
+        left = places
+
+        def strike(frame: object, event: str, argument: object) -> None:
+            nonlocal left
+            left -= event in ("call", "c_return")
+            if left < 0:
+                raise KeyboardInterrupt
+
+        sys.setprofile(strike)
+        try:
+            work()
+        except KeyboardInterrupt:
+            places += 1
+        else:
+            return places
+        finally:
+            sys.setprofile(None)

@@ -18,8 +18,11 @@ from seqc.passes.pipeline import flow_for
 from seqc.passes.update import initial_optimizer, trained_parameters
 from seqc.plan.target import Target
 from seqc.run import Model, ModelError
+from seqc.run.engine import EngineFault
 from seqc.run.evaluator import EvaluatorEngine
+from seqc.run.guard import Guard, reads, trains
 from tests.numeric import hand_models
+from tests.run.conftest import interrupted_everywhere
 
 RANDOM = np.random.default_rng(0)
 T, B = 5, 3
@@ -113,6 +116,30 @@ def test_update_is_gradients_and_apply() -> None:
     with pytest.raises(ModelError, match="not finite"):
         left.update(x * np.nan, goal)
     assert left.updates == 3
+
+
+class Idle:
+    """An engine of which nobody wants anything."""
+
+    def __init__(self) -> None:
+        self._guard = Guard()
+
+    @trains
+    def update(self) -> int:
+        return len("none")
+
+    @reads
+    def infer(self, beside: Callable[[], object]) -> None:
+        beside()
+
+
+def test_what_is_interrupted_leaves_the_engine_free() -> None:
+    engine = Idle()
+    assert interrupted_everywhere(engine.update) > 4
+    assert interrupted_everywhere(lambda: engine.infer(lambda: engine.infer(list))) > 8
+    assert engine.update() == 4
+    with pytest.raises(EngineFault):
+        engine.infer(engine.update)
 
 
 def test_lengths_give_each_row_what_it_gives_alone() -> None:

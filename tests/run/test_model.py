@@ -15,6 +15,7 @@ import pytest
 from seqc.run import Model, ModelError, Score
 from seqc.run.engine import Manifest
 from seqc.run.state import State
+from tests.run.conftest import interrupted_everywhere
 
 T, B = 4, 3
 RANDOM = np.random.default_rng(0)
@@ -358,9 +359,22 @@ def test_threads_with_states_of_their_own(toy: Model) -> None:
 def test_one_state_is_for_one_call(toy: Model) -> None:
     state = toy.state(B)
     toy.stepper(state)
-    with state.use(), pytest.raises(ModelError, match="in use by another thread"):
-        toy.step(X[0], GAIN, KIND[0], state=state)
+    with pytest.raises(ModelError, match="in use by another thread"):
+        state.using(lambda: toy.step(X[0], GAIN, KIND[0], state=state))
     toy.step(X[0], GAIN, KIND[0], state=state)
+
+
+def test_what_is_interrupted_leaves_the_state_free(toy: Model) -> None:
+    """Ctrl-C strikes where a function of Python begins, or behind one of C."""
+    state = toy.state(B)
+    for work in (
+        lambda: toy.infer(X, GAIN, KIND, state=state),
+        lambda: toy.evaluate(X, GAIN, KIND, GOAL, state=state),
+        lambda: state.set("net.h", 0.0),
+        lambda: state.copy(),
+    ):
+        assert interrupted_everywhere(work) > 10
+        work()
 
 
 def test_a_state_stepped_by_another_model_of_its_kind(toy: Model, library: Path) -> None:

@@ -90,6 +90,18 @@ def test_what_does_not_fit_is_said(folder: Path, tmp_path: Path) -> None:
         open_package(folder)
 
 
+def test_a_package_that_was_built_anew_is_loaded_anew(folder: Path) -> None:
+    """Also where this process has loaded what lay there before."""
+    earlier = open_package(folder)
+    library = folder / str(manifest()["library"])
+    other = library.read_bytes().replace(b"\0hash\0", b"\0hush\0")
+    library.unlink()
+    library.write_bytes(other)
+    (folder / "model.json").write_text(json.dumps({**manifest(), "source_hash": "hush"}))
+    later = open_package(folder)
+    assert [each.engine.library.source_hash for each in (earlier, later)] == ["hash", "hush"]
+
+
 def test_every_file_but_the_evaluator_is_copied() -> None:
     here = Path(seqc.run.__file__).parent
     assert sorted(RUN_FILES) == sorted(path.name for path in here.glob("*.py") if path.name != "evaluator.py")
