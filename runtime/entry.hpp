@@ -15,6 +15,14 @@ template <class R> static inline void add_to(void *to, const void *from, int64_t
     sum[i] += more[i];
 }
 
+// The same for reals of so many bytes each: what is declared f32 or f64 may be none of the build's.
+static inline void add_to(void *to, const void *from, int64_t count, int64_t bytes_each) {
+  if (bytes_each == static_cast<int64_t>(sizeof(float)))
+    add_to<float>(to, from, count);
+  else
+    add_to<double>(to, from, count);
+}
+
 // Adds the gradients of this call to those of the caller.
 template <class R>
 static inline void accumulate(const ModelInfo &model, const Given &given, const Frame &frame) {
@@ -25,11 +33,13 @@ static inline void accumulate(const ModelInfo &model, const Given &given, const 
   add_to<double>(given.grads[1], frame.hyper_gradients, model.hypers);
   for (int i = 0; i < model.inputs; ++i) {
     const ArrayInfo &info = model.input[i].array;
-    add_to<R>(given.grads[2 + i], frame.input_gradients[i],
-              info.size * instants(info, frame.steps, frame.batch));
+    add_to(given.grads[2 + i], frame.input_gradients[i], info.size * instants(info, frame.steps, frame.batch),
+           info.bytes);
   }
-  for (int i = 0; i < model.states; ++i)
-    add_to<R>(given.grads[2 + model.inputs + i], frame.state_gradients[i], model.state[i].size * frame.batch);
+  for (int i = 0; i < model.states; ++i) {
+    const ArrayInfo &info = model.state[i];
+    add_to(given.grads[2 + model.inputs + i], frame.state_gradients[i], info.size * frame.batch, info.bytes);
+  }
 }
 
 // Clears the gradients that are asked for: kernels write only those that something reaches.

@@ -158,6 +158,7 @@ def back(program: Program, cuts: tuple[Cut, ...]) -> Program:
         weighed = builder.mul(value, seed)
         if type.dims:
             weighed = builder.reduce("sum", weighed)
+        weighed = builder.cast(weighed, Kind.REAL)
         total = builder.plus(total, sum_to(builder, weighed, Type(Kind.REAL)))
     finished = builder.finish({"loss": total})
     return part(program, "back", finished, (*inputs_of(program, flow), *seeds))

@@ -10,6 +10,11 @@ from .engine import EngineFault, Manifest
 BAD_CALL, BAD_INDEX, BAD_LENGTH, COUNTED_LABEL, NOT_FINITE, UNSUPPORTED, BUSY = 1, 2, 3, 4, 5, 6, -1
 
 
+TRAINS_NOTHING = (
+    "its `train` record changes no parameter: all are frozen, or none that an optimizer has reaches the loss"
+)
+
+
 class ModelError(ValueError):
     """What was given does not fit the model; the text says what was expected and what was found.
 
@@ -103,8 +108,8 @@ def explain(fault: EngineFault, manifest: Manifest, entry: str, batched: bool = 
     return ModelError(text, fault.code, fault.where)
 
 
-def missing(entry: str, entries: Collection[str]) -> str:
-    """Why a model with these entry points lacks another."""
+def missing(entry: str, entries: Collection[str], trained: bool) -> str:
+    """Why a model with these entry points lacks another; `trained`: its source has a `train` record."""
     if entry == "step":
         return "it cannot stream, because an output depends on steps to come"
     if entry == "generate":
@@ -112,7 +117,7 @@ def missing(entry: str, entries: Collection[str]) -> str:
     if "infer" not in entries:
         return "it was built with `mode = streaming`, to run step by step"
     if "gradients" in entries:
-        return "its source has no `train` record"
+        return TRAINS_NOTHING if trained else "its source has no `train` record"
     if "evaluate" in entries:
         return "it was built with `weights` of fewer bits; train a build of reals and load what it saves"
     return "its source has no loss"

@@ -323,7 +323,8 @@ class Model:
     def _need(self, entry: str) -> None:
         if entry in self._entries:
             return
-        raise ModelError(f"{self.name} has no entry point `{entry}`: {missing(entry, self._entries)}", 6)
+        reason = missing(entry, self._entries, self.manifest["train"] is not None)
+        raise ModelError(f"{self.name} has no entry point `{entry}`: {reason}", 6)
 
     def _binder(self, entry: str) -> Binder:
         self._need(entry)

@@ -180,7 +180,7 @@ def empty_grads(pair: Pair, inputs: list[Any], batch: int) -> list[Any]:
         found.append(np.full(array.shape, 9, client.real) if each.type.kind.is_real else None)
     for each in pair.manifest["states"]:
         real = each["kind"] in ("real", "f32", "f64")
-        found.append(np.full((batch, *each["dims"]), 9, client.real) if real else None)
+        found.append(np.full((batch, *each["dims"]), 9, client.dtype(each["kind"])) if real else None)
     return found
 
 
@@ -230,6 +230,9 @@ def check_gradients(pair: Pair, inputs: list[Any], steps: int, batch: int) -> No
     assert code == 0
     for name, array in client.parameters(twice[0]).items():
         close(array, 2 * client.parameters(grads[0])[name], pair.real, f"accumulated {name}")
+    for number, (one, other) in enumerate(zip(grads[2:], twice[2:], strict=True)):
+        if one is not None:
+            close(other, 2 * one, pair.real, f"accumulated array {number} of inputs and states")
     alone: list[Any] = [aligned(len(grads[0])), None, *[None for _ in grads[2:]]]
     code, _ = client.gradients(inputs, alone, mine, steps, batch, seed=3, call=1)
     assert code == 0

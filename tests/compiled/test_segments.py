@@ -25,7 +25,12 @@ model Long {
   input  bias: real once
   input  n: length
   target label: index(4)
+  state slow:  f32 = 0                  # one of these is no real of the build, whichever that is
+  state phase: f64 = 0
 
+  slow   = prev slow + f32(x[0])
+  phase  = 0.5 * prev phase + f64(x[1])
+  end    = last(slow over time)
   h      = concat(k |> Embedding(3), x) |> LSTM(6) |> Dropout(drop) |> GRU(5)
   late   = step / steps
   logits = h + bias * late |> Dense(4)
@@ -34,6 +39,7 @@ model Long {
   loss = mean(cross_entropy(logits, label) over time, batch where label >= 0)
        + mean(sum(kept ^ 2) over batch) + pull * sum(logits.dense.W ^ 2)
        + mean(norm(norm(h) over time) / steps over batch)
+       + mean(real(end) ^ 2 over batch) + mean(real(phase) over time, batch)
   metric wrong = mean(real(argmax(logits) != label) over time, batch where label >= 0)
 }
 

@@ -20,6 +20,13 @@ TRAIN = "train M { update = SGD() }\n"
     [
         ("", "", None, "update", "its source has no loss"),
         (LOSS, "", None, "update", "its source has no `train` record"),
+        (
+            LOSS,
+            "train M { update = SGD()  freeze = w }\n",
+            None,
+            "update",
+            "its `train` record changes no parameter",
+        ),
         (LOSS, TRAIN, "byte", "gradients", "`weights` of fewer bits"),
         (LOSS, TRAIN, "byte", "update", "`weights` of fewer bits"),
         (LOSS, TRAIN, "stream", "infer", "`mode = streaming`"),
@@ -36,4 +43,4 @@ def test_the_reason_is_the_one(
     options = Options(deploy=profile)
     program = pipeline.program(Reader(tmp_path / "m.seq"), options)
     entries = pipeline.entries_of(program, pipeline.profile(program, options))
-    assert entry not in entries and reason in missing(entry, entries)
+    assert entry not in entries and reason in missing(entry, entries, bool(train))
