@@ -84,13 +84,15 @@ def fit(
     if named and args:
         raise ModelError("give the data by position or by name, not both")
     source: Source = named if named else args
+    going_on = _flag("resume", resume)
     with alphabet_kept(model):
+        if going_on and out is not None:
+            model.symbols = Folder(out).symbols() or model.symbols
         material, other = make_material(model, source, columns, validation)
         training, testing = make_data(model, material, other, options)
         if report is not None and not isinstance(report, Reporter):
             raise ModelError(f"`report`: expected a reporter, found {report!r}; `quiet=True` shows nothing")
         watcher = report if report is not None else (Quiet() if _flag("quiet", quiet) else Plain())
-        going_on = _flag("resume", resume)
         folder = None if out is None else Folder(out)
 
         def begin() -> None:

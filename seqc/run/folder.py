@@ -168,14 +168,21 @@ class Folder:
             metadata["symbols"] = json.dumps(model.symbols)
         write_tensors(self.checkpoint, tensors, metadata)
 
-    def load(self, model: Model) -> tuple[Progress, State | None]:
-        """Puts a checkpoint back into the model; all or nothing."""
-        name = self.checkpoint.name
+    def symbols(self) -> list[str] | None:
+        """The alphabet of the run so far, None where it has none or never came to a checkpoint."""
+        return read_symbols(self._read()[1], self.checkpoint.name) if self.checkpoint.exists() else None
+
+    def _read(self) -> tuple[dict[str, Any], dict[str, str]]:
         try:
-            tensors, metadata = read_tensors(self.checkpoint)
+            return read_tensors(self.checkpoint)
         except ModelError as error:
             best = "; the best weights are in best.safetensors: begin a new run with them"
             raise ModelError(f"{error}{best if self.best.exists() else ''}") from None
+
+    def load(self, model: Model) -> tuple[Progress, State | None]:
+        """Puts a checkpoint back into the model; all or nothing."""
+        name = self.checkpoint.name
+        tensors, metadata = self._read()
         progress = _progress(metadata, model, name)
         symbols = read_symbols(metadata, name)
         arenas = model.engine.arenas
