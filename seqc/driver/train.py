@@ -40,6 +40,7 @@ class Wishes:
     batch: int = 32
     window: int | None = None
     warmup: int | None = None
+    steps: int | None = None
     seed: int | None = None
     validation: str | None = None
     patience: int | None = None
@@ -98,6 +99,7 @@ def train(
         "batch": wishes.batch,
         "window": wishes.window,
         "warmup": wishes.warmup,
+        "steps": wishes.steps,
         "bucket": wishes.bucket,
         "seed": wishes.seed,
         "patience": wishes.patience,

@@ -218,6 +218,11 @@ def make_data(
     """The data sets of training and validation."""
     if material.single and not any("time" in each["axes"] for each in model.manifest["inputs"]):
         raise ModelError("one sequence without steps is not a data set; expected arrays with a batch axis")
+    timed = next((each for each in model.manifest["inputs"] if "time" in each["axes"]), None)
+    if options.steps is not None and timed is not None:
+        raise ModelError(
+            f"`steps` is for models without an input by steps; `{timed['name']}` says how many there are"
+        )
     carried = bool(model.manifest["carried"])
     window = options.window if carried else None
     if not carried and (options.warmup or (options.window is not None and not material.single)):

@@ -225,6 +225,7 @@ def test_what_does_not_fit_is_said_before_anything_is_compiled(
         (("tiny.seq", arrays, "--val", "1.5"), "`--val 1.5` is not a share of the data"),
         (("tiny.seq", "narrow.npz"), "`x`: expected [T, B, 2]"),
         (("tiny.seq", arrays, "--warmup", "8"), "are not longer than the 8 of `warmup`"),
+        (("tiny.seq", arrays, "--steps", "3"), "`x` says how many there are"),
         (("tiny.seq", arrays, "--set", "SGD.rate=1"), "there is no hyper `SGD.rate`"),
         (("tiny.seq", arrays, "--scale", "net=x"), "there is no layer that scales `net`"),
         (("tiny.seq", arrays, "--weights", "none.safetensors"), "cannot read none.safetensors"),
