@@ -166,6 +166,7 @@ def set_numbers(model: Model, numbers: Sequence[tuple[str, float]]) -> dict[str,
 
 def arranged(model: Model, source: Found | None, wishes: Wishes, given: dict[str, float]) -> Any:
     """What was read, as `fit` takes it: columns chosen, missing numbers added, files without a name of ours in order."""
+    from seqc.run.read import Files
     from seqc.run.table import Table
 
     if isinstance(source, Table):
@@ -187,7 +188,14 @@ def arranged(model: Model, source: Found | None, wishes: Wishes, given: dict[str
     names = [
         each["name"] for each in model.manifest["inputs"] if not each["length"] and each["name"] not in given
     ]
-    if not any(name in source for name in names) and len(source) == len(names):
+    if isinstance(source, Files) and not any(name in source for name in names):
+        if len(source) != len(names):
+            raise UserFault(
+                "S0906",
+                f"{len(names)} inputs and {len(source)} {'file' if len(source) == 1 else 'files'} that are not called like them",
+                f"{model.name} takes {', '.join(f'`{name}`' for name in names)}",
+                "name a file for each, in this order",
+            )
         source = dict(zip(names, source.values(), strict=True))
     return {**source, **_for_all(model, source, given)}
 

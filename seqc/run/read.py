@@ -33,6 +33,10 @@ NUMBERED = re.compile(r"(.+)\.(\d+)")
 Found = str | dict[str, Any] | Table
 
 
+class Files(dict[str, Any]):
+    """Recordings by the names of their files, which need not be those of inputs, in the order in which they were named."""
+
+
 def suffix_of(path: Path) -> str:
     """What the end of a file's name says that it holds; `.CSV` says the same as `.csv`."""
     return path.suffix.lower()
@@ -85,7 +89,7 @@ def _folder(path: Path) -> Found:
 
 def _single_arrays(paths: Sequence[Path]) -> dict[str, Any]:
     """A recording for each file, by the name of the file."""
-    found: dict[str, Any] = {}
+    found = Files()
     rates: dict[int, str] = {}
     for path in paths:
         if suffix_of(path) == ".wav":

@@ -219,11 +219,15 @@ def test_what_does_not_fit_is_said_before_anything_is_compiled(
     (here / "plain.seq").write_text("model Plain {\n  input x: real[2]\n  output y = 2 * x\n}\n")
     np.savez(here / "plain.npz", x=np.zeros((6, 8, 2), np.float32))
     np.savez(here / "narrow.npz", x=np.zeros((6, 8, 3), np.float32), y=np.zeros((6, 8), np.float32))
+    np.savez(here / "other.npz", a=np.zeros((6, 8, 2), np.float32), b=np.zeros((6, 8), np.float32))
+    np.save(here / "alone.npy", np.zeros((6, 2), np.float32))
     cases = [
         (("plain.seq", "plain.npz"), "Plain has no entry point `update`: its source has no loss"),
         (("tiny.seq", arrays, "--val", "narrow.npz"), "validation data: `x`: expected [T, B, 2]"),
         (("tiny.seq", arrays, "--val", "1.5"), "`--val 1.5` is not a share of the data"),
         (("tiny.seq", "narrow.npz"), "`x`: expected [T, B, 2]"),
+        (("tiny.seq", "other.npz"), "there is no input `a`"),
+        (("tiny.seq", "alone.npy"), "2 inputs and 1 file that are not called like them"),
         (("tiny.seq", arrays, "--warmup", "8"), "are not longer than the 8 of `warmup`"),
         (("tiny.seq", arrays, "--steps", "3"), "`x` says how many there are"),
         (("tiny.seq", arrays, "--set", "SGD.rate=1"), "there is no hyper `SGD.rate`"),
