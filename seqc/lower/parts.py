@@ -88,9 +88,8 @@ def first_instance(
     if entry is None:
         scope.find(body, name, span)
     word = article(entry.kind) if entry is not None else "not a layer"
-    hint = method(path[0].text, name) or f"to pick a component write `{name}[0]`"
-    if entry is None:
-        hint = None
+    meant = method(path[0].text, name) or f"to pick a component write `{name}[0]`"
+    hint = meant if entry is not None else None
     raise fail("S0204", "only a layer has parts", span, f"`{name}` is {word}", hint=hint)
 
 
