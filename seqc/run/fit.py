@@ -88,13 +88,13 @@ def fit(
     going_on = _flag("resume", resume)
     with alphabet_kept(model):
         if going_on and out is not None:
-            model.symbols = _folder(out).symbols() or model.symbols
+            model.symbols = _folder(out, going_on).symbols() or model.symbols
         material, other = make_material(model, source, columns, validation)
         training, testing = make_data(model, material, other, options)
         if report is not None and not isinstance(report, Reporter):
             raise ModelError(f"`report`: expected a reporter, found {report!r}; `quiet=True` shows nothing")
         watcher = report if report is not None else (Quiet() if _flag("quiet", quiet) else Plain())
-        folder = None if out is None else _folder(out)
+        folder = None if out is None else _folder(out, going_on)
 
         def begin() -> None:
             fill_scales(model, material, options.scale)
@@ -113,8 +113,13 @@ def rehearse(
     return material, other
 
 
-def _folder(out: str | Path | Folder) -> Folder:
-    return out if isinstance(out, Folder) else Folder(out)
+def _folder(out: str | Path | Folder, resume: bool) -> Folder:
+    """The folder of a run; one that is gone on with is there, and is not made."""
+    if isinstance(out, Folder):
+        return out
+    if resume and isinstance(out, str | Path) and "\0" not in str(out) and not Path(out).exists():
+        raise ModelError(f"there is no run to resume: there is no folder {out}")
+    return Folder(out)
 
 
 def make_options(

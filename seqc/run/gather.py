@@ -46,6 +46,10 @@ def opened(source: Source) -> Opened:
         alone = source[0]
         if isinstance(alone, str | Path | Table | Material | Mapping) or is_frame(alone):
             source = alone
+    if isinstance(source, str) and _names_a_file(source):
+        raise ModelError(
+            f'"{source}" is taken as a text of {len(source)} characters; a file is named by `pathlib.Path("{source}")`'
+        )
     if isinstance(source, Path):
         from .read import read_data
 
@@ -53,6 +57,15 @@ def opened(source: Source) -> Opened:
     if is_frame(source) and not isinstance(source, Mapping):
         source = from_frame(source)
     return source
+
+
+def _names_a_file(text: str) -> bool:
+    """Whether somebody wrote the name of a file where a text stands."""
+    from .read import DATA_SUFFIXES, TEXT_SUFFIXES
+
+    if len(text.split()) != 1 or text != text.strip() or len(text) > 255:
+        return False
+    return text.lower().endswith((*DATA_SUFFIXES, *TEXT_SUFFIXES))
 
 
 def gather(model: Model, source: Source, columns: Columns | None = None, entry: str = "update") -> Material:

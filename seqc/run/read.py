@@ -20,6 +20,7 @@ from .fault import ModelError
 from .table import FILE, Table, read_csv
 from .wav import read_wav
 
+DATA_SUFFIXES = (".npz", ".npy", ".csv", ".wav")
 TEXT_SUFFIXES = (".txt", ".py", ".md", ".rst", ".c", ".h", ".csv", ".seq")
 DAMAGED = (
     *(ValueError, KeyError, EOFError, TypeError, RuntimeError),
@@ -72,7 +73,7 @@ def read_several(paths: Sequence[Path]) -> Found:
         return _sequences(paths)
     if suffixes == {".csv"}:
         return _tables(paths)
-    if suffixes & {".npy", ".npz", ".wav", ".csv"}:
+    if suffixes & set(DATA_SUFFIXES):
         raise ModelError(f"the files are of several kinds: {', '.join(sorted(suffixes))}; expected one kind")
     return "\n".join(read_text(each) for each in paths)
 
