@@ -24,6 +24,10 @@ Warmup = Annotated[
     int | None,
     typer.Option("--warmup", min=0, help="First steps that only move the state (default: the record's)."),
 ]
+Steps = Annotated[
+    int | None,
+    typer.Option("--steps", min=1, help="Steps of a sequence, where no input has any."),
+]
 Bucket = Annotated[
     int, typer.Option("--bucket", min=1, help="How many batches are sorted by length together.")
 ]

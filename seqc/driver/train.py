@@ -1,7 +1,8 @@
 """`seqc train`: a program and data become a folder with weights, figures and a picture of the curve.
 
 The run itself is `run.fit`; here the data is found, the alphabet of a text sets the size of the model, and the folder
-learns how the model was built, so that `seqc generate` builds the same one.
+learns how the model was built, so that `seqc generate` builds the same one. Data, numbers and weights meet the border of
+the model before it is compiled: what does not fit is said at once, and leaves nothing behind.
 """
 
 from __future__ import annotations
@@ -39,6 +40,7 @@ class Wishes:
     batch: int = 32
     window: int | None = None
     warmup: int | None = None
+    steps: int | None = None
     seed: int | None = None
     validation: str | None = None
     patience: int | None = None
@@ -88,37 +90,46 @@ def train(
         other = validation if isinstance(validation, str) else ""
         known = symbols_in(wishes.weights) if wishes.weights is not None and not begun else None
         options = fit_alphabet(options, text_model.dim, reader, source + other, known, note)
-    model = open_model(path, options, wishes.seed or 0, note)
-    model.threads = wishes.threads
-    note(repr(model).strip("<>"))
-    given = set_numbers(model, wishes.hypers)
-    if wishes.weights is not None and not begun:
-        model.load(wishes.weights)
-    if not wishes.resume:
-        from seqc.run.folder import Folder
+    from seqc.run.fit import make_options, rehearse
+    from seqc.run.folder import Folder
 
-        with Folder(out).held():
-            remember(out, options)
+    weights = None if begun else wishes.weights
+    chosen: dict[str, Any] = {
+        "epochs": wishes.epochs,
+        "batch": wishes.batch,
+        "window": wishes.window,
+        "warmup": wishes.warmup,
+        "steps": wishes.steps,
+        "bucket": wishes.bucket,
+        "seed": wishes.seed,
+        "patience": wishes.patience,
+        "scale": dict(wishes.scale),
+        "keep": "last" if validation is None else "best",
+        "checkpoint": wishes.checkpoint,
+    }
     with told(note):
-        history = model.fit(
-            arranged(model, source, wishes, given),
-            epochs=wishes.epochs,
-            batch=wishes.batch,
-            window=wishes.window,
-            warmup=wishes.warmup,
-            bucket=wishes.bucket,
-            seed=wishes.seed,
-            validation=validation
-            if isinstance(validation, float)
-            else arranged(model, validation, wishes, given),
-            patience=wishes.patience,
-            scale=dict(wishes.scale),
-            keep="last" if validation is None else "best",
-            checkpoint=wishes.checkpoint,
-            out=out,
-            resume=wishes.resume,
-            report=reporter,
-        )
+        border = opened_border(path, options)
+        given = set_numbers(border, wishes.hypers)
+        if weights is not None:
+            border.load(weights)
+        if begun:
+            border.symbols = Folder(out).symbols()
+        against = validation if isinstance(validation, float) else arranged(border, validation, wishes, given)
+        arrays = arranged(border, source, wishes, given)
+        material, tested = rehearse(border, arrays, against, make_options(border, **chosen))
+        model = open_model(path, options, wishes.seed or 0, note)
+        model.threads, model.symbols = wishes.threads, border.symbols
+        note(repr(model).strip("<>"))
+        set_numbers(model, wishes.hypers)
+        if weights is not None:
+            model.load(weights)
+        folder = Folder(out)
+        with folder.held():
+            if not wishes.resume:
+                remember(out, options)
+            history = model.fit(
+                material, validation=tested, **chosen, out=folder, resume=wishes.resume, report=reporter
+            )
     return Trained(model, history, out, None if history.ended == "interrupted" else _sample(model))
 
 
@@ -155,6 +166,7 @@ def set_numbers(model: Model, numbers: Sequence[tuple[str, float]]) -> dict[str,
 
 def arranged(model: Model, source: Found | None, wishes: Wishes, given: dict[str, float]) -> Any:
     """What was read, as `fit` takes it: columns chosen, missing numbers added, files without a name of ours in order."""
+    from seqc.run.read import Files
     from seqc.run.table import Table
 
     if isinstance(source, Table):
@@ -176,7 +188,14 @@ def arranged(model: Model, source: Found | None, wishes: Wishes, given: dict[str
     names = [
         each["name"] for each in model.manifest["inputs"] if not each["length"] and each["name"] not in given
     ]
-    if not any(name in source for name in names) and len(source) == len(names):
+    if isinstance(source, Files) and not any(name in source for name in names):
+        if len(source) != len(names):
+            raise UserFault(
+                "S0906",
+                f"{len(names)} inputs and {len(source)} {'file' if len(source) == 1 else 'files'} that are not called like them",
+                f"{model.name} takes {', '.join(f'`{name}`' for name in names)}",
+                "name a file for each, in this order",
+            )
         source = dict(zip(names, source.values(), strict=True))
     return {**source, **_for_all(model, source, given)}
 
@@ -194,6 +213,20 @@ def _for_all(model: Model, source: dict[str, Any], given: dict[str, float]) -> d
             rows = array.shape[axes - 1]
             return {name: np.full(rows, value, kinds[name]) for name, value in given.items()}
     return dict(given)
+
+
+def opened_border(path: Path, options: Options) -> Model:
+    """The model of a program as data, numbers and weights meet it. Nothing is compiled, and it computes nothing."""
+    from seqc.driver import pipeline
+    from seqc.driver.naming import name_of
+    from seqc.driver.translate import border_of
+    from seqc.run.evaluator import EvaluatorEngine
+    from seqc.run.model import Model
+
+    reader = Reader(path)
+    program = pipeline.program(reader, options)
+    manifest = border_of(program, options, name_of(program.name, options.name, path), reader)
+    return Model(EvaluatorEngine(manifest, {}), None)
 
 
 def open_model(path: Path, options: Options, seed: int, note: Note) -> Model:
@@ -241,6 +274,12 @@ def _validation(wishes: Wishes, is_text: bool) -> float | Found | None:
         share = float(wishes.validation)
     except ValueError:
         return corpus.read([Path(wishes.validation)])
+    if not 0 <= share < 1:
+        raise UserFault(
+            "S0906",
+            f"`--val {wishes.validation}` is not a share of the data",
+            "expected a number from 0 up to 1, or the name of a file",
+        )
     return share if share else None
 
 

@@ -26,6 +26,7 @@ from seqc.driver.sources import Reader
 from seqc.driver.toolchain import Toolchain
 from seqc.emit import EmitOptions, Variant, emit, emit_fat, model_of
 from seqc.emit import manifest as emit_manifest
+from seqc.emit.model import describe
 from seqc.lower.program import Program
 from seqc.plan.target import Target
 
@@ -153,6 +154,14 @@ def manifest_of(program: Program, options: Options, name: str, reader: Reader) -
     chosen = replace(_emit_options(program, options, name, options.real, reader), library="")
     manifest = emit_manifest(model_of(program, pipeline.plans(program, target), target, chosen))
     parsed: Mapping[str, Any] = json.loads(json.dumps(manifest))
+    return parsed
+
+
+def border_of(program: Program, options: Options, name: str, reader: Reader) -> Mapping[str, Any]:
+    """The manifest as far as data, hypers and files of weights meet it: nothing is planned, so there is no optimizer in it."""
+    chosen = replace(_emit_options(program, options, name, options.real, reader), library="")
+    described = describe(program, pipeline.entries(program), (), Target(), chosen)
+    parsed: Mapping[str, Any] = json.loads(json.dumps(emit_manifest(described)))
     return parsed
 
 

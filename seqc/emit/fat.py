@@ -71,7 +71,9 @@ def _chooser(variants: Sequence[Variant], source: str) -> Chooser:
             f"int64_t {symbol}_workspace_bytes(int entry, int64_t steps, int64_t batch)",
             "workspace_bytes(entry, steps, batch)",
         ),
-        _passed_on(f"int {symbol}_pack(const {symbol}_weights *plain, void *packed)", "pack(plain, packed)"),
+        _passed_on(
+            f"int {symbol}_pack(const ::{symbol}_weights *plain, void *packed)", "pack(plain, packed)"
+        ),
     ]
     if "initial" in first.plans:
         head = f"int {symbol}_initial_optimizer(void *optimizer)"

@@ -175,7 +175,7 @@ def _functions(model: Model, plans: Mapping[str, Plan]) -> list[str]:
     lines += ["  return workspace_bytes(entry, steps, batch);", "}"]
     lines += [
         "",
-        f"int {symbol}_pack(const {symbol}_weights *plain, void *packed) {{ return pack_weights(plain, packed); }}",
+        f"int {symbol}_pack(const ::{symbol}_weights *plain, void *packed) {{ return pack_weights(plain, packed); }}",
     ]
     if "initial" in plans:
         lines += [
@@ -200,17 +200,20 @@ TYPED = {
 }
 
 
-def typed_parameters(model: Model, entry: str) -> list[tuple[str, str]]:
-    """Parameters of a typed function, and what each becomes for the untyped one."""
+def typed_parameters(model: Model, entry: str, outermost: str = "") -> list[tuple[str, str]]:
+    """Parameters of a typed function, and what each becomes for the untyped one.
+
+    In C++ structures have their full names, with `outermost` before them: `own.seq` has an `own_state`, and so has the runtime.
+    """
     pairs = []
     for parameter in PARAMETERS[entry]:
         kind, text = TYPED.get(parameter, (parameter, parameter.split(" ")[-1].lstrip("*")))
-        pairs.append((kind.format(model.symbol), text))
+        pairs.append((kind.format(outermost + model.symbol), text))
     return pairs
 
 
 def typed(model: Model, entry: str, untyped: str = "") -> list[str]:
     """The function of the header, in terms of the untyped one."""
-    pairs = typed_parameters(model, entry)
+    pairs = typed_parameters(model, entry, "::")
     lines = call(0, f"int {model.symbol}_{entry}", [kind for kind, _ in pairs], ") {")
     return [*lines, *call(2, f"return {untyped or f'run_{entry}'}", [text for _, text in pairs]), "}"]

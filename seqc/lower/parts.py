@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from seqc.lower import scope
+from seqc.lower.arithmetic import brief
 from seqc.lower.body import Body, Entry, Status, article
 from seqc.lower.cells import Instance
 from seqc.lower.meaning import LayerOf, Meaning, NotYet, Poisoned, kind_word
@@ -32,7 +33,7 @@ def member(body: Body, node: tree.Member) -> Meaning:
             "only a layer has parts",
             base.span,
             "not the name of a layer",
-            hint="name it: `layer look = …`, then `look.part`",
+            hint=method(path[0].text, brief(base.span)) or "name it: `layer look = …`, then `look.part`",
         )
     past = isinstance(base, tree.Prev)
     name = base.name if isinstance(base, tree.Reference) else base.name.text
@@ -87,8 +88,20 @@ def first_instance(
     if entry is None:
         scope.find(body, name, span)
     word = article(entry.kind) if entry is not None else "not a layer"
-    hint = f"to pick a component write `{name}[0]`" if entry is not None else None
+    meant = method(path[0].text, name) or f"to pick a component write `{name}[0]`"
+    hint = meant if entry is not None else None
     raise fail("S0204", "only a layer has parts", span, f"`{name}` is {word}", hint=hint)
+
+
+def method(part: str, of: str) -> str | None:
+    """What is written here for what other languages have as a part of a value: `x.T`, `x.sum()`, `x.shape`."""
+    if part in ("T", "t", "mT"):
+        return f"write `transpose({of})`"
+    if part in scope.KNOWN:
+        return f"write `{part}({of})`"
+    if part in ("shape", "size"):
+        return "sizes have names: `dim H = 64` in a model, `x: real[D]` in the port of a cell or function"
+    return None
 
 
 def layer_of(body: Body, entry: Entry, span: Span) -> Instance:

@@ -229,9 +229,12 @@ def fit_port(
         raise AssertionError("a meaning without type is no value")
     if isinstance(meaning, Number):
         if node.sizes:
-            raise fits_error(
-                wanted, place, "a number", hint="a port takes exactly its shape; a scalar is not spread here"
-            )
+            text = brief(place)
+            hint = "a port takes exactly its shape; a scalar is not spread here"
+            if text.startswith("prev "):
+                name = text.removeprefix("prev ")
+                hint = f"`{name}` starts from a number alone; declare its sizes, as in `state {name}: real[H] = 0`"
+            raise fits_error(wanted, place, "a number", hint=hint)
         if kind is Kind.INDEX:
             assert node.bound is not None
             if any(unknown(body, name) for name in referred(node.bound)):

@@ -178,7 +178,10 @@ class Binder:
                 size, source = found, name
             elif size != found:
                 word = "steps" if what == "steps" else "rows"
-                raise ModelError(f"{name} has {found} {word}; expected {size}, as {source} has")
+                streams = [each for n, each in enumerate(arrays) if each is not None and self.streams(n)]
+                turned = axis == 1 and any(each.shape[0] in (found, size) for each in streams)
+                more = "; what has steps is [T, B, …], time first" if turned else ""
+                raise ModelError(f"{name} has {found} {word}; expected {size}, as {source} has{more}")
         if size is None:
             raise ModelError(
                 f"no input of `{self.entry}` says how many {what}; expected the option `{what}=`"

@@ -32,6 +32,11 @@ def raw(value: Any, name: str) -> Array:
             return np.asarray(np.from_dlpack(value))
         return np.asarray(value)
     except (TypeError, ValueError, RuntimeError, BufferError, OverflowError) as error:
+        if isinstance(value, list | tuple) and "inhomogeneous" in str(error):
+            raise ModelError(
+                f"`{name}`: expected an array, found {_found(value)} whose parts differ in shape; `fit`, `score` and "
+                "`predict` take lists of sequences of different lengths"
+            ) from None
         raise ModelError(f"`{name}`: expected an array, found {_found(value)}: {error}") from None
 
 

@@ -163,7 +163,9 @@ class Sequences:
         timed = [array for number, array in arrays.items() if self._timed(number)]
         self.count = next(array.shape[1 if self._timed(number) else 0] for number, array in arrays.items())
         if steps is None and not timed:
-            raise ModelError("no input says how many steps to run; expected the option `steps=`")
+            raise ModelError(
+                "no input says how many steps to run; expected `steps=` (`--steps` of `seqc train`)"
+            )
         self.steps: int = len(timed[0]) if timed else int(steps or 0)
         if self.steps - warmup < 1:
             raise ModelError(f"sequences of {self.steps} steps are not longer than the {warmup} of `warmup`")

@@ -6,7 +6,8 @@ Takes a model, data and options, gives a History. The run itself is in `training
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -47,7 +48,7 @@ def fit(
     scale: Scales | None = None,
     keep: str = "last",
     checkpoint: float = 30.0,
-    out: str | Path | None = None,
+    out: str | Path | Folder | None = None,
     resume: bool = False,
     callbacks: Sequence[Callback] = (),
     report: Reporter | None = None,
@@ -66,32 +67,34 @@ def fit(
     model._need("update")
     options = make_options(
         model,
-        epochs,
-        batch,
-        window,
-        warmup,
-        seed,
-        patience,
-        keep,
-        checkpoint,
-        callbacks,
-        shuffle,
-        bucket,
-        scale,
-        steps,
+        epochs=epochs,
+        batch=batch,
+        window=window,
+        warmup=warmup,
+        seed=seed,
+        patience=patience,
+        keep=keep,
+        checkpoint=checkpoint,
+        callbacks=callbacks,
+        shuffle=shuffle,
+        bucket=bucket,
+        scale=scale,
+        steps=steps,
     )
     _names(model, named)
     if named and args:
         raise ModelError("give the data by position or by name, not both")
     source: Source = named if named else args
+    going_on = _flag("resume", resume)
     with alphabet_kept(model):
+        if going_on and out is not None:
+            model.symbols = _folder(out, going_on).symbols() or model.symbols
         material, other = make_material(model, source, columns, validation)
         training, testing = make_data(model, material, other, options)
         if report is not None and not isinstance(report, Reporter):
             raise ModelError(f"`report`: expected a reporter, found {report!r}; `quiet=True` shows nothing")
         watcher = report if report is not None else (Quiet() if _flag("quiet", quiet) else Plain())
-        going_on = _flag("resume", resume)
-        folder = None if out is None else Folder(out)
+        folder = None if out is None else _folder(out, going_on)
 
         def begin() -> None:
             fill_scales(model, material, options.scale)
@@ -99,21 +102,42 @@ def fit(
         return Run(model, training, testing, options, folder, watcher, begin).run(going_on)
 
 
+def rehearse(
+    model: Model, source: Source, validation: float | Source | None, options: Options
+) -> tuple[Material, Material | None]:
+    """All that `fit` would refuse, refused before anything is trained; gives the data as `fit` takes it."""
+    model._need("update")
+    material, other = make_material(model, source, None, validation)
+    make_data(model, material, other, options)
+    fill_scales(model, material, options.scale)
+    return material, other
+
+
+def _folder(out: str | Path | Folder, resume: bool) -> Folder:
+    """The folder of a run; one that is gone on with is there, and is not made."""
+    if isinstance(out, Folder):
+        return out
+    if resume and isinstance(out, str | Path) and "\0" not in str(out) and not Path(out).exists():
+        raise ModelError(f"there is no run to resume: there is no folder {out}")
+    return Folder(out)
+
+
 def make_options(
     model: Model,
-    epochs: int,
-    batch: int,
-    window: int | None,
-    warmup: int | None,
-    seed: int | None,
-    patience: int | None,
-    keep: str,
-    checkpoint: float,
-    callbacks: Sequence[Callback],
-    shuffle: bool,
-    bucket: int,
-    scale: Scales | None,
-    steps: int | None,
+    *,
+    epochs: int = 1,
+    batch: int = 32,
+    window: int | None = None,
+    warmup: int | None = None,
+    seed: int | None = None,
+    patience: int | None = None,
+    keep: str = "last",
+    checkpoint: float = 30.0,
+    callbacks: Sequence[Callback] = (),
+    shuffle: bool = True,
+    bucket: int = 16,
+    scale: Scales | None = None,
+    steps: int | None = None,
 ) -> Options:
     """Checked options; what is left out comes from the `train` record of the source."""
     record = model.manifest.get("train") or {}
@@ -183,7 +207,8 @@ def make_material(
         return split(model, material, float(validation))
     if validation is None:
         return material, None
-    other = gather(model, validation, columns)
+    with _validating():
+        other = gather(model, validation, columns)
     if other.single != material.single:
         raise ModelError("training and validation data must both have a batch axis, or both none")
     return material, other
@@ -198,6 +223,11 @@ def make_data(
     """The data sets of training and validation."""
     if material.single and not any("time" in each["axes"] for each in model.manifest["inputs"]):
         raise ModelError("one sequence without steps is not a data set; expected arrays with a batch axis")
+    timed = next((each for each in model.manifest["inputs"] if "time" in each["axes"]), None)
+    if options.steps is not None and timed is not None:
+        raise ModelError(
+            f"`steps` is for models without an input by steps; `{timed['name']}` says how many there are"
+        )
     carried = bool(model.manifest["carried"])
     window = options.window if carried else None
     if not carried and (options.warmup or (options.window is not None and not material.single)):
@@ -231,4 +261,17 @@ def make_data(
             options.shuffle and not last,
         )
 
-    return make(material, False), None if other is None else make(other, True)
+    training = make(material, False)
+    if other is None:
+        return training, None
+    with _validating():
+        return training, make(other, True)
+
+
+@contextmanager
+def _validating() -> Iterator[None]:
+    """Says of a mistake that it is in the data of validation."""
+    try:
+        yield
+    except ModelError as error:
+        raise ModelError(f"validation data: {error}", error.code) from None

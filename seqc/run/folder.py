@@ -65,7 +65,7 @@ class Folder:
     def __init__(self, path: str | Path) -> None:
         if not isinstance(path, str | Path) or "\0" in str(path) or str(path) == "":
             raise ModelError(f"`out`: expected the path of a folder, found {path!r}")
-        self.path = Path(path)
+        self.path, self._mine = Path(path), False
         try:
             self.path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -89,10 +89,16 @@ class Folder:
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """Keeps other runs out of the folder; ModelError if one is going on there. The lock ends with its process."""
+        """Keeps other runs out of the folder; ModelError if one is going on there. The lock ends with its process.
+
+        Who holds the folder already, by this record, may hold it again.
+        """
         try:
             import fcntl
         except ImportError:  # a system without such locks
+            yield
+            return
+        if self._mine:
             yield
             return
         handle = os.open(self.path, os.O_RDONLY)
@@ -104,8 +110,10 @@ class Folder:
                     raise ModelError(
                         f"another run is going on in {self.path}; wait for it, or choose another folder"
                     ) from None
+            self._mine = True
             yield
         finally:
+            self._mine = False
             os.close(handle)
 
     def begin(self, config: dict[str, Any], resumed: bool) -> dict[str, Any]:
@@ -168,14 +176,21 @@ class Folder:
             metadata["symbols"] = json.dumps(model.symbols)
         write_tensors(self.checkpoint, tensors, metadata)
 
-    def load(self, model: Model) -> tuple[Progress, State | None]:
-        """Puts a checkpoint back into the model; all or nothing."""
-        name = self.checkpoint.name
+    def symbols(self) -> list[str] | None:
+        """The alphabet of the run so far, None where it has none or never came to a checkpoint."""
+        return read_symbols(self._read()[1], self.checkpoint.name) if self.checkpoint.exists() else None
+
+    def _read(self) -> tuple[dict[str, Any], dict[str, str]]:
         try:
-            tensors, metadata = read_tensors(self.checkpoint)
+            return read_tensors(self.checkpoint)
         except ModelError as error:
             best = "; the best weights are in best.safetensors: begin a new run with them"
             raise ModelError(f"{error}{best if self.best.exists() else ''}") from None
+
+    def load(self, model: Model) -> tuple[Progress, State | None]:
+        """Puts a checkpoint back into the model; all or nothing."""
+        name = self.checkpoint.name
+        tensors, metadata = self._read()
         progress = _progress(metadata, model, name)
         symbols = read_symbols(metadata, name)
         arenas = model.engine.arenas

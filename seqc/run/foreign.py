@@ -31,10 +31,21 @@ def from_torch(
     """
     if kind not in GATES:
         raise ModelError(f"`kind`: expected one of {', '.join(GATES)}, found {kind!r}")
+    if not isinstance(arrays, Mapping):
+        raise ModelError(
+            f"`arrays`: expected what `state_dict()` gives, arrays by name, found a {type(arrays).__name__}"
+        )
     suffix = f"l{layer}{'_reverse' if reverse else ''}"
     seen, past = _array(arrays, f"weight_ih_{suffix}"), _array(arrays, f"weight_hh_{suffix}")
     count = len(GATES[kind])
-    if seen.ndim != 2 or past.ndim != 2 or len(seen) != len(past) or len(seen) % count:
+    back = _array(arrays, f"weight_hr_{suffix}") if f"weight_hr_{suffix}" in arrays else None
+    wide = past.shape[-1:] if back is None else back.shape[1:]
+    matrices = all(each.ndim == 2 for each in (seen, past, back) if each is not None)
+    if (
+        not matrices
+        or not len(seen) == len(past) == count * wide[0]
+        or (back is not None and len(back) != past.shape[1])
+    ):
         raise ModelError(
             f"`weight_ih_{suffix}` {list(seen.shape)} and `weight_hh_{suffix}` {list(past.shape)} are not "
             f"{count} gate(s) of a {kind}"
@@ -47,15 +58,19 @@ def from_torch(
             found |= {f"{at}.W": W, f"{at}.U": U, f"{at}.b": b, f"{at}.bU": bU}
         else:
             found |= {f"{at}.{gate}.W": W, f"{at}.{gate}.U": U, f"{at}.{gate}.b": b + bU}
-    if f"weight_hr_{suffix}" in arrays:
-        found[f"{at}.R"] = _array(arrays, f"weight_hr_{suffix}")
-    return found
+    return found if back is None else {**found, f"{at}.R": back}
 
 
 def _array(arrays: Mapping[str, Any], name: str) -> Array:
     if name not in arrays:
+        inside = next((each.removesuffix(name) for each in arrays if each.endswith(f".{name}")), None)
+        if inside is not None:
+            raise ModelError(
+                f"no array `{name}`, but `{inside}{name}`; give the arrays of this one module, "
+                f"`module.{inside}state_dict()`, or their names without `{inside}`"
+            )
         raise ModelError(
-            f"no array `{name}`; expected those of `state_dict()`: {', '.join(arrays) or 'none'}"
+            f"no array `{name}`; expected those of `state_dict()`, found {', '.join(arrays) or 'none'}"
         )
     return np.asarray(arrays[name])
 

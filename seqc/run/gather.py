@@ -25,10 +25,6 @@ from .texts import text_arrays
 if TYPE_CHECKING:
     from .model import Model
 
-Opened = str | Table | Mapping[str, Any] | Sequence[Any]
-Source = Opened | Path
-"""What a data set is made of: a text, a file, a table, arrays by name, or arrays by position."""
-
 
 @dataclass(frozen=True, slots=True)
 class Material:
@@ -39,12 +35,21 @@ class Material:
     lengths: Array | None = None
 
 
+Opened = str | Table | Material | Mapping[str, Any] | Sequence[Any]
+Source = Opened | Path
+"""What a data set is made of: a text, a file, a table, arrays by name, or arrays by position; or what came of one before."""
+
+
 def opened(source: Source) -> Opened:
     """What a path or a frame holds: a text, a table, or arrays by name; all else as it is."""
     if isinstance(source, tuple | list) and len(source) == 1:
         alone = source[0]
-        if isinstance(alone, str | Path | Table | Mapping) or is_frame(alone):
+        if isinstance(alone, str | Path | Table | Material | Mapping) or is_frame(alone):
             source = alone
+    if isinstance(source, str) and _names_a_file(source):
+        raise ModelError(
+            f'"{source}" is taken as a text of {len(source)} characters; a file is named by `pathlib.Path("{source}")`'
+        )
     if isinstance(source, Path):
         from .read import read_data
 
@@ -54,9 +59,20 @@ def opened(source: Source) -> Opened:
     return source
 
 
+def _names_a_file(text: str) -> bool:
+    """Whether somebody wrote the name of a file where a text stands."""
+    from .read import DATA_SUFFIXES, TEXT_SUFFIXES
+
+    if len(text.split()) != 1 or text != text.strip() or len(text) > 255:
+        return False
+    return text.lower().endswith((*DATA_SUFFIXES, *TEXT_SUFFIXES))
+
+
 def gather(model: Model, source: Source, columns: Columns | None = None, entry: str = "update") -> Material:
     """All arrays of a data set. A frame's columns are the inputs that bear their names, or that `columns` names."""
     found = opened(source)
+    if isinstance(found, Material):
+        return found
     if isinstance(found, str):
         return Material(text_arrays(model, found), True)
     if entry == "update" and "update" not in model.manifest["entries"]:

@@ -79,9 +79,7 @@ def score(
     from .fit import make_data, make_options
 
     model._need("evaluate")
-    options = make_options(
-        model, 1, batch, window, None, seed_of(seed), None, "last", 0.0, (), False, 16, None, steps
-    )
+    options = make_options(model, batch=batch, window=window, seed=seed_of(seed), shuffle=False, steps=steps)
     material = gather(model, named if named else args, columns)
     _, data = make_data(model, material, material, options)
     assert data is not None

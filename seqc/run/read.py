@@ -20,6 +20,7 @@ from .fault import ModelError
 from .table import FILE, Table, read_csv
 from .wav import read_wav
 
+DATA_SUFFIXES = (".npz", ".npy", ".csv", ".wav")
 TEXT_SUFFIXES = (".txt", ".py", ".md", ".rst", ".c", ".h", ".csv", ".seq")
 DAMAGED = (
     *(ValueError, KeyError, EOFError, TypeError, RuntimeError),
@@ -31,6 +32,10 @@ MAGIC = (b"\x93NUMPY", b"PK\x03\x04", b"PK\x05\x06")
 NUMBERED = re.compile(r"(.+)\.(\d+)")
 
 Found = str | dict[str, Any] | Table
+
+
+class Files(dict[str, Any]):
+    """Recordings by the names of their files, which need not be those of inputs, in the order in which they were named."""
 
 
 def suffix_of(path: Path) -> str:
@@ -68,7 +73,7 @@ def read_several(paths: Sequence[Path]) -> Found:
         return _sequences(paths)
     if suffixes == {".csv"}:
         return _tables(paths)
-    if suffixes & {".npy", ".npz", ".wav", ".csv"}:
+    if suffixes & set(DATA_SUFFIXES):
         raise ModelError(f"the files are of several kinds: {', '.join(sorted(suffixes))}; expected one kind")
     return "\n".join(read_text(each) for each in paths)
 
@@ -85,7 +90,7 @@ def _folder(path: Path) -> Found:
 
 def _single_arrays(paths: Sequence[Path]) -> dict[str, Any]:
     """A recording for each file, by the name of the file."""
-    found: dict[str, Any] = {}
+    found = Files()
     rates: dict[int, str] = {}
     for path in paths:
         if suffix_of(path) == ".wav":

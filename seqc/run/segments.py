@@ -2,7 +2,9 @@
 
 Takes the engine of a model and those of its parts (see `passes.segment`); a call whose workspace would not fit is
 run in segments of time: forwards with the states between segments kept, then backwards, each segment computed again.
-Results are those of one piece up to the order of sums, and training excludes every other call from first to last segment.
+Results are those of one piece up to the order of sums. Training excludes what else trains or measures from first to last
+segment. `infer`, `step` and `generate` go to the whole engine and exclude single calls only: between segments the weights are
+still those from before, which `apply` changes in one such call, so that each of them sees one set of weights.
 """
 
 from __future__ import annotations

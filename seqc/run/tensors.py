@@ -93,7 +93,7 @@ def read_tensors(
     except IsADirectoryError:
         raise ModelError(f"cannot read {path}: it is a folder; expected a file of weights") from None
     except OSError as error:
-        raise ModelError(f"cannot read {path.name}: {error.strerror or error}") from None
+        raise ModelError(f"cannot read {path}: {error.strerror or error}") from None
     if len(data) != size - begin:
         raise _bad(path.name, "the file became shorter while it was read")
     _verify(header, data, path.name)
@@ -227,7 +227,7 @@ def atomic(path: str | Path) -> Iterator[BinaryIO]:
         finally:
             os.close(folder)
     except OSError as error:
-        raise DiskError(f"cannot write {path.name}: {error.strerror or error}") from None
+        raise DiskError(f"cannot write {path}: {error.strerror or error}") from None
     finally:
         with suppress(OSError):  # a disk that nobody may write refuses this, too
             part.unlink(missing_ok=True)

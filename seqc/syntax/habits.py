@@ -152,6 +152,9 @@ def _reserved_name(stuck: Stuck) -> Diagnostic | None:
         return None
     if stuck.body and token.kind not in STATEMENTS and following not in ("EQUAL", "COMMA"):
         return None
+    if token.kind == "WHERE" and following == "LPAR":
+        hint = "write `if c then a else b`; inside a reducer `where` selects: `mean(e over time where c)`"
+        return stuck.say("S0114", "`where` is no function", token, hint=hint)
     hint = f"choose another, such as `{token.text}_`"
     if token.kind == "TARGET" and stuck.item == "DEPLOY":
         hint = "the processor is `cpu`"

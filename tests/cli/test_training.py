@@ -211,6 +211,35 @@ def test_data_that_does_not_fit(here: Path, text: Path, arrays: Path) -> None:
     assert (wrong.code == 1 and "different characters" in wrong.err) or "distinct characters" in wrong.err
 
 
+def test_what_does_not_fit_is_said_before_anything_is_compiled(
+    here: Path, arrays: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And it leaves neither a folder nor anything in the cache behind."""
+    monkeypatch.setenv("SEQC_CACHE", str(here / "cache"))
+    (here / "plain.seq").write_text("model Plain {\n  input x: real[2]\n  output y = 2 * x\n}\n")
+    np.savez(here / "plain.npz", x=np.zeros((6, 8, 2), np.float32))
+    np.savez(here / "narrow.npz", x=np.zeros((6, 8, 3), np.float32), y=np.zeros((6, 8), np.float32))
+    np.savez(here / "other.npz", a=np.zeros((6, 8, 2), np.float32), b=np.zeros((6, 8), np.float32))
+    np.save(here / "alone.npy", np.zeros((6, 2), np.float32))
+    cases = [
+        (("plain.seq", "plain.npz"), "Plain has no entry point `update`: its source has no loss"),
+        (("tiny.seq", arrays, "--val", "narrow.npz"), "validation data: `x`: expected [T, B, 2]"),
+        (("tiny.seq", arrays, "--val", "1.5"), "`--val 1.5` is not a share of the data"),
+        (("tiny.seq", "narrow.npz"), "`x`: expected [T, B, 2]"),
+        (("tiny.seq", "other.npz"), "there is no input `a`"),
+        (("tiny.seq", "alone.npy"), "2 inputs and 1 file that are not called like them"),
+        (("tiny.seq", arrays, "--warmup", "8"), "are not longer than the 8 of `warmup`"),
+        (("tiny.seq", arrays, "--steps", "3"), "`x` says how many there are"),
+        (("tiny.seq", arrays, "--set", "SGD.rate=1"), "there is no hyper `SGD.rate`"),
+        (("tiny.seq", arrays, "--scale", "net=x"), "there is no layer that scales `net`"),
+        (("tiny.seq", arrays, "--weights", "none.safetensors"), "cannot read none.safetensors"),
+    ]
+    for words, message in cases:
+        done = seqc("train", *words, "--out", "run")
+        assert done.code == 1 and message in done.err, done.err
+        assert not (here / "run").exists() and not (here / "cache").exists()
+
+
 def test_weights_and_those_that_do_not_fit(here: Path, text: Path) -> None:
     assert seqc("train", "writer.seq", text, "--out", "run", "--epochs", 1, "--quiet").code == 0
     # The alphabet is that of the weights, and so is the size of the model.

@@ -43,6 +43,13 @@ def test_names_that_are_not_handed_out_never_will_be(
     assert not {each for each in free if not (NUMBERED.fullmatch(each) or OUTSIDE.fullmatch(each))}
 
 
+def test_structures_of_the_header_have_their_full_names() -> None:
+    """`own.seq` has an `own_state`, `check.seq` has `check_inputs`, and so has the runtime."""
+    text = text_of(MODELS["trainable"](), "f32", "own")["own.cpp"]
+    found = re.findall(r"(\S*)own_(?:state|inputs|outputs|grads|weights)\b", text)
+    assert found and set(found) == {"::"}
+
+
 STATES = ("alive", "slot", "Sum", "int64_t", "u1", "Run", "d1", "unit")
 LASTS = ("end", "now", "after", "Pair", "living", "gates", "rows", "Range")
 WEIGHTS = ("rights", "Half", "Lot", "kernels", "settle", "outer", "inside", "v1")

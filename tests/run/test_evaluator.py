@@ -250,3 +250,9 @@ def test_fits_text_and_speaks(tmp_path: Path) -> None:
     (tmp_path / "more.txt").write_text("\ufeff" + text, encoding="utf-8")
     model.fit(tmp_path / "more.txt", validation="abe" * 9, epochs=1, quiet=True)
     assert model.symbols == list("abcde")
+    # A run that began with more symbols than its text holds goes on with them.
+    known: dict[str, Any] = {"batch": 4, "window": 10, "out": tmp_path / "known", "quiet": True}
+    model.fit("bcd" * 60, epochs=1, **known)
+    model.symbols = None
+    model.fit("bcd" * 60, epochs=2, resume=True, **known)
+    assert model.symbols == list("abcde")

@@ -118,6 +118,7 @@ def test_resume_by_more_epochs_but_not_with_other_data(toy: Model, tmp_path: Pat
         toy.fit(**{**DATA, "gain": DATA["gain"] * 2}, epochs=5, out=tmp_path / "run", resume=True, quiet=True)
     with pytest.raises(ModelError, match="no run to resume"):
         toy.fit(**DATA, out=tmp_path / "none", resume=True, quiet=True)
+    assert not (tmp_path / "none").exists()
 
 
 def test_patience_ends_and_the_best_is_kept(toy: Model) -> None:
@@ -260,6 +261,12 @@ MISTAKES = [
     (lambda m: m.fit(**DATA, epochs=0), "`epochs`: expected a whole number from 1, found 0"),
     (lambda m: m.fit(**DATA, validation=1.5), "`validation`: expected a share between 0 and 1, found 1.5"),
     (lambda m: m.fit("some text"), "cannot be trained on text"),
+    (
+        lambda m: m.fit("data/book.txt"),
+        'is taken as a text of 13 characters; a file is named by `pathlib.Path("',
+    ),
+    (lambda m: m.fit(**DATA, validation="more.npz"), '"more.npz" is taken as a text of 8 characters'),
+    (lambda m: m.fit(**DATA, steps=4), "`steps` is for models without an input by steps; `x` says how many"),
     (lambda m: m.fit(**DATA, keep="first"), '`keep`: expected "last" or "best"'),
     (lambda m: m.fit(**DATA, checkpoint=-1), "`checkpoint`: expected the seconds between two"),
     (lambda m: m.fit(**DATA, scale="x"), "`scale`: expected layers and their inputs"),

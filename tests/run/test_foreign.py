@@ -49,6 +49,10 @@ def test_a_module_without_biases_has_zeros() -> None:
         ("Linear", arrays(1), "expected one of LSTM, GRU, RNN, found 'Linear'"),
         ("LSTM", {}, "no array `weight_ih_l0`"),
         ("LSTM", arrays(3), "are not 4 gate"),
+        ("RNN", arrays(4), "are not 1 gate"),  # an LSTM's rows divide by anything
+        ("LSTM", arrays(4) | {"weight_hr_l0": np.zeros((1, 2))}, "are not 4 gate"),
+        ("LSTM", np.zeros(3), "expected what `state_dict\\(\\)` gives, arrays by name, found a ndarray"),
+        ("RNN", {"net.weight_ih_l0": 0}, "but `net.weight_ih_l0`; .*`module.net.state_dict"),
         ("RNN", arrays(1) | {"bias_hh_l0": np.zeros(5)}, "`bias_hh_l0`: expected 2 numbers"),
     ],
 )

@@ -290,7 +290,14 @@ MISTAKES = [
     (lambda m: m.step(np.ma.masked_greater(X[0], 0), GAIN, KIND[0], state=m.state(B)), "without gaps"),
     (lambda m: m.infer("abc", GAIN, KIND), "`x`: expected an array, found a str"),
     (lambda m: m.infer(X.astype(complex), GAIN, KIND), "expected numbers (float32), found complex128"),
-    (lambda m: m.infer([[1.0], [1.0, 2.0]], GAIN, KIND), "`x`: expected an array, found a list"),
+    (
+        lambda m: m.infer([[1.0], [1.0, 2.0]], GAIN, KIND),
+        "found a list whose parts differ in shape; `fit`, `score` and `predict` take lists of sequences",
+    ),
+    (
+        lambda m: m.infer(X.swapaxes(0, 1), GAIN, KIND.swapaxes(0, 1)),
+        "`gain` has 3 rows; expected 4, as `x` has; what has steps is [T, B, …], time first",
+    ),
     (lambda m: m.infer(X, GAIN, KIND, out=np.empty((T, B))), "expected float32 [4, 3], found float64 [4, 3]"),
     (lambda m: m.infer(X, GAIN, KIND, out=X.reshape(-1)[: T * B].reshape(T, B)), "overlaps an input"),
     (lambda m: m.infer(X, GAIN, KIND, out=np.broadcast_to(np.float32(0), (T, B))), "is read-only"),

@@ -65,6 +65,10 @@ def test_a_folder_has_one_run_at_a_time(toy: Model, tmp_path: Path) -> None:
     ):
         toy.fit(**DATA, epochs=1, quiet=True, out=tmp_path / "run")
     toy.fit(**DATA, epochs=1, quiet=True, out=tmp_path / "run")
+    with (mine := Folder(tmp_path / "mine")).held():
+        toy.fit(**DATA, epochs=1, quiet=True, out=mine)
+        with pytest.raises(ModelError, match="another run is going on"):
+            toy.fit(**DATA, epochs=1, quiet=True, out=tmp_path / "mine")
 
 
 def test_the_best_of_an_earlier_run_is_not_taken_for_that_of_a_new_one(toy: Model, tmp_path: Path) -> None:

@@ -137,7 +137,7 @@ def test_load_is_all_or_nothing(toy: Model, tmp_path: Path) -> None:
         with pytest.raises(ModelError, match=text):
             toy.load(tmp_path / "w")
         np.testing.assert_array_equal(before, toy.params["net.W"])
-    with pytest.raises(ModelError, match="cannot read nothing"):
+    with pytest.raises(ModelError, match=r"cannot read .*[/\\]nothing: No such"):
         toy.load(tmp_path / "nothing")
     write_tensors(tmp_path / "w", {"net.W": np.array([0.5, 0.25])})  # float64 into a float32 build
     toy.load(tmp_path / "w")
@@ -156,14 +156,14 @@ def test_save_and_load_with_symbols(toy: Model, tmp_path: Path) -> None:
 
 
 def test_a_folder_that_cannot_be_written(toy: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(ModelError, match="cannot write w"):
+    with pytest.raises(ModelError, match=r"cannot write .*missing[/\\]w: "):
         toy.save(tmp_path / "missing" / "w")
 
     def refuse(self: Path, missing_ok: bool = False) -> None:
         raise OSError(errno.EROFS, os.strerror(errno.EROFS), str(self))
 
     monkeypatch.setattr(Path, "unlink", refuse)  # as a read-only disk does, also for what is not there
-    with pytest.raises(ModelError, match="cannot write w"):
+    with pytest.raises(ModelError, match=r"cannot write .*missing[/\\]w: "):
         toy.save(tmp_path / "missing" / "w")
 
 
