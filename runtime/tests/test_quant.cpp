@@ -154,13 +154,15 @@ int main() {
   check_exact_int8();
   for (const int64_t M : {1, 2, 5, 6, 13, 35})
     for (const int64_t K : {1, 2, 8, 33, 128, 201}) {
-      check<1, 40>(M, K);
       check<1, 129>(M, K);
+      check<4, 33>(M, K);
+#ifndef SEQC_TEST_LEAST // what another compiler or width has shown
+      check<1, 40>(M, K);
       check<2, 17>(M, K);
       check<3, 65>(M, K);
       check<4, 1>(M, K);
-      check<4, 33>(M, K);
       check<5, 20>(M, K);
+#endif
     }
   check<4, 257>(35, 128); // so many columns that a short term's tile may begin before its panel
   return finish_tests("quant");

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from seqc.plan import PlanOptions, plan
 from seqc.plan.target import Target
 from seqc.run.engine import EngineFault, StateArrays
 from seqc.run.evaluator import EvaluatorEngine
-from tests.compiled.client import Client, aligned, build
+from tests.compiled.client import Client, aligned, build, native
 
 TOLERANCE = {"f64": 1e-10, "f32": 1e-4}
 LANES = toolchain.probe("g++").vector_bytes
@@ -80,11 +80,12 @@ def make(
     vector_bytes: int = LANES,
     options: PlanOptions | None = None,
     tiles: bool = False,
+    flags: Sequence[str] = (),
     **more: Any,
 ) -> Pair:
-    """Compiles a model and gives both sides the same random weights."""
+    """Compiles a model and gives both sides the same random weights. Without `flags`, those of `native`."""
     files = text_of(program, real, name, vector_bytes, options, tiles)
-    library = build(files, folder, name, **more)
+    library = build(files, folder, name, flags=flags or native(real), **more)
     client = Client(library, files[f"{name}.json"])
     return Pair(program, real, client, engine_of(program, client), files, library)
 

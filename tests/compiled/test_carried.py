@@ -9,7 +9,6 @@ import pytest
 
 from seqc.driver.load import load
 from seqc.flow.carried import carried_states, is_carried
-from tests.compiled.client import native
 from tests.compiled.compare import check_gradients, check_infer, check_step, inputs_of, make
 from tests.numeric.programs import lower_text
 
@@ -65,7 +64,7 @@ def test_steps_are_the_whole(text: str, tmp_path: Path) -> None:
 
 
 def test_compiled_states_live_on_beside_a_loss_that_turns_time(tmp_path: Path) -> None:
-    pair = make(lower_text(LOSS), "f64", tmp_path, flags=native("f64"))
+    pair = make(lower_text(LOSS), "f64", tmp_path)
     assert [each["name"] for each in pair.manifest["states"]] == ["s"]
     for steps, batch in ((1, 1), (4, 3)):
         inputs = inputs_of(pair, steps, batch)

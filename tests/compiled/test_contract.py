@@ -66,7 +66,7 @@ def test_contractions(vector_bytes: int, real: str, sizes: tuple[int, int, int],
 
 def test_contractions_of_rows_that_end(tmp_path: Path) -> None:
     text = MODEL.format(m=3, n=9, k=5).replace("  input v", "  input n: length\n  input v")
-    pair = make(lower_text(text), "f64", tmp_path, flags=native("f64"))
+    pair = make(lower_text(text), "f64", tmp_path)
     for steps, lengths in ((1, [1]), (4, [2, 4, 0]), (3, [0, 0])):
         inputs = inputs_of(pair, steps, len(lengths), lengths=lengths)
         check_infer(pair, inputs, steps, len(lengths), carry=True)

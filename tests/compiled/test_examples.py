@@ -10,7 +10,6 @@ from seqc.driver import pipeline
 from seqc.driver.options import Options
 from seqc.driver.sources import Reader
 from seqc.lower.program import Program
-from tests.compiled.client import native
 from tests.compiled.compare import check_all, make
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
@@ -29,8 +28,4 @@ def program_of(name: str, real: str) -> Program:
 @pytest.mark.parametrize("real", ["f64", "f32"])
 @pytest.mark.parametrize("name", sorted(path.stem for path in EXAMPLES.glob("*.seq")))
 def test_compiled_equals_interpreted(name: str, real: str, tmp_path: Path) -> None:
-    check_all(
-        make(program_of(name, real), real, tmp_path, flags=native(real)),
-        steps=4,
-        batch=3,
-    )
+    check_all(make(program_of(name, real), real, tmp_path), steps=4, batch=3)

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from tests.compiled.client import native
 from tests.compiled.compare import check_all, make
 from tests.numeric.hand_models import MODELS
 
@@ -14,4 +13,4 @@ from tests.numeric.hand_models import MODELS
 @pytest.mark.parametrize("real", ["f64", "f32"])
 @pytest.mark.parametrize("name", [name for name in MODELS if name != "odd_states"])
 def test_compiled_equals_interpreted(name: str, real: str, tmp_path: Path) -> None:
-    check_all(make(MODELS[name](), real, tmp_path, flags=native(real)))
+    check_all(make(MODELS[name](), real, tmp_path))

@@ -144,8 +144,7 @@ CASES = [
 def pair(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Pair:
     name, real = request.param
     folder = tmp_path_factory.mktemp(name)
-    options = PlanOptions(stretch=9)
-    return make(program_of(name, folder), real, folder, options=options, flags=native(real))
+    return make(program_of(name, folder), real, folder, options=PlanOptions(stretch=9))
 
 
 def with_lengths(pair: Pair, lengths: list[int], steps: int = STEPS) -> list[Any]:
@@ -261,8 +260,8 @@ def test_teams_give_the_same_bits(pair: Pair, team: int, kind: str) -> None:
 def test_sorted_and_padded_rows_agree(tmp_path: Path) -> None:
     """The same model without sorting: equal outputs, gradients equal but for the order of their sums."""
     program = program_of("language", tmp_path)
-    fast = make(program, "f64", tmp_path, "fast", flags=native("f64"))
-    slow = make(program, "f64", tmp_path, "slow", options=PlanOptions(ragged=False), flags=native("f64"))
+    fast = make(program, "f64", tmp_path, "fast")
+    slow = make(program, "f64", tmp_path, "slow", options=PlanOptions(ragged=False))
     slow.client.plain[:] = fast.client.plain
     slow.client.pack()
     fast.client.pack()

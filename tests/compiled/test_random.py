@@ -21,7 +21,7 @@ from tests.compiled.compare import (
 )
 from tests.passes.random_flows import random_program
 
-BATCHES, SIZE = 15, 20
+BATCHES, SIZE = 10, 20
 
 
 def together(models: Mapping[str, Mapping[str, str]]) -> dict[str, str]:

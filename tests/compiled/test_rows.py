@@ -9,7 +9,6 @@ import pytest
 
 from tests.compiled.compare import LANES, check_gradients, check_infer, check_step, inputs_of, make
 from tests.compiled.test_interface import under_sanitizers
-from tests.compiled.test_strategies import NATIVE
 from tests.numeric.programs import lower_text
 
 MODEL = """
@@ -40,7 +39,7 @@ train M { update = SGD(lr = 1e-2)  clip = norm(1.0) }
 SHAPES = ((3, 1), (2, 2), (2, 15), (3, 16), (1, 17), (2, 33))
 
 
-def check(folder: Path, vector_bytes: int, real: str, flags: tuple[str, ...] = NATIVE) -> None:
+def check(folder: Path, vector_bytes: int, real: str, flags: tuple[str, ...] = ()) -> None:
     """All counts of rows."""
     pair = make(lower_text(MODEL), real, folder, vector_bytes=vector_bytes, flags=flags)
     for steps, batch in SHAPES:

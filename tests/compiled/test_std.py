@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from tests.compiled.client import native
 from tests.compiled.compare import check_all, make
 from tests.numeric.programs import lower_text
 
@@ -52,5 +51,5 @@ def source(cells: tuple[str, ...]) -> str:
 @pytest.mark.parametrize("real", ["f64", "f32"])
 @pytest.mark.parametrize("group", sorted(GROUPS))
 def test_compiled_equals_interpreted(group: str, real: str, tmp_path: Path) -> None:
-    pair = make(lower_text(source(GROUPS[group])), real, tmp_path, flags=native(real))
+    pair = make(lower_text(source(GROUPS[group])), real, tmp_path)
     check_all(pair, steps=4, batch=3)

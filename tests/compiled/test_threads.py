@@ -22,7 +22,7 @@ from seqc.driver.options import Options
 from seqc.driver.sources import Reader
 from seqc.lower.program import Program
 from seqc.plan import PlanOptions, share
-from tests.compiled.client import RUNTIME, Client, build, native
+from tests.compiled.client import RUNTIME, Client, build
 from tests.compiled.compare import Pair, empty_grads, engine_of, inputs_of, make, text_of
 from tests.compiled.test_random import together as joined
 from tests.numeric.hand_models import MODELS
@@ -98,7 +98,7 @@ CASES = [
 def pair(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Pair:
     name, real = request.param
     stretches = PlanOptions(stretch=6)  # of the batch and of less, so that members go through it both ways
-    return make(program_of(name), real, tmp_path_factory.mktemp(name), options=stretches, flags=native(real))
+    return make(program_of(name), real, tmp_path_factory.mktemp(name), options=stretches)
 
 
 def everything(pair: Pair, steps: int, batch: int) -> list[Any]:

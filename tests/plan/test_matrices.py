@@ -193,13 +193,19 @@ train M {{ update = SGD(lr = 1e-2) }}
 
 
 @pytest.mark.parametrize("entry", ENTRIES)
-@pytest.mark.parametrize(("heads", "rows", "columns"), [(3, 2, TARGET.lanes), (2, 5, 2 * TARGET.lanes), (2, 3, 5)])
+@pytest.mark.parametrize(
+    ("heads", "rows", "columns"), [(3, 2, TARGET.lanes), (2, 5, 2 * TARGET.lanes), (2, 3, 5)]
+)
 def test_heads_are_one_letter_more(heads: int, rows: int, columns: int, entry: str) -> None:
     """Weights of all heads are one product, and outer products run where they are used, each with the vectors of its head."""
     program = lower_text(HEADS.format(heads=heads, rows=rows, columns=columns))
     plan = compare(flow_for(program, entry), program, entry, steps=1 if entry == "step" else 4)
     kernels = [node for _, node in flat(plan.nodes)]
-    assert all(Axis.BATCH in each.axes for each in kernels if isinstance(each, Einsum))  # no gradient of weights
+    assert all(
+        Axis.BATCH in each.axes for each in kernels if isinstance(each, Einsum)
+    )  # no gradient of weights
     loads = [each for node in kernels for each in reads_and_writes(plan, node)[0] if each.spread]
     whole = columns % TARGET.lanes == 0
-    assert {each.spread.block for each in loads if each.spread.each == 1} == ({rows * columns} if whole else set())
+    assert {each.spread.block for each in loads if each.spread.each == 1} == (
+        {rows * columns} if whole else set()
+    )

@@ -35,7 +35,7 @@ def test_every_row_is_a_model_with_data(grid: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("cell", sorted(cells.CELLS))
 def test_equations_of_peers_are_those_of_the_library(cell: str, tmp_path: Path) -> None:
-    work = Work("sequence", cell, 5, steps=7, batch=3)
+    work = Work("sequence", cell, 8, steps=7, batch=3)  # of four heads, where a cell has heads
     path = tmp_path / "grid.seq"
     path.write_text(models.text(work), encoding="utf-8")
     model = load(path, engine="evaluator", real="f64", seed=3)
