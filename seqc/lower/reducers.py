@@ -21,10 +21,10 @@ AXES = {"time": Axis.TIME, "batch": Axis.BATCH}
 def own_dims(body: Body, name: str, given: Given, node: tree.Expression) -> Meaning:
     """A reducer without `over`."""
     if len(given) != 1:
-        hint = f"for each row of a matrix write `fn rows(v: real[K]) = {name}(v)` and call `rows(M)`"
+        along = f"for each row of a matrix write `fn rows(v: real[K]) = {name}(v)` and call `rows(M)`"
         if name in ("max", "min"):
-            hint = "write `max(a, b)` for the larger of two"
-        raise fail("S0303", f"`{name}` takes one value", node.span, f"found {len(given)}", hint=hint)
+            along = "write `max(a, b)` for the larger of two"
+        raise fail("S0303", f"`{name}` takes one value", node.span, f"found {len(given)}", hint=along)
     one(name, given, node)
     meaning, span = given[0]
     if isinstance(meaning, Number):
