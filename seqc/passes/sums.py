@@ -1,8 +1,9 @@
 """The rules of `simplify` about sums: what a contraction can sum by itself, what a sum needs no product for, and what is the
 same all along.
 
-reduce sum [0]  contract baz,bz->ba  W, x  ->  contract baz,bz->a  W, x
-reduce sum [1]  transpose(x)               ->  reduce sum [0]  x
+    reduce sum [0]  contract baz,bz->ba  W, x  ->  contract baz,bz->a  W, x
+    reduce sum [1]  transpose(x)               ->  reduce sum [0]  x
+    contract ab,b->a  x, ones                  ->  reduce sum [1]  x
 """
 
 from __future__ import annotations

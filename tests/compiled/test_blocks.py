@@ -12,7 +12,7 @@ from seqc.plan import plan
 from seqc.plan.chain import Chain
 from seqc.plan.lanes import runs_in_blocks
 from seqc.plan.types import Scan
-from tests.compiled.client import native
+from tests.compiled.client import UNOPTIMISED
 from tests.compiled.compare import LANES, check_gradients, check_infer, check_step, inputs_of, make
 from tests.numeric.programs import lower_text
 from tests.plan.compare import TARGET
@@ -40,7 +40,7 @@ SHAPES = ((1, 1), (3, 5), (2, 8), (1, 16), (1, 17), (2, 33))
 )
 def test_blocks_of_rows(vector_bytes: int, real: str, tmp_path: Path) -> None:
     model = lower_text(MODEL.format(size=33))
-    pair = make(model, real, tmp_path, vector_bytes=vector_bytes, flags=native("f64"))
+    pair = make(model, real, tmp_path, vector_bytes=vector_bytes, flags=UNOPTIMISED)
     for steps, batch in SHAPES:
         inputs = inputs_of(pair, steps, batch)
         check_infer(pair, inputs, steps, batch, carry=True)
